@@ -1,0 +1,13 @@
+"""The named ways in which things fail; anything else is a bug."""
+
+
+class BadStart(Exception):
+    """A setting or a file is wrong: the message is the one plain sentence that the operator reads (exit code 2)."""
+
+
+class TryAgain(Exception):
+    """The world is not ready (MongoDB or Kafka is away): asking again later can help."""
+
+
+class NeverWill(Exception):
+    """Asking again cannot help: the message goes to quarantine with this reason, which holds no personal data."""
