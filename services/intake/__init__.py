@@ -1,0 +1,1 @@
+"""The intake: takes letters by HTTP and Kafka, keeps them, and tells their agencies what becomes of them."""

@@ -1,0 +1,47 @@
+"""Ids that are the same for ever and reveal nothing: HMAC-SHA-256 under the deployment's id key, shortened."""
+
+import hashlib
+import hmac
+
+
+class Ids:
+    """Makes every id of a deployment; two deployments with other keys share no id."""
+
+    def __init__(self, key: bytes) -> None:
+        """`key`: the deployment's fixed id key, 32 bytes."""
+        self._key = key
+
+    def letter(self, agency: str, reference: str) -> str:
+        """The id of a letter: one agency, one reference, one letter."""
+        return self._make("let_", "letter", agency, reference)
+
+    def refused_letter(self, agency: str, source: str, event: str) -> str:
+        """The id of a letter that could not be taken: it must not occupy the identity of a good one."""
+        return self._make("let_", "refused", agency, source, event)
+
+    def case(self, letter: str, measure: int) -> str:
+        """The id of the case of one measure (numbered from 1) of a letter."""
+        return self._make("cas_", letter, str(measure))
+
+    def alert(self, rule: str, event: str) -> str:
+        """The id of an alert: one rule that fires on one event."""
+        return self._make("alt_", rule, event)
+
+    def notice(self, alert: str, recipient: str, channel: str) -> str:
+        """The id of one alert to one recipient on one channel."""
+        return self._make("not_", alert, recipient, channel)
+
+    def quarantined(self, topic: str, partition: int, offset: int, value: bytes) -> str:
+        """The id of a quarantined record: its position and its bytes, for offsets restart when a topic is made anew."""
+        return self._make("qua_", topic, str(partition), str(offset), hashlib.sha256(value).hexdigest())
+
+    def event(self, record: str, seq: int) -> str:
+        """The id of the n-th event of a record; the same on every topic that carries it."""
+        return self._make("evt_", record, str(seq))
+
+    def cause(self, source: str, event: str) -> str:
+        """What stands in a history for an outsider's event: its own source and id may hold anything."""
+        return self._make("ext_", source, event)
+
+    def _make(self, prefix: str, *parts: str) -> str:
+        return prefix + hmac.digest(self._key, "\0".join(parts).encode("utf-8", "surrogatepass"), "sha256")[:16].hex()

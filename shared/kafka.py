@@ -1,0 +1,191 @@
+"""Kafka as a source: FastStream batch subscribers that hand whole records to a loop.
+
+What holds here and why: `NACK_ON_ERROR` (every other policy loses what a handler failed on), the batch is committed
+after the loop has it, a failing batch sleeps before it comes again (FastStream's nack is a seek without a pause),
+headers are left as bytes (one that does not decode would lose its whole batch), nothing is published by a reply header.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker, KafkaMessage
+
+from shared.decisions import Message
+from shared.envelope import Envelope, read_envelope
+from shared.events import schema_of
+from shared.failures import NeverWill, TryAgain
+from shared.log import logger
+from shared.loop import Loop
+from shared.metrics import Metrics
+from shared.quarantine import Quarantine
+from shared.vocabulary import Lane
+
+AT_ONCE = {Lane.NORMAL: 500, Lane.URGENT: 50}
+"""Records in one batch; an urgent one never waits long for its neighbours."""
+_PAUSE = 5.0
+"""Seconds before a batch that failed as a whole comes again."""
+
+Read = Callable[[ConsumerRecord[Any, Any]], Sequence[Message]]
+"""The messages in one Kafka record, one per record of ours; raises `NeverWill` for what must be set aside."""
+
+
+def broker_at(bootstrap: str, client: str) -> KafkaBroker:
+    """A FastStream broker with our defaults; it connects when it is started."""
+    return KafkaBroker(
+        bootstrap.split(","),
+        client_id=client,
+        ack_policy=AckPolicy.NACK_ON_ERROR,
+        allow_auto_create_topics=False,
+        graceful_timeout=20.0,
+        logger=logging.getLogger("faststream"),  # never None: that hides failing handlers
+        log_level=logging.DEBUG,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Bare:
+    """The parts of a record that FastStream's parser looks at, without the headers that it would decode."""
+
+    topic: str
+    offset: int
+    timestamp: int
+    value: bytes = b""
+    headers: tuple[()] = ()
+
+
+async def _parse(records: Any, original: Callable[[Any], Awaitable[Any]]) -> Any:
+    first, last = records[0], records[-1]
+    message = await original(tuple(_Bare(r.topic, r.offset, r.timestamp) for r in (first, last)))
+    message.raw_message = records
+    return message
+
+
+async def _decode(message: KafkaMessage) -> Any:
+    return message.raw_message
+
+
+class _Drain(ConsumerRebalanceListener):
+    """Lets the batch in hand finish and commit before its partitions go (300 duplicates a rebalance without)."""
+
+    def __init__(self) -> None:
+        self.busy = asyncio.Lock()
+
+    async def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:
+        async with self.busy:
+            pass
+        await asyncio.sleep(0.05)  # the commit follows the handler
+
+    async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
+        pass
+
+
+class KafkaSource:
+    """The consumers of one service."""
+
+    def __init__(
+        self, broker: KafkaBroker, service: str, instance: str, quarantine: Quarantine, metrics: Metrics
+    ) -> None:
+        self._broker, self._service, self._instance = broker, service, instance
+        self._quarantine, self._metrics = quarantine, metrics
+        self._log = logger(part="consumer")
+
+    def subscribe(self, name: str, lane: Lane, topics: Sequence[str], read: Read, loop: Loop) -> None:
+        """Read topics of one lane in a group of their own, `rogatory-<service>-<name>-<lane>`."""
+        drain = _Drain()
+        group = f"rogatory-{self._service}-{name}-{lane}"
+        subscriber = self._broker.subscriber(
+            *topics,
+            batch=True,
+            max_records=AT_ONCE[lane],
+            batch_timeout_ms=20,
+            group_id=group,
+            group_instance_id=f"{group}-{self._instance}",
+            auto_offset_reset="earliest",
+            no_reply=True,
+            listener=drain,
+            session_timeout_ms=15_000,
+            heartbeat_interval_ms=1_000,
+            rebalance_timeout_ms=90_000,
+            max_poll_interval_ms=300_000,
+        )
+
+        async def on_batch(records: Any, message: KafkaMessage) -> None:
+            async with drain.busy:
+                await self._handle(message.raw_message, read, loop)  # type: ignore[arg-type]
+
+        subscriber(on_batch, parser=_parse, decoder=_decode)
+
+    async def _handle(self, records: Sequence[ConsumerRecord[Any, Any]], read: Read, loop: Loop) -> None:
+        messages: list[Message] = []
+        origins: list[ConsumerRecord[Any, Any]] = []
+        aside: list[tuple[ConsumerRecord[Any, Any], str]] = []
+        for record in records:
+            try:
+                found = read(record)
+            except NeverWill as reason:
+                aside.append((record, str(reason)))
+            except Exception as error:  # noqa: BLE001 - a bug must cost its record only, not the batch
+                aside.append((record, str(loop.bug(error, f"{record.topic}/{record.partition}/{record.offset}"))))
+            else:
+                messages += found
+                origins += [record] * len(found)
+        try:
+            outcomes = await loop.handle(messages, "kafka")
+            aside += [(r, str(o.refused)) for r, o in zip(origins, outcomes, strict=True) if o.refused]
+            if aside:
+                await self._quarantine.keep(aside)
+        except TryAgain:
+            await asyncio.sleep(_PAUSE)
+            raise
+
+    async def start(self) -> None:
+        """Start consuming; waits while Kafka is away or a topic is missing, and says so once."""
+        away = False
+        while True:
+            try:
+                await self._broker.start()
+            except Exception as error:  # noqa: BLE001 - whatever a broker that is away makes the client raise
+                if not away:
+                    self._log.warning("away", what="Kafka", reason=type(error).__name__, doing="waiting")
+                away = True
+                with contextlib.suppress(Exception):
+                    await self._broker.stop()
+                await asyncio.sleep(1)
+            else:
+                if away:
+                    self._log.info("back", what="Kafka")
+                return
+
+    async def stop(self) -> None:
+        """Let the batches in hand finish and commit, then leave."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._broker.stop(), 25)
+
+    async def watch_lag(self) -> None:
+        """Measure how far behind the consumers are, every five seconds, until cancelled."""
+        while True:
+            await asyncio.sleep(5)
+            self._metrics.lag.clear()
+            for subscriber in self._broker.subscribers:
+                consumer: Any = getattr(subscriber, "consumer", None)
+                for place in consumer.assignment() if consumer else ():
+                    end = consumer.highwater(place)
+                    if end is not None:
+                        behind = max(0, end - await consumer.position(place))
+                        self._metrics.lag.labels(place.topic, place.partition).set(behind)
+
+
+def read_event(record: ConsumerRecord[Any, Any], known: frozenset[str]) -> Envelope:
+    """The event of a record on one of our own topics; raises `NeverWill` for a type or version that we do not know."""
+    event = read_envelope(record.headers or (), record.value)
+    if event.type not in known:
+        raise NeverWill("unknown event type")
+    if event.attributes.get("dataschema") != schema_of(event.type):
+        raise NeverWill("unknown event version")
+    return event

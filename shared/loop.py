@@ -1,0 +1,234 @@
+"""The one loop: read what decides, decide each message, write every record once, feed the sender.
+
+    Kafka batch --+                                                                +--> commit offsets / answer callers
+    HTTP posts  --+--> split --> read --> decide each --> one write per record ----+
+    clock ticks --+    (fold the batch per record in memory)                       +--> sender: Kafka, then mark
+    replay      --+
+
+A source turns what it hears into messages, one per record, and calls `Loop.handle`; when that returns, the batch is in
+MongoDB by majority and journal, and the source may commit or answer. Kafka may be down meanwhile.
+"""
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from shared import times
+from shared.decisions import Decide, Message, NeedsHistory
+from shared.failures import NeverWill, TryAgain
+from shared.log import Away, logger
+from shared.metrics import OUTCOMES, Metrics
+from shared.mongo import Change, Store
+from shared.records import Evolve, Record, event_of, needs_sending, record_of
+from shared.sealing import Broken, Sealer
+from shared.sender import Parcel, Sender
+
+Source = Literal["kafka", "http", "clock", "replay"]
+
+PATIENCE = 60.0
+"""Seconds for which a batch is tried while MongoDB is away; below Kafka's `max_poll_interval_ms`."""
+BUGS_A_MINUTE = 5
+"""More unexpected failures than this in a minute are a bug of ours, not poison: the service stops."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one message."""
+
+    record: Record
+    fresh: bool = False
+    """This call wrote the events that it led to; False for one that was heard before, or changed nothing."""
+    reply: Any = None
+    refused: NeverWill | None = None
+    """Why it must not be tried again; the source sets it aside or answers so."""
+
+
+@dataclass(slots=True)
+class _Batch:
+    """One try of one batch."""
+
+    outcomes: list[Outcome]
+    records: dict[str, Record]
+    wanted: set[str]
+    changes: list[Change] = field(default_factory=list)
+
+
+class Loop:
+    """The loop over the records of one collection."""
+
+    def __init__(
+        self, store: Store, decide: Decide, evolve: Evolve, sealer: Sealer, sender: Sender, metrics: Metrics
+    ) -> None:
+        self.store, self.evolve, self.sealer = store, evolve, sealer
+        self._decide_one, self._sender, self._metrics = decide, sender, metrics
+        self._log = logger(collection=store.name)
+        self._away = Away("MongoDB", self._log)
+        self._bugs: deque[float] = deque(maxlen=BUGS_A_MINUTE + 1)
+        self.broken = asyncio.Event()
+        """Set when unexpected failures pile up: the service must stop."""
+
+    async def handle(self, messages: Sequence[Message], source: Source, patience: float = PATIENCE) -> list[Outcome]:
+        """Decide and keep a batch; the outcomes stand in the order of the messages.
+
+        Raises `TryAgain` when MongoDB stays away longer than `patience` seconds: the outcome is then unknown, and the
+        same messages may be given again.
+        """
+        if not messages:
+            return []
+        began, now, tries = time.monotonic(), times.now(), _Tries()
+        while True:
+            try:
+                batch = await self._try(messages, now, tries)
+                if batch.wanted:
+                    continue
+                landed = await self.store.write(batch.changes) if batch.changes else True
+            except TryAgain as reason:
+                self._lost(reason)
+                if time.monotonic() - began > patience:
+                    raise
+                await asyncio.sleep(random.uniform(0.05, 0.5))  # noqa: S311 - jitter
+                continue
+            if self._away.is_away:
+                self._metrics.away.labels("mongodb").set(0)
+                self._away.back()
+            if landed:
+                break
+            self._metrics.reruns.inc()
+            await asyncio.sleep(random.uniform(0.001, 0.02))  # noqa: S311 - jitter
+        self._feed(batch, tries, now)
+        self._count(batch.outcomes, source, time.monotonic() - began)
+        return batch.outcomes
+
+    def _lost(self, reason: TryAgain) -> None:
+        self._away.lost(str(reason))
+        self._metrics.away.labels("mongodb").set(1)
+
+    async def _try(self, messages: Sequence[Message], now: datetime, tries: "_Tries") -> _Batch:
+        """Read and decide the whole batch once, as if no earlier try had been."""
+        heads = await self.store.read(list({message.record for message in messages}))
+        try:
+            found = {head["_id"]: record_of(head, self.sealer) for head in heads}
+            if tries.wanted:
+                await self._read_histories(found, tries.wanted)
+        except Broken as error:
+            raise TryAgain(str(error)) from error
+        for record in found.values():
+            tries.recognise(record)
+        batch = _Batch([], found, set())
+        claimed: set[tuple[str, str]] = set()
+        for message in messages:
+            batch.outcomes.append(self._one(message, batch, now, tries, claimed))
+        tries.wanted |= batch.wanted
+        if not batch.wanted:
+            self._encode(batch, messages, now)
+            tries.remember(record for record in batch.records.values() if record.fresh)
+        return batch
+
+    async def _read_histories(self, found: Mapping[str, Record], wanted: set[str]) -> None:
+        for document in await self.store.histories([i for i in wanted if i in found]):
+            record = found[document["_id"]]
+            forms = document["history"][: record.stored_version]
+            record.history = [event_of(record.id, form, record.key) for form in forms]
+
+    def _one(
+        self, message: Message, batch: _Batch, now: datetime, tries: "_Tries", claimed: set[tuple[str, str]]
+    ) -> Outcome:
+        record = batch.records.get(message.record)
+        if record is None:
+            record = Record(message.record, message.subject or message.record, message.context)
+            batch.records[message.record] = record
+        mine = (message.record, message.cause)
+        if message.cause in record.causes:
+            fresh = mine in tries.landed and mine not in claimed
+            claimed.add(mine)
+            return Outcome(record, fresh=fresh)
+        before = (record.version, record.state, record.sent, record.chain, record.size, record.key, len(record.fresh))
+        try:
+            decision = self._decide_one(record, message, now)
+            for draft in decision.events:
+                record.append(
+                    draft, by=message.by, cause=message.cause, now=now, evolve=self.evolve, sealer=self.sealer
+                )
+        except NeedsHistory:
+            batch.wanted.add(message.record)
+            return Outcome(record)
+        except NeverWill as reason:
+            refused = reason
+        except Exception as error:  # noqa: BLE001 - a bug must cost its message only, not the batch
+            refused = self.bug(error, message.record)
+        else:
+            claimed.add(mine)
+            return Outcome(record, fresh=bool(decision.events), reply=decision.reply)
+        record.version, record.state, record.sent, record.chain, record.size, record.key, kept = before
+        del record.fresh[kept:]
+        record.causes.discard(message.cause)
+        return Outcome(record, refused=refused)
+
+    def bug(self, error: Exception, where: str) -> NeverWill:
+        """Say and count an unexpected failure; the answer is the reason to set its message aside."""
+        # The text of an unexpected error may quote the letter: its type and place are enough to find it.
+        trace = error.__traceback__
+        while trace and trace.tb_next:
+            trace = trace.tb_next
+        place = f"{trace.tb_frame.f_code.co_filename.rsplit('/', 3)[-1]}:{trace.tb_lineno}" if trace else ""
+        self._log.error("bug", where=where, error=type(error).__name__, place=place)
+        self._bugs.append(time.monotonic())
+        if len(self._bugs) > BUGS_A_MINUTE and self._bugs[-1] - self._bugs[0] < timedelta(minutes=1).total_seconds():
+            self._log.critical("stopping", reason=f"more than {BUGS_A_MINUTE} unexpected failures within a minute")
+            self.broken.set()
+        return NeverWill(f"unexpected {type(error).__name__}")
+
+    def _encode(self, batch: _Batch, messages: Sequence[Message], now: datetime) -> None:
+        for record in batch.records.values():
+            if not record.fresh:
+                continue
+            try:
+                batch.changes.append(self.store.change(record, now))
+            except NeverWill as reason:
+                record.fresh.clear()
+                for message, outcome in zip(messages, batch.outcomes, strict=True):
+                    if message.record == record.id:
+                        outcome.fresh, outcome.refused = False, reason
+
+    def _feed(self, batch: _Batch, tries: "_Tries", now: datetime) -> None:
+        last = [_parcel(self, record) for record in batch.records.values() if needs_sending(record.fresh)]
+        earlier = [_parcel(self, record) for record in tries.recognised.values() if needs_sending(record.fresh)]
+        self._sender.feed([*earlier, *last])
+
+    def _count(self, outcomes: Sequence[Outcome], source: Source, seconds: float) -> None:
+        tally = dict.fromkeys(OUTCOMES, 0)
+        for outcome in outcomes:
+            kind = "refused" if outcome.refused else "new" if outcome.fresh else "repeated"
+            tally[kind] += 1
+        for kind, number in tally.items():
+            if number:
+                self._metrics.messages.labels(source, kind).inc(number)
+        self._metrics.batch_seconds.labels(source).observe(seconds)
+
+
+class _Tries:
+    """What earlier tries of a batch attempted: a write of unknown outcome is recognised by the chain it would leave."""
+
+    def __init__(self) -> None:
+        self.wanted: set[str] = set()
+        self.landed: set[tuple[str, str]] = set()
+        self.recognised: dict[bytes, Record] = {}
+        self._attempted: dict[bytes, Record] = {}
+
+    def remember(self, records: Iterable[Record]) -> None:
+        self._attempted.update({record.chain: record for record in records})
+
+    def recognise(self, stored: Record) -> None:
+        attempt = self._attempted.get(stored.chain)
+        if attempt is not None and stored.chain not in self.recognised:
+            self.recognised[stored.chain] = attempt
+            self.landed |= {(attempt.id, event.cause) for event in attempt.fresh}
+
+
+def _parcel(loop: Loop, record: Record) -> Parcel:
+    return Parcel(loop.store, record.id, record.subject, record.context, record.published, tuple(record.fresh))

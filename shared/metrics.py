@@ -1,0 +1,68 @@
+"""The metrics of a service; every label's values are a closed list, and every label set starts at 0."""
+
+import platform
+from importlib.metadata import version
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.process_collector import ProcessCollector
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+OUTCOMES = ("new", "repeated", "refused")
+SOURCES = ("kafka", "http", "clock", "replay")
+
+
+class Metrics:
+    """One registry and its metrics, made once per process and handed to whoever counts."""
+
+    def __init__(self, service: str) -> None:
+        self.registry = r = CollectorRegistry()
+        ProcessCollector(registry=r)
+        build = Gauge("rogatory_build_info", "What runs.", ("service", "version", "python"), registry=r)
+        build.labels(service, version("rogatory"), platform.python_version()).set(1)
+        self.messages = Counter(
+            "rogatory_messages_total",
+            "Messages heard, by source and by what became of them.",
+            ("source", "outcome"),
+            registry=r,
+        )
+        for source in SOURCES:
+            for outcome in OUTCOMES:
+                self.messages.labels(source, outcome)
+        self.batch_seconds = Histogram(
+            "rogatory_batch_seconds",
+            "From a batch's read to its last write by majority.",
+            ("source",),
+            buckets=SECONDS,
+            registry=r,
+        )
+        self.reruns = Counter(
+            "rogatory_batch_reruns_total", "Batches run again because a write lost a race.", registry=r
+        )
+        self.sent = Counter("rogatory_events_sent_total", "Events acknowledged by Kafka.", registry=r)
+        self.refused = Counter("rogatory_events_refused_total", "Events that Kafka refused.", registry=r)
+        self.accept_to_sent = Histogram(
+            "rogatory_event_age_seconds",
+            "From an event's time to Kafka's acknowledgement.",
+            buckets=SECONDS,
+            registry=r,
+        )
+        self.unsent = Gauge(
+            "rogatory_records_unsent", "Records with events still to be sent.", ("collection",), registry=r
+        )
+        self.unsent_oldest = Gauge(
+            "rogatory_records_unsent_oldest_timestamp_seconds",
+            "Since when the oldest of them waits; 0 if none does.",
+            ("collection",),
+            registry=r,
+        )
+        self.quarantined = Counter(
+            "rogatory_quarantined_total", "Records that were set aside whole, by reason.", ("reason",), registry=r
+        )
+        self.lag = Gauge(
+            "rogatory_consumer_lag_messages", "Records behind the end.", ("topic", "partition"), registry=r
+        )
+        self.away = Gauge(
+            "rogatory_dependency_away", "1 while a dependency does not answer.", ("dependency",), registry=r
+        )
+        for dependency in ("kafka", "mongodb"):
+            self.away.labels(dependency).set(0)

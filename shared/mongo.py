@@ -1,0 +1,196 @@
+"""MongoDB: the only file that knows the driver.
+
+Motor is what runs; `ROGATORY_MONGO_DRIVER=pymongo` runs the same code on PyMongo's own async client, for Motor is past
+its end of life. Only calls that are the same on both are used, save the two in `_settled`.
+"""
+
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import bson
+from bson.codec_options import CodecOptions
+from bson.errors import BSONError
+from bson.raw_bson import RawBSONDocument
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo import AsyncMongoClient, IndexModel, ReadPreference, UpdateMany, UpdateOne, WriteConcern
+from pymongo.errors import BulkWriteError, ConfigurationError, InvalidURI, PyMongoError
+from pymongo.read_concern import ReadConcern
+
+from shared import records
+from shared.failures import BadStart, NeverWill, TryAgain
+from shared.records import Record
+
+Driver = Literal["motor", "pymongo"]
+
+SAFE = WriteConcern("majority", j=True, wtimeout=15_000)
+"""How everything is written that somebody is told of: by majority and journal."""
+DUPLICATE_KEY = 11000
+PATIENCE_MS = 5_000
+"""How long a call waits for a primary before it says `TryAgain`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One record's write, already encoded, so that what cannot be stored fails alone and not with its neighbours."""
+
+    insert: RawBSONDocument | None = None
+    update: UpdateOne | None = None
+
+
+async def _settled(result: Any) -> Any:
+    """The result of a call that one driver awaits and the other does not."""
+    return (await result) if inspect.isawaitable(result) else result
+
+
+class Mongo:
+    """A connection to one deployment's database."""
+
+    def __init__(self, uri: str, database: str, driver: Driver = "motor") -> None:
+        """Opens lazily; raises `BadStart` if the address cannot be one."""
+        options: dict[str, Any] = {
+            "serverSelectionTimeoutMS": PATIENCE_MS,
+            "connectTimeoutMS": PATIENCE_MS,
+            "socketTimeoutMS": 20_000,
+            "retryWrites": True,
+            "tz_aware": True,
+            "appname": "rogatory",
+        }
+        try:
+            kind: Any = AsyncIOMotorClient if driver == "motor" else AsyncMongoClient
+            self._client: Any = kind(uri, **options)
+        except (ConfigurationError, InvalidURI, ValueError):
+            # The address may hold a password: it is not repeated.
+            raise BadStart("ROGATORY_MONGO is not a MongoDB address (mongodb://host:port/...)") from None
+        self._database: Any = self._client[database]
+
+    def store(self, collection: str) -> "Store":
+        """The records of one collection."""
+        return Store(self._database[collection])
+
+    async def ping(self) -> None:
+        """Returns when a primary answers; raises `TryAgain` otherwise."""
+        try:
+            hello = await self._client.admin.command("hello")
+        except PyMongoError as error:
+            raise TryAgain(type(error).__name__) from error
+        if not hello.get("isWritablePrimary"):
+            raise TryAgain("no primary")
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await _settled(self._client.close())
+
+
+class Store:
+    """The records of one collection; every error of the driver comes out as `TryAgain`."""
+
+    def __init__(self, collection: Any) -> None:
+        self.name: str = collection.name
+        self._safe: Any = collection.with_options(
+            codec_options=CodecOptions(tz_aware=True),
+            write_concern=SAFE,
+            read_concern=ReadConcern("majority"),
+            read_preference=ReadPreference.PRIMARY,
+        )
+        # A mark needs no journal: a lost one only repeats an event.
+        self._marks: Any = self._safe.with_options(write_concern=WriteConcern(1))
+
+    async def prepare(self, indexes: Iterable[Mapping[str, Any]] = ()) -> None:
+        """Make the indexes that every store needs, and the given ones (arguments of pymongo's `IndexModel`)."""
+        partial = {"partialFilterExpression": {"unsent_since": {"$exists": True}}}
+        models = [IndexModel([("unsent_since", 1)], name="unsent", **partial)]
+        models += [IndexModel(**index) for index in indexes]
+        try:
+            await self._safe.create_indexes(models)
+        except PyMongoError as error:
+            raise TryAgain(type(error).__name__) from error
+
+    async def read(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """The heads of records, as a majority has them: a local read once announced what a failover then undid."""
+        return await self.find({"_id": {"$in": list(ids)}}, records.HEAD, limit=len(ids))
+
+    async def histories(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """The whole documents; for the rare need only."""
+        return await self.find({"_id": {"$in": list(ids)}}, None, limit=len(ids))
+
+    async def unsent(self, before: datetime, limit: int, skip: int = 0) -> list[dict[str, Any]]:
+        """Whole documents with events that nobody was seen to send since before a time, the oldest first."""
+        return await self.find({"unsent_since": {"$lt": before}}, None, limit=limit, sort="unsent_since", skip=skip)
+
+    async def count_unsent(self, limit: int = 100_000) -> tuple[int, datetime | None]:
+        """How many records wait to be sent (counted up to `limit`), and since when the oldest does."""
+        try:
+            count = await self._safe.count_documents({"unsent_since": {"$exists": True}}, limit=limit, hint="unsent")
+        except PyMongoError as error:
+            raise TryAgain(type(error).__name__) from error
+        oldest = await self.find({"unsent_since": {"$exists": True}}, {"unsent_since": 1}, limit=1, sort="unsent_since")
+        return count, oldest[0]["unsent_since"] if oldest else None
+
+    async def find(
+        self,
+        query: Mapping[str, Any],
+        projection: Mapping[str, Any] | None,
+        *,
+        limit: int,
+        sort: str = "",
+        skip: int = 0,
+    ) -> list[dict[str, Any]]:
+        """Documents in one round trip (`limit` > 0)."""
+        if limit == 0:
+            return []
+        cursor = self._safe.find(query, projection, limit=limit, skip=skip, batch_size=limit + 1)
+        try:
+            found: list[dict[str, Any]] = await (cursor.sort(sort, 1) if sort else cursor).to_list(None)
+        except PyMongoError as error:
+            raise TryAgain(type(error).__name__) from error
+        return found
+
+    def change(self, record: Record, now: datetime) -> Change:
+        """The encoded write of a record's fresh events; raises `NeverWill` if BSON cannot hold them."""
+        try:
+            if record.stored_version == 0:
+                return Change(insert=RawBSONDocument(bson.encode(records.insertion(record, now))))
+            guard = {"_id": record.id, "version": record.stored_version}
+            update = records.update(record, now)
+            bson.encode(update["$set"]["state"])
+        except (BSONError, OverflowError, UnicodeEncodeError, ValueError) as error:
+            raise NeverWill("MongoDB cannot store it") from error
+        return Change(update=UpdateOne(guard, update))
+
+    async def write(self, changes: Sequence[Change]) -> bool:
+        """Write a batch by majority and journal; True if every change landed, False if some may not have.
+
+        A bulk result names no losers, so False means: read again and see. Raises `TryAgain` if the outcome of the
+        whole is unknown.
+        """
+        inserts = [change.insert for change in changes if change.insert is not None]
+        updates = [change.update for change in changes if change.update is not None]
+        try:
+            if inserts:
+                await self._safe.insert_many(inserts, ordered=False)
+            if updates:
+                result = await self._safe.bulk_write(updates, ordered=False)
+                return bool(result.matched_count == len(updates))
+        except BulkWriteError as error:
+            if {one.get("code") for one in error.details.get("writeErrors", ())} <= {DUPLICATE_KEY}:
+                return False
+            raise TryAgain("BulkWriteError") from error
+        except PyMongoError as error:
+            raise TryAgain(type(error).__name__) from error
+        return True
+
+    async def mark_sent(self, ids_by_version: Mapping[int, Sequence[str]]) -> None:
+        """Note that records were sent up to a version; one that has moved on since stays unsent."""
+        marks = [
+            UpdateMany(
+                {"_id": {"$in": list(ids)}, "version": v}, {"$set": {"published": v}, "$unset": {"unsent_since": ""}}
+            )
+            for v, ids in ids_by_version.items()
+        ]
+        try:
+            await self._marks.bulk_write(marks, ordered=False)
+        except PyMongoError as error:
+            raise TryAgain(type(error).__name__) from error

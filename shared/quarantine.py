@@ -1,0 +1,106 @@
+"""Quarantine: what could not be read or must not be tried again, kept whole and sealed, with the reason.
+
+An entry is a record like any other, so its alert leaves by the same outbox; what is no Kafka record and somebody must
+know (a refused event, a stopped loop) is kept the same way.
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from aiokafka import ConsumerRecord
+
+from shared import topics
+from shared.decisions import Decision, Message
+from shared.events import ALERT_RAISED, Draft, Event
+from shared.ids import Ids
+from shared.loop import Loop
+from shared.metrics import Metrics
+from shared.records import Record, State
+
+
+@dataclass(frozen=True, slots=True)
+class _Alert:
+    kind: str
+    facts: Mapping[str, Any]
+    content: bytes | None = None
+
+
+def decide(record: Record, message: Message, _now: datetime) -> Decision:
+    """Raise one alert per entry; the same position with the same bytes is the same entry."""
+    if record.version:
+        return Decision()
+    alert: _Alert = message.body
+    data = {"alert": record.id, "kind": alert.kind, "service": message.by, **alert.facts}
+    return Decision([Draft(ALERT_RAISED, (topics.ALERTS_RAISED,), data, alert.content)])
+
+
+def evolve(state: State, event: Event) -> State:
+    """An entry is held from its first event on."""
+    return {**state, "status": "held", **{name: value for name, value in event.data.items() if name != "alert"}}
+
+
+class Quarantine:
+    """One service's quarantine."""
+
+    def __init__(self, service: str, loop: Loop, ids: Ids, metrics: Metrics) -> None:
+        """`loop`: over the service's quarantine collection, with this module's `decide` and `evolve`."""
+        self._service, self._loop, self._ids, self._metrics = service, loop, ids, metrics
+
+    async def keep(self, entries: Sequence[tuple[ConsumerRecord[Any, Any], str]]) -> None:
+        """Keep Kafka records whole, each with its reason, before their offsets are committed."""
+        await self._loop.handle([self._entry(record, reason) for record, reason in entries], "kafka")
+        for _, reason in entries:
+            self._metrics.quarantined.labels(reason if reason in REASONS else "other").inc()
+
+    async def alarm(self, kind: str, key: str, facts: Mapping[str, str]) -> None:
+        """Raise an alert of a kind, once per key, for what is no Kafka record."""
+        alert = self._ids.alert(kind, key)
+        await self._loop.handle(
+            [Message(alert, f"{self._service}/{kind}", self._service, _Alert(kind, facts))], "clock"
+        )
+
+    def _entry(self, record: ConsumerRecord[Any, Any], reason: str) -> Message:
+        value = record.value or b""
+        entry = self._ids.quarantined(record.topic, record.partition, record.offset, value)
+        facts = {
+            "topic": record.topic,
+            "partition": record.partition,
+            "offset": record.offset,
+            "size": len(value),
+            "reason": reason,
+        }
+        whole = {
+            "key": _text(record.key),
+            "value": _text(record.value),
+            "headers": [[name, _text(text)] for name, text in record.headers or ()],
+            "timestamp": record.timestamp,
+        }
+        return Message(
+            entry,
+            f"{record.topic}/{record.partition}/{record.offset}",
+            self._service,
+            _Alert("quarantine", facts, orjson.dumps(whole)),
+        )
+
+
+REASONS = (
+    "null value",
+    "null header",
+    "undecodable header",
+    "unknown event type",
+    "unknown event version",
+    "too large",
+    "another agency's name",
+    "not a letter",
+    "other",
+)
+"""The reasons that have a metric of their own; every other is counted as `other` and told in words on the entry."""
+
+
+def _text(raw: bytes | None) -> str | None:
+    """Bytes as base64 (RFC 4648 section 4), for they may be anything."""
+    return None if raw is None else base64.b64encode(raw).decode()

@@ -1,0 +1,253 @@
+"""The sender: one task per process that puts events on Kafka in order and marks their records as sent.
+
+It is fed by the loop, and by a sweep that finds what nobody was seen to send: after a crash, a dropped feed, a lost
+mark. So an event is sent at least once, with the same id and sequence each time, and readers drop repeats.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections import Counter, OrderedDict, deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from shared import envelope, times
+from shared.events import Event
+from shared.failures import TryAgain
+from shared.ids import Ids
+from shared.log import logger
+from shared.metrics import Metrics
+from shared.mongo import Store
+from shared.producer import Outgoing, Producer, Refused
+from shared.records import event_of, record_of, value_on
+from shared.sealing import Broken, Sealer
+
+MAX_QUEUED = 5_000
+"""Parcels in memory; beyond that a feed is dropped and the sweep delivers, for Kafka may be down for hours."""
+MAX_TAKEN = 1_000
+SWEEP_EVERY = 10.0
+"""Seconds between sweeps, and the age from which a record counts as forgotten."""
+SWEEP_AT_ONCE = 500
+_REMEMBERED = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """Events of one record, in order and without gaps, that are to be sent."""
+
+    store: Store
+    record: str
+    subject: str
+    context: Mapping[str, str]
+    published: int
+    """The version up to which MongoDB had the record marked as sent when it was read."""
+    events: tuple[Event, ...]
+
+
+@dataclass(slots=True)
+class _Run:
+    """One record's events in one delivery, and how far it has come."""
+
+    parcel: Parcel
+    events: list[Event] = field(default_factory=list)
+    next: int = 0
+    failed: bool = False
+
+
+Alarm = Callable[[str, str, Mapping[str, str]], Awaitable[None]]
+"""Raises an alert of a kind, once per key, with facts that hold no personal data."""
+
+
+class Sender:
+    """Sends what it is fed in waves: event k+1 of a record only after event k is acknowledged on all its topics."""
+
+    def __init__(self, producer: Producer, ids: Ids, sealer: Sealer, metrics: Metrics) -> None:
+        self._producer, self._ids, self._sealer, self._metrics = producer, ids, sealer, metrics
+        self._log = logger(part="sender")
+        self._queue: deque[Parcel] = deque()
+        self._waiting: Counter[str] = Counter()
+        self._fed = asyncio.Event()
+        self._sent: OrderedDict[str, int] = OrderedDict()
+        self._mark: asyncio.Task[None] | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.alarm: Alarm | None = None
+
+    def feed(self, parcels: Iterable[Parcel]) -> None:
+        """Take parcels to be sent; more than fit are left to the sweep."""
+        for parcel in parcels:
+            if len(self._queue) >= MAX_QUEUED:
+                return
+            self._queue.append(parcel)
+            self._waiting[parcel.record] += 1
+            self._idle.clear()
+            self._fed.set()
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        while True:
+            await self._fed.wait()
+            taken = [self._queue.popleft() for _ in range(min(len(self._queue), MAX_TAKEN))]
+            if not self._queue:
+                self._fed.clear()
+            try:
+                await self._deliver(taken)
+            except TryAgain as reason:
+                # MongoDB is away: the loop says so; the sweep finds what was left.
+                self._log.debug("left to the sweep", reason=str(reason))
+            self._waiting.subtract(Counter(parcel.record for parcel in taken))
+            self._waiting = +self._waiting
+            if not self._queue:
+                self._idle.set()
+
+    async def drain(self, seconds: float) -> None:
+        """Wait until the queue is empty and marked, at most so long: what is left is swept at the next start."""
+        with contextlib.suppress(TimeoutError, TryAgain):
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+                if self._mark:
+                    await self._mark
+
+    async def _deliver(self, parcels: Sequence[Parcel]) -> None:
+        runs = await self._runs(parcels)
+        while wave := [run for run in runs if not run.failed and run.next < len(run.events)]:
+            await self._wave(wave)
+        done: dict[Store, dict[int, list[str]]] = {}
+        for run in runs:
+            if not run.failed and run.events:
+                version = run.events[-1].seq
+                self._remember(run.parcel.record, version)
+                done.setdefault(run.parcel.store, {}).setdefault(version, []).append(run.parcel.record)
+        if done:
+            if self._mark:
+                await self._mark
+            self._mark = asyncio.create_task(self._mark_sent(done))
+
+    async def _runs(self, parcels: Sequence[Parcel]) -> list[_Run]:
+        """What is to be sent per record: nothing twice that this process sent, nothing before what is still missing."""
+        runs: dict[str, _Run] = {}
+        missing: dict[str, Parcel] = {}
+        for parcel in parcels:
+            run = runs.setdefault(parcel.record, _Run(parcel))
+            last = run.events[-1].seq if run.events else max(parcel.published, self._sent.get(parcel.record, 0))
+            if last < parcel.events[0].seq - 1:
+                missing[parcel.record] = parcel
+            else:
+                run.events += [event for event in parcel.events if event.seq > last]
+        if missing:
+            for loaded in await self._load(missing):
+                run = runs[loaded.record]
+                sent = self._sent.get(loaded.record, 0)
+                run.events = [event for event in loaded.events if event.seq > sent]
+        return list(runs.values())
+
+    async def _load(self, missing: Mapping[str, Parcel]) -> list[Parcel]:
+        by_store: dict[Store, list[str]] = {}
+        for record, parcel in missing.items():
+            by_store.setdefault(parcel.store, []).append(record)
+        loaded: list[Parcel] = []
+        for store, records in by_store.items():
+            loaded += self._parcels(store, await store.histories(records))
+        return loaded
+
+    def _parcels(self, store: Store, documents: Sequence[Mapping[str, object]]) -> list[Parcel]:
+        """The unsent events of whole documents."""
+        parcels = []
+        for document in documents:
+            history: list[Mapping[str, object]] = document["history"]  # type: ignore[assignment]
+            head = {**document, "causes": (), "chain": b""}
+            try:
+                record = record_of(head, self._sealer)
+                unsent = tuple(event_of(record.id, form, record.key) for form in history[record.published :])
+            except Broken as error:
+                self._log.error("cannot be sent", record=document["_id"], reason=str(error))
+                continue
+            if unsent:
+                parcels.append(Parcel(store, record.id, record.subject, record.context, record.published, unsent))
+        return parcels
+
+    async def _wave(self, wave: Sequence[_Run]) -> None:
+        outgoing: list[Outgoing] = []
+        owners: list[_Run] = []
+        for run in wave:
+            event = run.events[run.next]
+            if event.to:
+                outgoing += self._outgoing(run.parcel, event)
+                owners += [run] * len(event.to)
+        results = await self._producer.send(outgoing) if outgoing else []
+        now, acknowledged = times.now(), 0
+        for run, result in zip(owners, results, strict=True):
+            if result is None:
+                acknowledged += 1
+                continue
+            run.failed = True
+            if isinstance(result, Refused):
+                await self._refused(run, result)
+        self._metrics.sent.inc(acknowledged)
+        for run in wave:
+            event = run.events[run.next]
+            run.next += 1
+            if event.to and not run.failed:
+                self._metrics.accept_to_sent.observe((now - times.read(event.at)).total_seconds())
+
+    def _outgoing(self, parcel: Parcel, event: Event) -> list[Outgoing]:
+        event_id, key = self._ids.event(parcel.record, event.seq), parcel.subject.encode()
+        return [
+            Outgoing(
+                topic,
+                key,
+                value_on(topic, event),
+                envelope.headers_for(topic, event, event_id, parcel.record, parcel.subject, parcel.context),
+            )
+            for topic in event.to
+        ]
+
+    async def _refused(self, run: _Run, refused: Refused) -> None:
+        event = run.events[run.next]
+        self._metrics.refused.inc()
+        self._log.error("refused by kafka", record=run.parcel.record, event_type=event.type, reason=refused.reason)
+        if self.alarm:
+            facts = {"record": run.parcel.record, "event": event.type, "reason": refused.reason}
+            await self.alarm("event-refused", f"{run.parcel.record}/{event.seq}", facts)
+
+    def _remember(self, record: str, version: int) -> None:
+        self._sent[record] = version
+        self._sent.move_to_end(record)
+        if len(self._sent) > _REMEMBERED:
+            self._sent.popitem(last=False)
+
+    async def _mark_sent(self, done: Mapping[Store, Mapping[int, list[str]]]) -> None:
+        for store, versions in done.items():
+            # A mark that is lost only makes the sweep send again.
+            with contextlib.suppress(TryAgain):
+                await store.mark_sent(versions)
+
+    async def sweep(self, stores: Sequence[Store]) -> None:
+        """Find and send what was forgotten, until cancelled; the first time at once."""
+        age = 0.0
+        while True:
+            full = False
+            for store in stores:
+                with contextlib.suppress(TryAgain):
+                    full |= await self._sweep_one(store, age)
+            age = SWEEP_EVERY
+            if full:
+                await self._idle.wait()
+            else:
+                await asyncio.sleep(SWEEP_EVERY * random.uniform(0.8, 1.2))  # noqa: S311 - replicas should not step together
+
+    async def _sweep_one(self, store: Store, age: float) -> bool:
+        """True if there may be more that this process can send now."""
+        count, oldest = await store.count_unsent()
+        self._metrics.unsent.labels(store.name).set(count)
+        self._metrics.unsent_oldest.labels(store.name).set(oldest.timestamp() if oldest else 0)
+        if self._producer.is_away or len(self._queue) >= MAX_QUEUED // 2:
+            return False
+        before = times.now() - timedelta(seconds=age)
+        # Replicas that sweep a long tail at once begin at different places.
+        skip = random.randrange(max(1, min(count, 10_000) - SWEEP_AT_ONCE)) if count > 4 * SWEEP_AT_ONCE else 0  # noqa: S311
+        documents = await store.unsent(before, SWEEP_AT_ONCE, skip)
+        forgotten = [document for document in documents if document["_id"] not in self._waiting]
+        self.feed(self._parcels(store, forgotten))
+        return len(documents) == SWEEP_AT_ONCE and bool(forgotten)

@@ -1,0 +1,229 @@
+"""What every service is made of, and how it runs: connect, build, serve, stop in order."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import uvicorn
+import uvloop
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from shared import quarantine as quarantine_domain
+from shared.decisions import Decide
+from shared.failures import BadStart, TryAgain
+from shared.ids import Ids
+from shared.kafka import KafkaSource, broker_at
+from shared.law import Law, load_law
+from shared.log import logger, start_logging
+from shared.loop import Loop
+from shared.metrics import Metrics
+from shared.mongo import Mongo, Store
+from shared.partners import Partners, load_partners
+from shared.producer import Producer
+from shared.quarantine import Quarantine
+from shared.records import Evolve
+from shared.sealing import Sealer
+from shared.sender import Sender
+from shared.settings import S, Settings, read_settings
+
+ASGI = Callable[..., Awaitable[None]]
+Task = Callable[[], Coroutine[Any, Any, None]]
+
+_HEARTBEAT = 15.0
+"""Seconds after which a loop that does not turn counts as dead."""
+
+
+@dataclass
+class Platform:
+    """The connections and common parts of one process; `app.build` adds the service's own."""
+
+    name: str
+    settings: Settings
+    partners: Partners
+    law: Law
+    mongo: Mongo
+    ids: Ids
+    sealer: Sealer
+    metrics: Metrics
+    producer: Producer
+    sender: Sender
+    quarantine: Quarantine
+    kafka: KafkaSource
+    needs_kafka: bool = True
+    """Whether the service is of use only while it consumes; intake takes letters while Kafka is down."""
+    loops: list[Loop] = field(default_factory=list)
+    indexes: dict[Store, list[Mapping[str, Any]]] = field(default_factory=dict)
+    tasks: list[Task] = field(default_factory=list)
+    """Run beside the server until the end."""
+    beat: float = field(default_factory=time.monotonic)
+    consuming: bool = False
+    prepared: bool = False
+
+    def loop(self, collection: str, decide: Decide, evolve: Evolve, indexes: Iterable[Mapping[str, Any]] = ()) -> Loop:
+        """The loop over one collection, swept and indexed."""
+        loop = Loop(self.mongo.store(collection), decide, evolve, self.sealer, self.sender, self.metrics)
+        self.loops.append(loop)
+        self.indexes[loop.store] = list(indexes)
+        return loop
+
+    def routes(self) -> list[Route]:
+        """`/live`, `/ready` and `/metrics`."""
+        return [Route("/live", self._live), Route("/ready", self._ready), Route("/metrics", self._metrics_page)]
+
+    async def _live(self, _request: Request) -> Response:
+        # Kafka or MongoDB away must not restart us: only a loop that stands still, or a bug that piles up.
+        dead = time.monotonic() - self.beat > _HEARTBEAT or any(loop.broken.is_set() for loop in self.loops)
+        return Response(status_code=503 if dead else 204)
+
+    async def _ready(self, _request: Request) -> Response:
+        if not self.prepared or (self.needs_kafka and not self.consuming):
+            return Response(status_code=503)
+        try:
+            async with asyncio.timeout(2):
+                await self.mongo.ping()
+        except (TryAgain, TimeoutError):
+            return Response(status_code=503)
+        return Response(status_code=204)
+
+    async def _metrics_page(self, _request: Request) -> Response:
+        return Response(generate_latest(self.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def connect(name: str, settings: Settings) -> Platform:
+    """The common parts of a service; raises `BadStart` for a wrong file. Nothing is opened before `run`."""
+    partners = load_partners(settings.partners)
+    law = load_law(settings.law or partners.law_file, settings.law_assumptions)
+    metrics, ids = Metrics(name), Ids(settings.id_key.get_secret_value())
+    sealer = Sealer(settings.sealing_key.get_secret_value())
+    mongo = Mongo(settings.mongo.get_secret_value(), settings.database, settings.mongo_driver)
+    client = f"rogatory-{name}-{settings.instance}"
+    producer = Producer(settings.kafka, client, metrics)
+    sender = Sender(producer, ids, sealer, metrics)
+    entries = Loop(
+        mongo.store(f"{name}_quarantine"), quarantine_domain.decide, quarantine_domain.evolve, sealer, sender, metrics
+    )
+    quarantine = Quarantine(name, entries, ids, metrics)
+    sender.alarm = quarantine.alarm
+    kafka = KafkaSource(broker_at(settings.kafka, client), name, settings.instance, quarantine, metrics)
+    platform = Platform(
+        name, settings, partners, law, mongo, ids, sealer, metrics, producer, sender, quarantine, kafka, loops=[entries]
+    )
+    platform.indexes[entries.store] = []
+    return platform
+
+
+def main(name: str, kind: type[S], build: Callable[[Platform], ASGI]) -> NoReturn:
+    """Run a service as a process: exit code 2 with one sentence for a wrong setting or file, 1 after a bug."""
+    try:
+        settings = read_settings(kind)
+        start_logging(name, settings.log)
+
+        async def live() -> int:
+            platform = connect(name, settings)
+            return await run(platform, build(platform))
+
+        code = uvloop.run(live())
+    except BadStart as fault:
+        print(f"rogatory {name} cannot start: {fault}", file=sys.stderr)
+        sys.exit(2)
+    sys.exit(code)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, but the process ends when we have stopped everything, not when it has stopped serving."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def run(platform: Platform, app: ASGI) -> int:
+    """Serve until a signal or a bug; then stop in order: door, consumers, sender, connections."""
+    settings, log = platform.settings, logger()
+    server = _Server(
+        uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            lifespan="off",
+            timeout_graceful_shutdown=10,
+        )
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, setattr, server, "should_exit", True)
+    stores = [loop.store for loop in platform.loops]
+    sending = [asyncio.create_task(platform.sender.run())]
+    own = [_begin(platform, log), platform.sender.sweep(stores), platform.kafka.watch_lag(), _watch(platform, server)]
+    tasks = [asyncio.create_task(task) for task in (*own, *(task() for task in platform.tasks))]
+    guard = asyncio.create_task(_until_one_fails([*sending, *tasks], server, log))
+    log.info("started", host=settings.host, port=settings.port, law=platform.law.version, instance=settings.instance)
+    await server.serve()
+    failed = guard.done() or any(loop.broken.is_set() for loop in platform.loops)
+    for task in (guard, *tasks):
+        task.cancel()
+    await asyncio.gather(guard, *tasks, return_exceptions=True)
+    await platform.kafka.stop()
+    await platform.sender.drain(5)
+    sending[0].cancel()
+    await platform.producer.stop()
+    await platform.mongo.close()
+    log.info("stopped")
+    return 1 if failed else 0
+
+
+async def _begin(platform: Platform, log: Any) -> None:
+    """Make the indexes, then consume; waits for MongoDB and for Kafka."""
+    said = False
+    while not platform.prepared:
+        try:
+            for store, indexes in platform.indexes.items():
+                await store.prepare(indexes)
+            platform.prepared = True
+        except TryAgain as reason:
+            if not said:
+                log.warning("away", what="MongoDB", reason=str(reason), doing="waiting")
+            said = True
+            await asyncio.sleep(0.5)
+    if said:
+        log.info("back", what="MongoDB")
+    await platform.kafka.start()
+    platform.consuming = True
+    log.info("consuming")
+
+
+async def _watch(platform: Platform, server: _Server) -> None:
+    """The heartbeat, and the end after a bug."""
+    while True:
+        platform.beat = time.monotonic()
+        if any(loop.broken.is_set() for loop in platform.loops):
+            with contextlib.suppress(TryAgain, TimeoutError):
+                async with asyncio.timeout(5):
+                    facts = {"reason": "unexpected failures piled up"}
+                    await platform.quarantine.alarm("stopped", f"{platform.settings.instance}/{time.time():.0f}", facts)
+            server.should_exit = True
+            return
+        await asyncio.sleep(1)
+
+
+async def _until_one_fails(tasks: list[asyncio.Task[Any]], server: _Server, log: Any) -> None:
+    """A background task that dies of a bug ends the service: better a restart than half of one."""
+    pending = set(tasks)
+    while pending:
+        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            if not task.cancelled() and (error := task.exception()):
+                log.critical("stopping", task=task.get_name(), error=type(error).__name__, exc_info=error)
+                server.should_exit = True
+                return

@@ -1,0 +1,73 @@
+"""Settings: environment variables that begin with `ROGATORY_`; a wrong one stops the start with one plain sentence."""
+
+import socket
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BeforeValidator, Field, SecretBytes, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from shared.failures import BadStart
+
+
+def _key(value: Any) -> Any:
+    """A key is written as 64 hexadecimal digits."""
+    if isinstance(value, str):
+        try:
+            key = bytes.fromhex(value)
+        except ValueError:
+            key = b""
+        if len(key) != 32:
+            raise ValueError("must be 64 hexadecimal digits (32 random bytes: openssl rand -hex 32)")
+        return key
+    return value
+
+
+def _paths(value: Any) -> Any:
+    return [part for part in value.split(",") if part] if isinstance(value, str) else value
+
+
+Key = Annotated[SecretBytes, BeforeValidator(_key)]
+Paths = Annotated[list[Path], NoDecode, BeforeValidator(_paths)]
+
+
+class Settings(BaseSettings):
+    """What every service is told at its start. Secrets have no default, so that a forgotten one stops the start."""
+
+    model_config = SettingsConfigDict(env_prefix="ROGATORY_", frozen=True, extra="ignore")
+
+    kafka: str
+    """`host:port` of Kafka's brokers, comma separated."""
+    mongo: SecretStr
+    """`mongodb://...` of the replica set."""
+    database: str = "rogatory"
+    mongo_driver: Literal["motor", "pymongo"] = "motor"
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    instance: str = Field(default_factory=socket.gethostname)
+    """The name of this process; fixed over restarts, so that a restart is no rebalance (`group_instance_id`)."""
+    id_key: Key
+    sealing_key: Key
+    partners: Path = Path("partners.yaml")
+    law: Path | None = None
+    """The law file; without it, the one that the partners file names."""
+    law_assumptions: Paths = []
+    log: Literal["json", "terminal"] = "json"
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def read_settings(kind: type[S]) -> S:
+    """The settings from the environment; raises `BadStart` with every wrong variable by name, never its value."""
+    try:
+        return kind()
+    except ValidationError as error:
+        faults = [f"ROGATORY_{'_'.join(map(str, e['loc'])).upper()} {_fault(e)}" for e in error.errors()]
+        raise BadStart("; ".join(faults)) from None
+
+
+def _fault(error: Any) -> str:
+    if error["type"] == "missing":
+        return "is not set"
+    return f"is wrong: {error['msg'].removeprefix('Value error, ')}"

@@ -1,0 +1,94 @@
+"""The names of the Kafka topics: the one place where their patterns stand.
+
+Who owns a topic comes from the law (authorities) and from `partners.yaml` (agencies, subscribers), from no list here.
+"""
+
+from collections.abc import Iterable
+from functools import cache
+
+from shared.vocabulary import DESK, Lane
+
+ALERTS_RAISED = "alerts.raised.v1"
+"""What is no case event and somebody must know: a quarantine, a refused event, a stopped loop. Internal."""
+
+CHECKPOINTS = "audit.checkpoints.v1"
+"""Signed roots over the records' chains, for auditors."""
+
+_LANES = {Lane.NORMAL: "", Lane.URGENT: ".urgent"}
+
+
+@cache
+def letters_from(agency: str, lane: Lane) -> str:
+    """Where one agency files its letters, and its messages on them."""
+    return f"agency.{agency}.letters{_LANES[lane]}.v1"
+
+
+@cache
+def answers_to(agency: str) -> str:
+    """Where one agency hears what became of its letters."""
+    return f"agency.{agency}.answers.v1"
+
+
+@cache
+def letters_received(lane: Lane) -> str:
+    """Accepted letters, from intake to the router."""
+    return f"letters.received{_LANES[lane]}.v1"
+
+
+@cache
+def cases_of(authority: str, lane: Lane) -> str:
+    """The cases of one authority (or the desk), and all that happens to them while they are its own."""
+    return f"{authority}.cases{_LANES[lane]}.v1"
+
+
+@cache
+def updates_from(authority: str, lane: Lane) -> str:
+    """What one authority (or the desk) did with its cases."""
+    return f"{authority}.updates{_LANES[lane]}.v1"
+
+
+@cache
+def case_events(lane: Lane) -> str:
+    """Everything that happened to every case, without personal data. Internal."""
+    return f"cases.events{_LANES[lane]}.v1"
+
+
+@cache
+def answers_due(lane: Lane) -> str:
+    """Content for one agency, from the router to intake. Internal."""
+    return f"answers.due{_LANES[lane]}.v1"
+
+
+@cache
+def notices_to(subscriber: str) -> str:
+    """The notices of one subscriber."""
+    return f"notices.{subscriber}.v1"
+
+
+@cache
+def carries_content(topic: str) -> bool:
+    """Whether the readers of a topic may see what is sealed at rest; a topic that nobody named here may not."""
+    owner, *_ = topic.split(".")
+    return owner in {"agency", "letters"} or topic.startswith("answers.due.") or topic.split(".")[1:2] == ["cases"]
+
+
+@cache
+def is_internal(topic: str) -> bool:
+    """Whether only our own services read a topic, so that it may say which letter a case belongs to."""
+    return topic.startswith(("letters.", "cases.events.", "answers.due.", "alerts.raised."))
+
+
+def all_topics(authorities: Iterable[str], agencies: Iterable[str], subscribers: Iterable[str]) -> dict[str, int]:
+    """Every topic with its number of partitions: what manifests, the local stack and the documents are made from.
+
+    The number of partitions is a contract: keys hash to it, so another number breaks the order per key.
+    """
+    partitions: dict[str, int] = {}
+    for lane in Lane:
+        partitions |= {name(lane): 6 for name in (letters_received, case_events, answers_due)}
+        for authority in (*authorities, DESK):
+            partitions |= {name(authority, lane): 6 for name in (cases_of, updates_from)}
+        partitions |= {letters_from(agency, lane): 3 for agency in agencies}
+    partitions |= {answers_to(agency): 3 for agency in agencies}
+    partitions |= {notices_to(subscriber): 3 for subscriber in subscribers}
+    return partitions | {ALERTS_RAISED: 1, CHECKPOINTS: 1}
