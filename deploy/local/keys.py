@@ -1,0 +1,76 @@
+"""The keys of the local stack and the tokens made with them: for this machine only, made anew unless data are kept."""
+
+import base64
+import json
+import os
+import secrets
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Self
+
+from shared.tokens import make_key, make_token
+from shared.vocabulary import DESK
+
+ISSUER = "https://issuer.rogatory.local"
+AUDIENCE = "rogatory"
+LIFETIME = timedelta(days=7)
+
+_AGENCY_MAY = ("letters:write", "letters:read")
+_AUTHORITY_MAY = ("cases:read", "cases:write")
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Everything secret in one local deployment."""
+
+    id_key: str
+    sealing_key: str
+    webhook_secret: str
+    token_key: dict[str, Any]
+    jwks: dict[str, Any]
+
+    @classmethod
+    def make(cls) -> Self:
+        """New keys."""
+        token_key, jwks = make_key()
+        webhook = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
+        return cls(secrets.token_hex(32), secrets.token_hex(32), webhook, token_key, jwks)
+
+    @classmethod
+    def load_or_make(cls, path: Path) -> Self:
+        """The keys that the kept data were written with, or new ones."""
+        if path.exists():
+            return cls(**json.loads(path.read_text()))
+        keys = cls.make()
+        write_secret(path, json.dumps(asdict(keys)))
+        return keys
+
+    def token(self, *, agency: str | None = None, authority: str | None = None) -> str:
+        """A token for one agency or one authority."""
+        scopes = _AGENCY_MAY if agency else _AUTHORITY_MAY
+        return make_token(
+            self.token_key,
+            issuer=ISSUER,
+            audience=AUDIENCE,
+            agency=agency,
+            authority=authority,
+            scopes=scopes,
+            lifetime=LIFETIME,
+        )
+
+
+def write_tokens(folder: Path, keys: Keys, agencies: Iterable[str], authorities: Iterable[str]) -> None:
+    """One file per agency, and in a folder of its own one per authority and for the desk."""
+    for agency in agencies:
+        write_secret(folder / f"{agency}.jwt", keys.token(agency=agency))
+    for authority in (*authorities, DESK):
+        write_secret(folder / "authorities" / f"{authority}.jwt", keys.token(authority=authority))
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Write a file that only its owner can read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)

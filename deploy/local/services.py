@@ -1,0 +1,71 @@
+"""Our own services as child processes: what they are told, how they start, when they are ready."""
+
+import http.client
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deploy.local.jars import ROOT
+from deploy.local.keys import write_secret
+from deploy.local.ports import HOST
+from deploy.local.processes import Child
+
+PORTS = {"intake": 8001, "router": 8002, "notifier": 8003}
+"""The services in the order in which a letter meets them, and where each prefers to listen."""
+
+
+@dataclass
+class Service:
+    """One process of one service."""
+
+    name: str
+    port: int
+    environment: Mapping[str, str]
+    logs: Path
+    instance: str = field(default="")
+    child: Child | None = None
+
+    def __post_init__(self) -> None:
+        """Name the process: the name stays the same over restarts, so that a restart is no rebalance."""
+        self.instance = self.instance or f"{self.name}-1"
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Its settings, without the rest of the environment."""
+        return {
+            **self.environment,
+            "ROGATORY_HOST": HOST,
+            "ROGATORY_PORT": str(self.port),
+            "ROGATORY_INSTANCE": self.instance,
+        }
+
+    def launch(self) -> Child:
+        """Start it without waiting; also after it was killed."""
+        command = [sys.executable, "-m", f"services.{self.name}"]
+        environment = os.environ | {"PYTHONPATH": str(ROOT)} | self.settings
+        self.child = Child(self.name, command, self.logs / f"{self.instance.removesuffix('-1')}.log", environment)
+        return self.child
+
+    def is_ready(self) -> bool:
+        """Whether it says that it can work."""
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=2)
+        try:
+            connection.request("GET", "/ready")
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def write_environment(self, folder: Path) -> None:
+        """Write its settings to a file for who wants to start it by hand or in a debugger."""
+        lines = [f"{name}={shlex.quote(value)}\n" for name, value in self.settings.items()]
+        write_secret(folder / f"{self.name}.env", "".join(lines))

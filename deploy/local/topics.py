@@ -1,0 +1,43 @@
+"""Makes the Kafka topics before anything wants them: no topic is made at run time."""
+
+import asyncio
+from collections.abc import Mapping
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from shared.failures import BadStart
+
+_OK, _EXISTS = 0, 36
+
+
+async def create_topics(bootstrap: str, topics: Mapping[str, int], replication: int = 1, patience: float = 30) -> None:
+    """Make what is missing of these topics (name: partitions) and wait until every partition has a leader."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        missing = topics.keys() - set(await admin.list_topics())
+        if missing:
+            wanted = [NewTopic(name, topics[name], replication) for name in sorted(missing)]
+            answer = await admin.create_topics(wanted, timeout_ms=int(patience * 1000))
+            for name, code, *why in answer.topic_errors:  # type: ignore[attr-defined]  # aiokafka makes it from a schema
+                if code not in (_OK, _EXISTS):
+                    raise BadStart(f"Kafka does not make the topic {name}: {why[0] if why else code}")
+        async with asyncio.timeout(patience):
+            while not await _all_there(admin, topics):  # noqa: ASYNC110 - Kafka tells nobody when
+                await asyncio.sleep(0.05)
+    finally:
+        await admin.close()
+
+
+async def _all_there(admin: AIOKafkaAdminClient, topics: Mapping[str, int]) -> bool:
+    """Whether every topic is known with a leader everywhere; one with another number of partitions is refused."""
+    for topic in await admin.describe_topics(list(topics)):
+        leaders = [partition["leader"] for partition in topic["partitions"]]
+        if topic["error_code"] != _OK or not leaders or min(leaders) < 0:
+            return False
+        if len(leaders) != topics[topic["topic"]]:
+            raise BadStart(
+                f"topic {topic['topic']} has {len(leaders)} partitions and must have {topics[topic['topic']]}: "
+                "another number would break the order of messages"
+            )
+    return True
