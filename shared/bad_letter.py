@@ -71,6 +71,7 @@ SENTENCES: Mapping[str, str] = {
 """pydantic's kinds of error in our words; what stands in braces comes from our own models, never from the letter."""
 
 FORMS: Mapping[str, str] = {
+    "agency": "Must be the id of an agency.",
     "contents": "Has a name that is not like time_period: small letters, digits and underscores, at most 64.",
     "language": "Must be a language tag such as fr or az-Latn.",
     "reference": "Must hold no control characters.",

@@ -130,6 +130,8 @@ class KafkaSource:
                 found = read(record)
             except NeverWill as reason:
                 aside.append((record, str(reason)))
+                messages += reason.also
+                origins += [record] * len(reason.also)
             except Exception as error:  # noqa: BLE001 - a bug must cost its record only, not the batch
                 aside.append((record, str(loop.bug(error, f"{record.topic}/{record.partition}/{record.offset}"))))
             else:

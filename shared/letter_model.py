@@ -70,6 +70,7 @@ _Reference = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\p{Cc}\u{2028}\u{2029}]*$"),
 ]
+_Agency = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
 _Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,4}$")]
 _Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 _Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -125,6 +126,8 @@ class Measure(_Part):
 class Letter(_Part):
     """One letter of request: one sender, one reference, one or more measures."""
 
+    agency: _Agency | None = None
+    """Who files it; if it is said at all, it is who the token or the topic says."""
     reference: _Reference
     party: _State
     direction: Direction

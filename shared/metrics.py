@@ -8,6 +8,18 @@ from prometheus_client.process_collector import ProcessCollector
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 OUTCOMES = ("new", "repeated", "refused")
+REASONS = (
+    "null value",
+    "null header",
+    "undecodable header",
+    "unknown event type",
+    "unknown event version",
+    "too large",
+    "another agency's name",
+    "not a letter",
+    "other",
+)
+"""The reasons of quarantine that have a count of their own; every other is counted as `other` and told on the entry."""
 SOURCES = ("kafka", "http", "clock", "replay")
 
 
@@ -66,3 +78,13 @@ class Metrics:
         )
         for dependency in ("kafka", "mongodb"):
             self.away.labels(dependency).set(0)
+        self.deliveries = Counter(
+            "rogatory_deliveries_total",
+            "Attempts to deliver notices, by channel and outcome.",
+            ("channel", "outcome"),
+            registry=r,
+        )
+        for outcome in ("delivered", "failed"):
+            self.deliveries.labels("webhook", outcome)
+        for reason in REASONS:
+            self.quarantined.labels(reason)

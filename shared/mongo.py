@@ -118,7 +118,7 @@ class Store:
 
     async def unsent(self, before: datetime, limit: int, skip: int = 0) -> list[dict[str, Any]]:
         """Whole documents with events that nobody was seen to send since before a time, the oldest first."""
-        return await self.find({"unsent_since": {"$lt": before}}, None, limit=limit, sort="unsent_since", skip=skip)
+        return await self.find({"unsent_since": {"$lt": before}}, None, limit=limit, sort=["unsent_since"], skip=skip)
 
     async def count_unsent(self, limit: int = 100_000) -> tuple[int, datetime | None]:
         """How many records wait to be sent (counted up to `limit`), and since when the oldest does."""
@@ -126,7 +126,9 @@ class Store:
             count = await self._safe.count_documents({"unsent_since": {"$exists": True}}, limit=limit, hint="unsent")
         except PyMongoError as error:
             raise TryAgain(type(error).__name__) from error
-        oldest = await self.find({"unsent_since": {"$exists": True}}, {"unsent_since": 1}, limit=1, sort="unsent_since")
+        oldest = await self.find(
+            {"unsent_since": {"$exists": True}}, {"unsent_since": 1}, limit=1, sort=["unsent_since"]
+        )
         return count, oldest[0]["unsent_since"] if oldest else None
 
     async def find(
@@ -135,7 +137,7 @@ class Store:
         projection: Mapping[str, Any] | None,
         *,
         limit: int,
-        sort: str = "",
+        sort: Sequence[str] = (),
         skip: int = 0,
     ) -> list[dict[str, Any]]:
         """Documents in one round trip (`limit` > 0)."""
@@ -143,7 +145,9 @@ class Store:
             return []
         cursor = self._safe.find(query, projection, limit=limit, skip=skip, batch_size=limit + 1)
         try:
-            found: list[dict[str, Any]] = await (cursor.sort(sort, 1) if sort else cursor).to_list(None)
+            found: list[dict[str, Any]] = await (cursor.sort([(name, 1) for name in sort]) if sort else cursor).to_list(
+                None
+            )
         except PyMongoError as error:
             raise TryAgain(type(error).__name__) from error
         return found

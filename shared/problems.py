@@ -1,7 +1,8 @@
 """What an HTTP caller is told when something is wrong: problem details (RFC 9457)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 
 import orjson
 
@@ -75,6 +76,22 @@ def forbidden(scope: str) -> Problem:
     challenge = f'{_REALM}, error="insufficient_scope", scope="{scope}"'
     detail = f"The token does not have the scope {scope}."
     return _problem("forbidden", "Forbidden", 403, detail, headers=(("WWW-Authenticate", challenge),))
+
+
+def another_agency(detail: str) -> Problem:
+    """403: the token is good, but speaks for somebody else than this asks for."""
+    return _problem("another-agency", "Another agency", 403, detail)
+
+
+def bad_request(errors: Iterable[FieldError]) -> Problem:
+    """422: a parameter is wrong; names each by where it stands."""
+    return _problem("bad-parameters", "Bad parameters", 422, "A parameter is wrong.", tuple(errors))
+
+
+def of_status(status: int, headers: Mapping[str, str]) -> Problem:
+    """Any other status that a framework answers with, such as 405."""
+    phrase = HTTPStatus(status).phrase
+    return _problem(f"http-{status}", phrase, status, f"{phrase}.", headers=tuple(headers.items()))
 
 
 def not_found() -> Problem:

@@ -18,7 +18,7 @@ from shared.decisions import Decision, Message
 from shared.events import ALERT_RAISED, Draft, Event
 from shared.ids import Ids
 from shared.loop import Loop
-from shared.metrics import Metrics
+from shared.metrics import REASONS, Metrics
 from shared.records import Record, State
 
 
@@ -85,20 +85,6 @@ class Quarantine:
             self._service,
             _Alert("quarantine", facts, orjson.dumps(whole)),
         )
-
-
-REASONS = (
-    "null value",
-    "null header",
-    "undecodable header",
-    "unknown event type",
-    "unknown event version",
-    "too large",
-    "another agency's name",
-    "not a letter",
-    "other",
-)
-"""The reasons that have a metric of their own; every other is counted as `other` and told in words on the entry."""
 
 
 def _text(raw: bytes | None) -> str | None:

@@ -120,7 +120,7 @@ def connect(name: str, settings: Settings) -> Platform:
     return platform
 
 
-def main(name: str, kind: type[S], build: Callable[[Platform], ASGI]) -> NoReturn:
+def main(name: str, kind: type[S], build: Callable[[Platform, S], ASGI]) -> NoReturn:
     """Run a service as a process: exit code 2 with one sentence for a wrong setting or file, 1 after a bug."""
     try:
         settings = read_settings(kind)
@@ -128,7 +128,7 @@ def main(name: str, kind: type[S], build: Callable[[Platform], ASGI]) -> NoRetur
 
         async def live() -> int:
             platform = connect(name, settings)
-            return await run(platform, build(platform))
+            return await run(platform, build(platform, settings))
 
         code = uvloop.run(live())
     except BadStart as fault:

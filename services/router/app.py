@@ -3,12 +3,13 @@
 from starlette.applications import Starlette
 
 from services.router import domain, handlers
+from services.router.settings import RouterSettings
 from shared import topics
 from shared.service import ASGI, Platform
 from shared.vocabulary import Lane
 
 
-def build(platform: Platform) -> ASGI:
+def build(platform: Platform, _settings: RouterSettings) -> ASGI:
     """Subscribe to both lanes of letters over one loop of cases."""
     cases = platform.loop("cases", domain.decide_by(platform.law), domain.evolve, INDEXES)
     for lane in Lane:

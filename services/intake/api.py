@@ -1,0 +1,251 @@
+"""What agencies read by HTTP: their letters, what became of them, and the answers."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import orjson
+from fastapi import Depends, FastAPI, Query, Request
+from pydantic import BaseModel
+from starlette.routing import BaseRoute
+
+from services.intake.door import JSON, NDJSON, PATH, receipt_of
+from shared import problems, times, topics
+from shared.events import LETTER_RECEIVED, Event
+from shared.http import api
+from shared.ids import Ids
+from shared.letter import Letter
+from shared.mongo import Store
+from shared.problems import MEDIA_TYPE, ProblemError
+from shared.records import Record, event_of, record_of
+from shared.sealing import Sealer
+from shared.tokens import Verifier
+
+PAGE = 100
+"""Letters at once."""
+
+
+class CaseView(BaseModel):
+    """What is known of the case of one measure."""
+
+    measure: int
+    case: str
+    type: str
+    status: str
+    authority: str
+    because: str
+    basis: list[str]
+    certainty: str
+
+
+class LetterView(BaseModel):
+    """A letter as its agency sees it: the receipt, and what became of each measure."""
+
+    id: str
+    reference: str
+    received_at: str
+    digest: str
+    party: str
+    direction: str
+    channel: str
+    urgency: str
+    cases: list[CaseView] = []
+
+
+class LetterPage(BaseModel):
+    """Letters in the order in which they came; `next` is the `after` of the following page, null on the last."""
+
+    letters: list[LetterView]
+    next: str | None
+
+
+class AnswerView(BaseModel):
+    """One answer, as it also stands on the agency's Kafka topic."""
+
+    sequence: int
+    type: str
+    time: str
+    data: dict[str, Any]
+
+
+class AnswerPage(BaseModel):
+    """Answers after a sequence; they are gapless."""
+
+    answers: list[AnswerView]
+
+
+class Letters:
+    """An agency's letters, read from their store."""
+
+    def __init__(self, store: Store, ids: Ids, sealer: Sealer) -> None:
+        self._store, self._ids, self._sealer = store, ids, sealer
+
+    async def one(self, agency: str, letter: str) -> tuple[Record, list[Event]]:
+        """A letter with its history; what is not the agency's does not exist."""
+        for document in await self._store.histories([letter]):
+            if document["context"].get("agency") == agency and document["state"].get("status") == "received":
+                return self._opened(document)
+        raise ProblemError(problems.not_found())
+
+    async def page(self, agency: str, reference: str | None, party: str | None, after: str | None) -> LetterPage:
+        """The agency's letters that match, at most `PAGE`."""
+        query: dict[str, Any] = {"context.agency": agency, "state.status": "received"}
+        if reference is not None:
+            query["_id"] = self._ids.letter(agency, reference)
+        if party is not None:
+            query["state.party"] = party
+        if after is not None:
+            received_at, _, last = after.partition("~")
+            later = {"state.received_at": {"$gt": received_at}}
+            query["$or"] = [later, {"state.received_at": received_at, "_id": {"$gt": last}}]
+        documents = await self._store.find(query, None, limit=PAGE + 1, sort=("state.received_at", "_id"))
+        views = [view(*self._opened(document)) for document in documents[:PAGE]]
+        more = len(documents) > PAGE
+        return LetterPage(letters=views, next=f"{views[-1].received_at}~{views[-1].id}" if more else None)
+
+    def _opened(self, document: Mapping[str, Any]) -> tuple[Record, list[Event]]:
+        record = record_of({**document, "causes": (), "chain": b""}, self._sealer)
+        return record, [event_of(record.id, form, record.key) for form in document["history"]]
+
+
+def view(record: Record, history: Sequence[Event]) -> LetterView:
+    """A letter for its own agency."""
+    received = next(event for event in history if event.type == LETTER_RECEIVED)
+    reference = orjson.loads(received.content or b"{}")["reference"]
+    kept = {name: record.state[name] for name in ("party", "direction", "channel", "urgency")}
+    return LetterView(**receipt_of(record.id, record.state, reference), **kept)
+
+
+def answers(history: Sequence[Event], agency: str, after: int) -> AnswerPage:
+    """What was said to the agency about a letter, from the history itself."""
+    topic = topics.answers_to(agency)
+    said = [event for event in history if event.to.get(topic, 0) > after]
+    return AnswerPage(
+        answers=[AnswerView(sequence=e.to[topic], type=e.type, time=e.at, data={**e.data, **_content(e)}) for e in said]
+    )
+
+
+def _content(event: Event) -> dict[str, Any]:
+    return {"content": orjson.loads(event.content)} if event.content is not None else {}
+
+
+def build_api(letters: Letters, verifier: Verifier, routes: Sequence[BaseRoute]) -> FastAPI:
+    """The routes that read, and the document of all."""
+    app = api("Rogatory intake", routes)
+
+    async def agency(request: Request) -> str:
+        caller = await verifier.verify(request.headers.get("authorization"), "letters:read", times.now())
+        if caller.agency is None:
+            raise ProblemError(problems.another_agency("The token names no agency."))
+        return caller.agency
+
+    Caller = Annotated[str, Depends(agency)]  # noqa: N806 - a type
+
+    @app.get(PATH + "/{letter}", responses=PROBLEMS)
+    async def get_letter(letter: str, caller: Caller) -> LetterView:
+        """One letter of the caller's."""
+        return view(*await letters.one(caller, letter))
+
+    @app.get(PATH, responses=PROBLEMS)
+    async def list_letters(
+        caller: Caller,
+        reference: Annotated[str | None, Query(max_length=200)] = None,
+        party: Annotated[str | None, Query(pattern="^[A-Z]{2}$")] = None,
+        after: Annotated[str | None, Query(max_length=80)] = None,
+    ) -> LetterPage:
+        """The caller's letters, by reference or party, in the order in which they came."""
+        return await letters.page(caller, reference, party, after)
+
+    @app.get(PATH + "/{letter}/answers", responses=PROBLEMS)
+    async def get_answers(letter: str, caller: Caller, after: Annotated[int, Query(ge=0)] = 0) -> AnswerPage:
+        """What was said about a letter, for who has no Kafka."""
+        _, history = await letters.one(caller, letter)
+        return answers(history, caller, after)
+
+    plain = app.openapi
+
+    def document() -> dict[str, Any]:
+        whole = plain()
+        whole["paths"].setdefault(PATH, {})["post"] = _post_operation()
+        schemas = whole.setdefault("components", {}).setdefault("schemas", {})
+        letter = Letter.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(letter.pop("$defs", {}))
+        schemas["Letter"] = letter
+        schemas["Receipt"] = RECEIPT
+        schemas["Problem"] = PROBLEM
+        return whole
+
+    app.openapi = document  # type: ignore[method-assign]  # FastAPI's own way to extend the document
+    return app
+
+
+PROBLEM = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "detail"],
+                "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}},
+            },
+        },
+    },
+}
+RECEIPT = {
+    "type": "object",
+    "required": ["id", "reference", "received_at", "digest"],
+    "properties": {
+        "id": {"type": "string"},
+        "reference": {"type": "string"},
+        "received_at": {"type": "string", "format": "date-time"},
+        "digest": {"type": "string"},
+        "cases": {"type": "array", "items": {"$ref": "#/components/schemas/CaseView"}},
+    },
+}
+_PROBLEM_BODY = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"description": title, **_PROBLEM_BODY}
+    for status, title in (
+        (401, "Not authorized"),
+        (403, "Forbidden"),
+        (404, "Not found"),
+        (422, "Bad parameters"),
+        (503, "Not available"),
+    )
+}
+
+
+def _post_operation() -> dict[str, Any]:
+    """The hot route in the document; it is served by `door.Door`."""
+    receipt = {"content": {JSON: {"schema": {"$ref": "#/components/schemas/Receipt"}}}}
+    told = {
+        "200": {"description": "The same letter again: the same receipt; or an answer per NDJSON line", **receipt},
+        "202": {"description": "Accepted: the letter is in safe keeping", **receipt},
+    }
+    refused = {
+        "400": "Not JSON",
+        "401": "Not authorized",
+        "403": "Forbidden",
+        "409": "The reference stands for another letter",
+        "413": "Too large",
+        "415": "Unsupported media type",
+        "422": "The letter has bad fields",
+        "503": "Come again later",
+    }
+    return {
+        "summary": "File a letter, or many",
+        "operationId": "file_letters",
+        "requestBody": {
+            "required": True,
+            "content": {
+                JSON: {"schema": {"$ref": "#/components/schemas/Letter"}},
+                NDJSON: {"schema": {"type": "string", "description": "one letter per line"}},
+            },
+        },
+        "responses": told | {status: {"description": why, **_PROBLEM_BODY} for status, why in refused.items()},
+    }

@@ -1,0 +1,42 @@
+"""The intake, put together: letters by HTTP and Kafka, news of their cases, answers to their agencies. No I/O here."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from services.intake import domain, handlers
+from services.intake.api import Letters, build_api
+from services.intake.door import PATH, Door, Receive, Send
+from services.intake.settings import IntakeSettings
+from shared import topics
+from shared.posts import Posts
+from shared.service import ASGI, Platform
+from shared.tokens import KeySource, Verifier
+from shared.vocabulary import Lane
+
+
+def build(platform: Platform, settings: IntakeSettings) -> ASGI:
+    """Two doors over one loop of letters; it is ready while Kafka is down."""
+    platform.needs_kafka = False
+    agencies, known_types, ids = platform.partners.agencies, frozenset(platform.law.request_types), platform.ids
+    letters = platform.loop("letters", domain.decide_by(platform.law), domain.evolve, INDEXES)
+    for lane in Lane:
+        read = handlers.on_letter(agencies, known_types, ids)
+        entrances = [topics.letters_from(agency, lane) for agency in agencies]
+        platform.kafka.subscribe("letters", lane, entrances, read, letters)
+        platform.kafka.subscribe("cases", lane, [topics.case_events(lane)], handlers.on_case, letters)
+    posts = Posts(letters)
+    platform.tasks.append(posts.run)
+    verifier = Verifier(settings.token_issuer, settings.token_audience, KeySource(settings.jwks))
+    door = Door(verifier, agencies, known_types, ids, posts)
+    pages = build_api(Letters(letters.store, ids, platform.sealer), verifier, platform.routes())
+
+    async def app(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == PATH:
+            await door(scope, receive, send)
+        else:
+            await pages(scope, receive, send)  # type: ignore[arg-type]  # the same ASGI, in Starlette's types
+
+    return app
+
+
+INDEXES = ({"keys": [("context.agency", 1), ("state.received_at", 1), ("_id", 1)], "name": "agency"},)

@@ -1,0 +1,80 @@
+"""The alert rules: a table in `alerts.yaml`, checked whole at the start, matched by one pure function."""
+
+import string
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from shared.partners import Partners
+from shared.yaml_file import Id, Place, Strict, Words, YamlFile, did_you_mean, quoted, read_yaml
+
+FACTS = ("event", "type", "authority", "lane", "urgency", "direction", "party", "kind", "service")
+"""What a rule may look at, and a notice may say: closed lists and ids, no personal data."""
+
+
+class Rule(Strict):
+    """One row: which facts it matches, whom it tells, and in what words."""
+
+    name: Id
+    when: Mapping[str, tuple[Words, ...]] = MappingProxyType({})
+    tell: tuple[Id, ...]
+    says: Words
+    then_continue: bool = False
+
+    def matches(self, facts: Mapping[str, str]) -> bool:
+        """Whether every fact that the rule names has one of its values."""
+        return all(facts.get(name) in accepted for name, accepted in self.when.items())
+
+
+class _Text(Strict):
+    rules: tuple[Rule, ...]
+
+
+@dataclass(frozen=True)
+class AlertRules:
+    """The rules in their order."""
+
+    rules: tuple[Rule, ...]
+
+    def choose(self, facts: Mapping[str, str]) -> list[Rule]:
+        """The rules that fire, in order: the first match wins unless it says `then_continue`."""
+        chosen = []
+        for rule in self.rules:
+            if rule.matches(facts):
+                chosen.append(rule)
+                if not rule.then_continue:
+                    break
+        return chosen
+
+
+def load_rules(path: Path, partners: Partners) -> AlertRules:
+    """The rules of a file; raises `BadStart` for an unknown fact, recipient, or a last rule that does not catch all."""
+    file = read_yaml(path)
+    text = file.typed(_Text)
+    if not text.rules or text.rules[-1].when or text.rules[-1].then_continue:
+        last: Place = ("rules", len(text.rules) - 1) if text.rules else ("rules",)
+        raise file.bad(last, "the last rule must catch all: it has no 'when' and does not continue")
+    names: set[str] = set()
+    for number, rule in enumerate(text.rules):
+        _check(file, ("rules", number), rule, names, partners.subscribers)
+        names.add(rule.name)
+    return AlertRules(text.rules)
+
+
+def _check(file: YamlFile, place: Place, rule: Rule, names: set[str], subscribers: Collection[str]) -> None:
+    if rule.name in names:
+        raise file.bad((*place, "name"), f"{quoted(rule.name)} is the name of an earlier rule")
+    for fact in rule.when:
+        if fact not in FACTS:
+            raise file.bad((*place, "when", fact), f"{quoted(fact)} is no fact{did_you_mean(fact, FACTS)}")
+    for recipient in rule.tell:
+        if recipient not in subscribers:
+            hint = did_you_mean(recipient, subscribers)
+            raise file.bad((*place, "tell"), f"{quoted(recipient)} is no subscriber of the partners file{hint}")
+    try:
+        used = {field for _, field, _, _ in string.Formatter().parse(rule.says) if field is not None}
+    except ValueError:
+        raise file.bad((*place, "says"), "the braces do not pair") from None
+    for fact in used - {*FACTS}:
+        raise file.bad((*place, "says"), f"{quoted(fact)} is no fact{did_you_mean(fact, FACTS)}")

@@ -1,0 +1,84 @@
+"""The webhook channel: one POST, signed as Standard Webhooks wants it, with its outcome in our words."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+import httpx
+from pydantic import BaseModel, SecretStr
+from standardwebhooks import Webhook
+
+from services.notifier.domain import Delivered, Failed
+from shared.failures import BadStart
+from shared.partners import NoticeChannel, Partners
+
+TIMEOUT = 15.0
+"""Seconds; Standard Webhooks asks for 15 to 30."""
+
+
+class Target(BaseModel):
+    """Where one subscriber takes webhooks, and the secret (`whsec_...`) that signs them."""
+
+    url: str
+    secret: SecretStr
+
+
+def check_targets(targets: Mapping[str, Target], partners: Partners, allow_http: bool) -> None:
+    """Every subscriber with the channel has a target, and no other; raises `BadStart` with the one that has not."""
+    wanted = {name for name, subscriber in partners.subscribers.items() if NoticeChannel.WEBHOOK in subscriber.channels}
+    for name in sorted(wanted - targets.keys()):
+        raise BadStart(f"ROGATORY_WEBHOOKS says nothing for {name}, who hears by webhook in the partners file")
+    for name in sorted(targets.keys() - wanted):
+        raise BadStart(f"ROGATORY_WEBHOOKS names {name}, who does not hear by webhook in the partners file")
+    for name, target in targets.items():
+        scheme = httpx.URL(target.url).scheme
+        if scheme != "https" and not (allow_http and scheme == "http"):
+            raise BadStart(f"ROGATORY_WEBHOOKS: the address of {name} must begin with https://")
+        try:
+            Webhook(target.secret.get_secret_value())
+        except ValueError:
+            raise BadStart(f"ROGATORY_WEBHOOKS: the secret of {name} is not whsec_ and base64") from None
+
+
+class Webhooks:
+    """Sends notices to their subscribers' addresses."""
+
+    def __init__(self, targets: Mapping[str, Target]) -> None:
+        self._targets = {name: (t.url, Webhook(t.secret.get_secret_value())) for name, t in targets.items()}
+        self._client = httpx.AsyncClient(timeout=TIMEOUT, follow_redirects=False)
+
+    async def send(
+        self, subscriber: str, notice: str, body: Mapping[str, object], attempt: int, now: datetime
+    ) -> Delivered | Failed:
+        """One attempt; `webhook-id` is the notice's id, the same over all attempts."""
+        url, signer = self._targets[subscriber]
+        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+        headers = {
+            "content-type": "application/json",
+            "webhook-id": notice,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": signer.sign(notice, now, text),
+        }
+        try:
+            response = await self._client.post(url, content=text.encode(), headers=headers)
+        except httpx.HTTPError as error:
+            # The text of the error may hold the address, which may hold a token.
+            return Failed(attempt, type(error).__name__)
+        if response.is_success:
+            return Delivered(attempt)
+        gone = response.status_code == httpx.codes.GONE
+        return Failed(attempt, f"HTTP {response.status_code}", _retry_after(response, now), for_good=gone)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._client.aclose()
+
+
+def _retry_after(response: httpx.Response, now: datetime) -> timedelta | None:
+    """Seconds or a date (RFC 9110 section 10.2.3)."""
+    text = response.headers.get("retry-after", "")
+    try:
+        return timedelta(seconds=int(text)) if text.isdigit() else parsedate_to_datetime(text) - now
+    except (ValueError, TypeError, OverflowError):
+        return None

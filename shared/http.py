@@ -1,0 +1,54 @@
+"""HTTP, as every service speaks it: OpenAPI, problem details for every error, who the caller is."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute
+
+from shared import problems
+from shared.bad_letter import FieldError
+from shared.failures import TryAgain
+from shared.problems import MEDIA_TYPE, Problem, ProblemError
+
+
+def answer(problem: Problem) -> Response:
+    """A problem as a response (RFC 9457)."""
+    return Response(problem.body(), problem.status, dict(problem.headers), MEDIA_TYPE)
+
+
+def api(title: str, routes: Sequence[BaseRoute]) -> FastAPI:
+    """A FastAPI application whose every error is a problem, with `/openapi.json` and the given routes."""
+    app = FastAPI(title=title, version="1", docs_url=None, redoc_url=None, openapi_url="/openapi.json")
+    app.router.routes.extend(routes)
+
+    @app.exception_handler(ProblemError)
+    async def on_problem(_request: Request, error: ProblemError) -> Response:
+        return answer(error.problem)
+
+    @app.exception_handler(TryAgain)
+    async def on_try_again(_request: Request, _error: TryAgain) -> Response:
+        return answer(problems.unavailable())
+
+    @app.exception_handler(RequestValidationError)
+    async def on_bad_request(_request: Request, error: RequestValidationError) -> Response:
+        return answer(problems.bad_request([_parameter(one) for one in error.errors()]))
+
+    @app.exception_handler(HTTPException)
+    async def on_http(_request: Request, error: HTTPException) -> Response:
+        if error.status_code == 404:
+            return answer(problems.not_found())
+        return answer(problems.of_status(error.status_code, dict(error.headers or {})))
+
+    @app.exception_handler(Exception)
+    async def on_bug(_request: Request, _error: Exception) -> Response:
+        return answer(problems.internal())
+
+    return app
+
+
+def _parameter(error: Any) -> FieldError:
+    """A parameter that is wrong: where (`query/after`), and what pydantic says without the value."""
+    return FieldError("/" + "/".join(str(part) for part in error["loc"]), f"{error['msg']}.")
