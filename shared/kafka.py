@@ -43,7 +43,7 @@ def broker_at(bootstrap: str, client: str) -> KafkaBroker:
         ack_policy=AckPolicy.NACK_ON_ERROR,
         allow_auto_create_topics=False,
         graceful_timeout=20.0,
-        logger=logging.getLogger("faststream"),  # never None: that hides failing handlers
+        logger=logging.getLogger("rogatory.faststream"),  # never None: that hides failing handlers
         log_level=logging.DEBUG,
     )
 

@@ -13,7 +13,7 @@ import uvicorn
 import uvloop
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from shared import quarantine as quarantine_domain
@@ -80,21 +80,28 @@ class Platform:
 
     async def _live(self, _request: Request) -> Response:
         # Kafka or MongoDB away must not restart us: only a loop that stands still, or a bug that piles up.
-        dead = time.monotonic() - self.beat > _HEARTBEAT or any(loop.broken.is_set() for loop in self.loops)
-        return Response(status_code=503 if dead else 204)
+        stuck = ["event loop"] if time.monotonic() - self.beat > _HEARTBEAT else []
+        stuck += [loop.store.name for loop in self.loops if loop.broken.is_set()]
+        return _health(stuck)
 
     async def _ready(self, _request: Request) -> Response:
-        if not self.prepared or (self.needs_kafka and not self.consuming):
-            return Response(status_code=503)
+        waiting = [] if self.consuming or not self.needs_kafka else ["Kafka"]
         try:
             async with asyncio.timeout(2):
                 await self.mongo.ping()
         except (TryAgain, TimeoutError):
-            return Response(status_code=503)
-        return Response(status_code=204)
+            waiting.append("MongoDB")
+        if not self.prepared and not waiting:
+            waiting.append("indexes")
+        return _health(waiting)
 
     async def _metrics_page(self, _request: Request) -> Response:
         return Response(generate_latest(self.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _health(waiting_for: list[str]) -> Response:
+    body = {"ok": not waiting_for} | ({"waiting_for": waiting_for} if waiting_for else {})
+    return JSONResponse(body, 503 if waiting_for else 200)
 
 
 def connect(name: str, settings: Settings) -> Platform:

@@ -4,7 +4,8 @@ import string
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
+
+from pydantic import Field
 
 from shared.partners import Partners
 from shared.yaml_file import Id, Place, Strict, Words, YamlFile, did_you_mean, quoted, read_yaml
@@ -17,7 +18,7 @@ class Rule(Strict):
     """One row: which facts it matches, whom it tells, and in what words."""
 
     name: Id
-    when: Mapping[str, tuple[Words, ...]] = MappingProxyType({})
+    when: Mapping[str, tuple[Words, ...]] = Field(default_factory=dict)
     tell: tuple[Id, ...]
     says: Words
     then_continue: bool = False
