@@ -83,8 +83,17 @@ FORMS: Mapping[str, str] = {
 
 
 def in_our_words(errors: Iterable[Any]) -> list[FieldError]:
-    """What pydantic found, as pointers and sentences; it is asked for errors without their input."""
-    return [FieldError(pointer(_place(error)), _sentence(error)) for error in errors]
+    """What pydantic found, as pointers and sentences; it is asked for errors without their input.
+
+    It counts only the good entries of a list, so a list of one bad entry is not called too short here.
+    """
+    found = list(errors)
+    within = {error["loc"][:n] for error in found for n in range(len(error["loc"]))}
+    return [
+        FieldError(pointer(_place(error)), _sentence(error))
+        for error in found
+        if error["type"] != "too_short" or error["loc"] not in within
+    ]
 
 
 def _place(error: Any) -> tuple[str | int, ...]:

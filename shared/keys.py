@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,12 @@ _TYPES: Mapping[str, type[Key]] = {"EC": ECKey, "OKP": OKPKey, "RSA": RSAKey}
 _log = structlog.get_logger()
 
 
-class KeysAway(Exception):  # noqa: N818  # said like the product's other failures
+class KeysAway(Exception):
     """The source of the keys cannot be read and no key that we knew is recent enough."""
 
 
 class KeySource:
-    """Finds a public key by its id; looks again when the keys grow old or an id is unknown, at most every `FRESH`."""
+    """Finds a public key by its id; looks again when they grow old or an id is unknown, once in `FRESH` seconds."""
 
     def __init__(self, where: str | Path, *, client: httpx.AsyncClient | None = None) -> None:
         """`where`: the path of a JWKS file, or its http(s) address; `client` is for tests and proxies."""
@@ -49,11 +49,17 @@ class KeySource:
         """The key with this id as of at most `FRESH` seconds ago; None where there is none. Raises `KeysAway`."""
         at = now.timestamp()
         unknown_or_old = kid not in self._keys or not 0 <= at - self._seen <= FRESH
-        if unknown_or_old and (self._looking is not None or not 0 <= at - self._looked <= FRESH):
+        pause = FRESH if self._keys else 1.0
+        if unknown_or_old and (self._looking is not None or not 0 <= at - self._looked <= pause):
             await self._look(at)
         if at - self._seen > STALE:
             raise KeysAway
         return self._keys.get(kid)
+
+    async def aclose(self) -> None:
+        """Close the connection to the source; a file has none."""
+        if self._client is not None:
+            await self._client.aclose()
 
     async def _look(self, at: float) -> None:
         """Read the source once, however many are waiting for it; one that is cancelled does not stop the others."""
@@ -77,22 +83,17 @@ class KeySource:
     async def _fetch(self) -> bytes:
         if not self._where.startswith(("http://", "https://")):
             return await asyncio.to_thread(Path(self._where).read_bytes)
+        if self._client is None:
+            # Kept, for making one reads all root certificates: 30 ms in which nothing else runs.
+            self._client = httpx.AsyncClient(timeout=PATIENCE)
         async with asyncio.timeout(PATIENCE):
-            if self._client is not None:
-                return (await self._client.get(self._where)).raise_for_status().content
-            async with httpx.AsyncClient(timeout=PATIENCE) as client:
-                return (await client.get(self._where)).raise_for_status().content
+            return (await self._client.get(self._where)).raise_for_status().content
 
 
 def make_key() -> tuple[dict[str, Any], dict[str, Any]]:
     """A new private signing key as a JWK, and the JWKS that holds its public half; for the local stack and tests."""
     key = OKPKey.generate_key("Ed25519", {"use": "sig", "alg": "Ed25519"}, private=True, auto_kid=True)
     return dict(key.as_dict(private=True)), {"keys": [dict(key.as_dict(private=False))]}
-
-
-def utc_now() -> datetime:
-    """The time now, with its zone."""
-    return datetime.now(UTC)
 
 
 def _keys_in(jwks: Any) -> dict[str, Key]:
@@ -112,6 +113,8 @@ def _key_of(jwk: Any) -> Key | None:
         return None
     kind = _TYPES.get(str(jwk.get("kty")))
     try:
-        return None if kind is None else kind.import_key(jwk)
+        key = None if kind is None else kind.import_key(jwk)
     except (JoseError, ValueError, TypeError, KeyError):
         return None
+    # RFC 7518 section 3.3: RSA keys have at least 2,048 bits.
+    return None if isinstance(key, RSAKey) and key.raw_value.key_size < 2048 else key

@@ -11,8 +11,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 from joserfc.util import urlsafe_b64decode
 
-from shared import problems
-from shared.keys import FRESH, KeysAway, KeySource, make_key, utc_now
+from shared import problems, times
+from shared.keys import FRESH, KeysAway, KeySource, make_key
 from shared.problems import ProblemError
 
 __all__ = ["ALGORITHMS", "Caller", "KeySource", "Verifier", "make_key", "make_token"]
@@ -60,7 +60,7 @@ class Verifier:
             raise ValueError("Tokens are signed with one of " + ", ".join(ALGORITHMS) + ".")
         self._issuer, self._audience, self._keys = issuer, audience, keys
         self._algorithms = algorithms
-        self._registry = jws.JWSRegistry(algorithms=list(algorithms))
+        self._registry = jws.JWSRegistry(algorithms=list(algorithms), strict_check_header=False)
         self._known: dict[str, _Verified] = {}
 
     async def verify(self, authorization_header: str | None, scope: str, now: datetime) -> Caller:
@@ -126,7 +126,7 @@ def make_token(
     now: datetime | None = None,
 ) -> str:
     """A signed token as `make_key`'s private key makes it; for the local stack and tests."""
-    since = (now or utc_now()).timestamp()
+    since = (now or times.now()).timestamp()
     claims: dict[str, Any] = {
         "iss": issuer,
         "aud": audience,
