@@ -19,3 +19,7 @@ class NeverWill(Exception):
         """`also`: messages that follow all the same, such as the answer to who sent it."""
         super().__init__(reason)
         self.also = also
+
+
+class Bug(NeverWill):
+    """Something failed that nobody foresaw: set aside like the rest, and counted, for it is ours to mend."""

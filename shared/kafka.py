@@ -35,15 +35,26 @@ Read = Callable[[ConsumerRecord[Any, Any]], Sequence[Message]]
 """The messages in one Kafka record, one per record of ours; raises `NeverWill` for what must be set aside."""
 
 
+class _Quiet(logging.Filter):
+    """Keeps FastStream from saying what is said already (`Away`), or what is meant (no topics are made here)."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and isinstance(record.exc_info[1], TryAgain):
+            return False
+        return not record.getMessage().startswith("Auto create topics is disabled")
+
+
 def broker_at(bootstrap: str, client: str) -> KafkaBroker:
     """A FastStream broker with our defaults; it connects when it is started."""
+    log = logging.getLogger("rogatory.faststream")  # never None: that hides failing handlers
+    log.addFilter(_Quiet())
     return KafkaBroker(
         bootstrap.split(","),
         client_id=client,
         ack_policy=AckPolicy.NACK_ON_ERROR,
         allow_auto_create_topics=False,
-        graceful_timeout=20.0,
-        logger=logging.getLogger("rogatory.faststream"),  # never None: that hides failing handlers
+        graceful_timeout=15.0,
+        logger=log,
         log_level=logging.DEBUG,
     )
 
@@ -167,7 +178,7 @@ class KafkaSource:
     async def stop(self) -> None:
         """Let the batches in hand finish and commit, then leave."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._broker.stop(), 25)
+            await asyncio.wait_for(self._broker.stop(), 20)
 
     async def watch_lag(self) -> None:
         """Measure how far behind the consumers are, every five seconds, until cancelled."""

@@ -12,7 +12,7 @@ MongoDB by majority and journal, and the source may commit or answer. Kafka may 
 import asyncio
 import random
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from shared import times
 from shared.decisions import Decide, Message, NeedsHistory
-from shared.failures import NeverWill, TryAgain
+from shared.failures import Bug, NeverWill, TryAgain
 from shared.log import Away, logger
 from shared.metrics import OUTCOMES, Metrics
 from shared.mongo import Change, Store
@@ -100,8 +100,8 @@ class Loop:
                 break
             self._metrics.reruns.inc()
             await asyncio.sleep(random.uniform(0.001, 0.02))  # noqa: S311 - jitter
-        self._feed(batch, tries, now)
-        self._count(batch.outcomes, source, time.monotonic() - began)
+        self._feed(batch, tries)
+        self._count(batch, source, time.monotonic() - began)
         return batch.outcomes
 
     def _lost(self, reason: TryAgain) -> None:
@@ -169,7 +169,7 @@ class Loop:
         record.causes.discard(message.cause)
         return Outcome(record, refused=refused)
 
-    def bug(self, error: Exception, where: str) -> NeverWill:
+    def bug(self, error: Exception, where: str) -> Bug:
         """Say and count an unexpected failure; the answer is the reason to set its message aside."""
         # The text of an unexpected error may quote the letter: its type and place are enough to find it.
         trace = error.__traceback__
@@ -181,7 +181,7 @@ class Loop:
         if len(self._bugs) > BUGS_A_MINUTE and self._bugs[-1] - self._bugs[0] < timedelta(minutes=1).total_seconds():
             self._log.critical("stopping", reason=f"more than {BUGS_A_MINUTE} unexpected failures within a minute")
             self.broken.set()
-        return NeverWill(f"unexpected {type(error).__name__}")
+        return Bug(f"unexpected {type(error).__name__}")
 
     def _encode(self, batch: _Batch, messages: Sequence[Message], now: datetime) -> None:
         for record in batch.records.values():
@@ -195,19 +195,21 @@ class Loop:
                     if message.record == record.id:
                         outcome.fresh, outcome.refused = False, reason
 
-    def _feed(self, batch: _Batch, tries: "_Tries", now: datetime) -> None:
+    def _feed(self, batch: _Batch, tries: "_Tries") -> None:
         last = [_parcel(self, record) for record in batch.records.values() if needs_sending(record.fresh)]
         earlier = [_parcel(self, record) for record in tries.recognised.values() if needs_sending(record.fresh)]
         self._sender.feed([*earlier, *last])
 
-    def _count(self, outcomes: Sequence[Outcome], source: Source, seconds: float) -> None:
+    def _count(self, batch: _Batch, source: Source, seconds: float) -> None:
         tally = dict.fromkeys(OUTCOMES, 0)
-        for outcome in outcomes:
+        for outcome in batch.outcomes:
             kind = "refused" if outcome.refused else "new" if outcome.fresh else "repeated"
             tally[kind] += 1
         for kind, number in tally.items():
             if number:
                 self._metrics.messages.labels(source, kind).inc(number)
+        for event_type, number in Counter(e.type for record in batch.records.values() for e in record.fresh).items():
+            self._metrics.events.labels(event_type).inc(number)
         self._metrics.batch_seconds.labels(source).observe(seconds)
 
 

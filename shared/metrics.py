@@ -6,6 +6,8 @@ from importlib.metadata import version
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.process_collector import ProcessCollector
 
+from shared.events import TYPES
+
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 OUTCOMES = ("new", "repeated", "refused")
 REASONS = (
@@ -41,6 +43,9 @@ class Metrics:
         for source in SOURCES:
             for outcome in OUTCOMES:
                 self.messages.labels(source, outcome)
+        self.events = Counter("rogatory_events_total", "Events that entered a history, by type.", ("type",), registry=r)
+        for event_type in TYPES:
+            self.events.labels(event_type)
         self.batch_seconds = Histogram(
             "rogatory_batch_seconds",
             "From a batch's read to its last write by majority.",

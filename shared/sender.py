@@ -29,6 +29,7 @@ MAX_TAKEN = 1_000
 SWEEP_EVERY = 10.0
 """Seconds between sweeps, and the age from which a record counts as forgotten."""
 SWEEP_AT_ONCE = 500
+PROBE = 20
 _REMEMBERED = 20_000
 
 
@@ -242,12 +243,14 @@ class Sender:
         count, oldest = await store.count_unsent()
         self._metrics.unsent.labels(store.name).set(count)
         self._metrics.unsent_oldest.labels(store.name).set(oldest.timestamp() if oldest else 0)
-        if self._producer.is_away or len(self._queue) >= MAX_QUEUED // 2:
+        if len(self._queue) >= MAX_QUEUED // 2:
             return False
+        # While Kafka is away a few go as a probe: their success is what tells that it is back.
+        limit = PROBE if self._producer.is_away else SWEEP_AT_ONCE
         before = times.now() - timedelta(seconds=age)
         # Replicas that sweep a long tail at once begin at different places.
         skip = random.randrange(max(1, min(count, 10_000) - SWEEP_AT_ONCE)) if count > 4 * SWEEP_AT_ONCE else 0  # noqa: S311
-        documents = await store.unsent(before, SWEEP_AT_ONCE, skip)
+        documents = await store.unsent(before, limit, skip)
         forgotten = [document for document in documents if document["_id"] not in self._waiting]
         self.feed(self._parcels(store, forgotten))
-        return len(documents) == SWEEP_AT_ONCE and bool(forgotten)
+        return len(documents) == limit and bool(forgotten)

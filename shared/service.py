@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
@@ -155,11 +156,10 @@ class _Server(uvicorn.Server):
 async def run(platform: Platform, app: ASGI) -> int:
     """Serve until a signal or a bug; then stop in order: door, consumers, sender, connections."""
     settings, log = platform.settings, logger()
+    door = _bind(settings)
     server = _Server(
         uvicorn.Config(
             app,
-            host=settings.host,
-            port=settings.port,
             log_config=None,
             access_log=False,
             proxy_headers=False,
@@ -176,7 +176,7 @@ async def run(platform: Platform, app: ASGI) -> int:
     tasks = [asyncio.create_task(task) for task in (*own, *(task() for task in platform.tasks))]
     guard = asyncio.create_task(_until_one_fails([*sending, *tasks], server, log))
     log.info("started", host=settings.host, port=settings.port, law=platform.law.version, instance=settings.instance)
-    await server.serve()
+    await server.serve(sockets=[door])
     failed = guard.done() or any(loop.broken.is_set() for loop in platform.loops)
     for task in (guard, *tasks):
         task.cancel()
@@ -188,6 +188,13 @@ async def run(platform: Platform, app: ASGI) -> int:
     await platform.mongo.close()
     log.info("stopped")
     return 1 if failed else 0
+
+
+def _bind(settings: Settings) -> socket.socket:
+    try:
+        return socket.create_server((settings.host, settings.port), backlog=2048)
+    except OSError as error:
+        raise BadStart(f"ROGATORY_HOST and ROGATORY_PORT: {settings.host}:{settings.port}: {error.strerror}") from None
 
 
 async def _begin(platform: Platform, log: Any) -> None:

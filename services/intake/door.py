@@ -12,7 +12,7 @@ from services.intake.domain import Conflict, filing
 from shared import problems, times
 from shared.bad_letter import BadLetter, FieldError
 from shared.decisions import Message
-from shared.failures import TryAgain
+from shared.failures import Bug, TryAgain
 from shared.ids import Ids
 from shared.letter import MAX_LETTER_BYTES, Letter, parse_letter
 from shared.loop import Outcome
@@ -137,6 +137,8 @@ def receipt_of(record_id: str, state: Mapping[str, Any], reference: str) -> dict
 
 
 def _told(letter: Letter, outcome: Outcome) -> tuple[int, Any]:
+    if isinstance(outcome.refused, Bug):
+        return 500, problems.internal()
     if outcome.refused is not None:
         return 422, problems.bad_letter(BadLetter(422, (FieldError("", f"Cannot be kept: {outcome.refused}."),)))
     if isinstance(outcome.reply, Conflict):
