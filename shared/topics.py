@@ -69,13 +69,14 @@ def notices_to(subscriber: str) -> str:
 def carries_content(topic: str) -> bool:
     """Whether the readers of a topic may see what is sealed at rest; a topic that nobody named here may not."""
     owner, *_ = topic.split(".")
-    return owner in {"agency", "letters"} or topic.startswith("answers.due.") or topic.split(".")[1:2] == ["cases"]
+    of_an_authority = owner != "notices" and topic.split(".")[1:2] == ["cases"]
+    return owner in {"agency", "letters"} or topic.startswith("answers.due.") or of_an_authority
 
 
 @cache
 def is_internal(topic: str) -> bool:
     """Whether only our own services read a topic, so that it may say which letter a case belongs to."""
-    return topic.startswith(("letters.", "cases.events.", "answers.due.", "alerts.raised."))
+    return topic.startswith(("letters.received.", "cases.events.", "answers.due.", "alerts.raised."))
 
 
 def all_topics(authorities: Iterable[str], agencies: Iterable[str], subscribers: Iterable[str]) -> dict[str, int]:
