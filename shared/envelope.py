@@ -6,6 +6,7 @@ Sources: CloudEvents 1.0.2, Kafka protocol binding 1.0.2 (sections 3.2 and 3.3),
 import base64
 import binascii
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +21,7 @@ Headers = list[tuple[str, bytes]]
 STRUCTURED = b"application/cloudevents"
 _CONTENT_TYPE = "application/json"
 _LONGEST_ATTRIBUTE = 1_024
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,8 @@ def _structured(value: bytes) -> Envelope:
     except (ValueError, RecursionError):
         # UnicodeDecodeError and JSONDecodeError are ValueErrors; their texts quote the value.
         raise NeverWill("structured event is not JSON") from None
-    attributes = {name: _text(field) for name, field in event.items()}
+    # JSON event format 1.0.2 section 2.2: null counts as left out.
+    attributes = {name: _text(field) for name, field in event.items() if field is not None}
     return _envelope(attributes, data)
 
 
@@ -128,7 +131,9 @@ def _text(field: Any) -> str:
         return "true" if field else "false"
     if not isinstance(field, str | int):
         raise NeverWill("an attribute is neither text, number nor truth value")
-    return str(field)
+    if _HALF.search(text := str(field)):
+        raise NeverWill("an attribute holds half a character")  # MongoDB could not store it
+    return text
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

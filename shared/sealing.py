@@ -35,7 +35,7 @@ class RecordKey:
         """The clear bytes; raises `Broken` if they were not sealed for this place under this key."""
         try:
             return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], place)
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:  # ValueError: cut off within the nonce
             raise Broken("sealed content does not open") from error
 
 
@@ -55,7 +55,7 @@ class Sealer:
         """A record's stored key; raises `Broken` if it is another record's or another deployment's."""
         try:
             return RecordKey(self._wrapper.decrypt(wrapped[:_NONCE], wrapped[_NONCE:], record.encode()), wrapped)
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:  # ValueError: cut off within the nonce
             raise Broken("the record's key does not open under this deployment's sealing key") from error
 
 
