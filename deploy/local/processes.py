@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
+_WIDTH = 400
 _LIBC = ctypes.CDLL(None)
 
 _STARTER = ThreadPoolExecutor(1, "starts-children")
@@ -95,7 +96,7 @@ def _start(command: Sequence[str], log: Path, environment: Mapping[str, str] | N
 
 def last_lines(log: Path, count: int = 15) -> str:
     """The end of a log."""
-    return "\n".join(log.read_text(errors="replace").splitlines()[-count:])
+    return "\n".join(line[:_WIDTH] for line in log.read_text(errors="replace").splitlines()[-count:])
 
 
 def stop_all(children: Iterable[Child], patience: float = 10) -> None:
@@ -108,16 +109,15 @@ def stop_all(children: Iterable[Child], patience: float = 10) -> None:
         child.stop(max(0.1, end - time.monotonic()))
 
 
-def wait_until(is_so: Callable[[], bool], what: str, children: Iterable[Child], patience: float = 60) -> None:
-    """Wait for something that the children bring about; one that ends meanwhile, or too long a wait, raises."""
-    children = list(children)
+def wait_until(is_so: Callable[[], bool], what: str, children: Sequence[Child], patience: float = 60) -> None:
+    """Wait for something that the last child brings about; a child that ends meanwhile, or too long a wait, raises."""
     end = time.monotonic() + patience
     while not is_so():
         for child in children:
             child.check()
         if time.monotonic() > end:
-            logs = "".join(f"\nthe end of {child.log}:\n{last_lines(child.log)}" for child in children)
-            raise ChildStopped(f"{what} did not happen within {patience:.0f} s{logs}")
+            log = f"; the end of {children[-1].log}:\n{last_lines(children[-1].log)}" if children else ""
+            raise ChildStopped(f"{what} did not happen within {patience:.0f} s{log}")
         time.sleep(0.02)
 
 

@@ -54,6 +54,12 @@ class Service:
         self.child = Child(self.name, command, self.logs / f"{self.instance.removesuffix('-1')}.log", environment)
         return self.child
 
+    def running(self) -> Child:
+        """Its process."""
+        if self.child is None:
+            raise LookupError(f"{self.name} was not started")
+        return self.child
+
     def is_ready(self) -> bool:
         """Whether it says that it can work."""
         connection = http.client.HTTPConnection(HOST, self.port, timeout=2)

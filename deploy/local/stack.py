@@ -133,9 +133,10 @@ class Stack:
         self.keys = Keys.load_or_make(self.folder / "keys.json")
         write_tokens(self.tokens, self.keys, partners.agencies, law.authorities)
         (self.folder / "jwks.json").write_text(json.dumps(self.keys.jwks))
+        self._launch_services()
         self._wait_for_servers()
         self._make_topics(all_topics(law.authorities, partners.agencies, partners.subscribers))
-        self._start_services()
+        self._wait_for_services()
 
     def _law_file(self, of_partners: Path) -> Path:
         return Path(os.environ["ROGATORY_LAW"]) if "ROGATORY_LAW" in os.environ else of_partners
@@ -171,7 +172,8 @@ class Stack:
         except (KafkaError, TimeoutError) as failure:
             raise BadStart(f"Kafka at {self.kafka_address} does not make the topics: {failure!r}") from None
 
-    def _start_services(self) -> None:
+    def _launch_services(self) -> None:
+        """Start them before their servers answer: they wait, as they do in production."""
         self.webhook_port = choose_port(WEBHOOK_PORT, self._screen)
         common = self._common_settings()
         for name, preferred in PORTS.items():
@@ -180,9 +182,12 @@ class Stack:
             if name in self._names:
                 self.services[name] = service
                 service.launch()
+
+    def _wait_for_services(self) -> None:
         for name, service in self.services.items():
             self._screen.wait(name)
-            wait_until(service.is_ready, f"{name}'s readiness", self.children)
+            others = [child for child in self.children if child is not service.child]
+            wait_until(service.is_ready, f"{name}'s readiness", [*others, service.running()])
 
     @property
     def webhook_url(self) -> str:
