@@ -192,7 +192,7 @@ class Loop:
             except NeverWill as reason:
                 record.fresh.clear()
                 for message, outcome in zip(messages, batch.outcomes, strict=True):
-                    if message.record == record.id:
+                    if message.record == record.id and outcome.fresh:
                         outcome.fresh, outcome.refused = False, reason
 
     def _feed(self, batch: _Batch, tries: "_Tries") -> None:
