@@ -1,0 +1,48 @@
+"""`python -m deploy.k8s.topics [PARTNERS_FILE]` prints `base/topics.yaml`: one KafkaTopic for every topic in code."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from shared.failures import BadStart
+from shared.law import load_law
+from shared.partners import load_partners
+from shared.topics import all_topics
+
+ROOT = Path(__file__).resolve().parents[2]
+
+_HEAD = """\
+# Made by `python -m deploy.k8s.topics` from partners.yaml and its law; do not edit.
+# The number of partitions is a contract: keys hash to it, so another number breaks the order per key.
+"""
+_TOPIC = """\
+---
+apiVersion: kafka.strimzi.io/v1
+kind: KafkaTopic
+metadata: {{name: {name}, labels: {{strimzi.io/cluster: rogatory}}}}
+spec: {{topicName: {name}, partitions: {partitions}, replicas: 3, config: {{min.insync.replicas: 2}}}}
+"""
+
+
+def topics_of(partners_file: Path) -> dict[str, int]:
+    """Every topic that these partners and their law need, with its number of partitions."""
+    partners = load_partners(partners_file)
+    return all_topics(load_law(partners.law_file).authorities, partners.agencies, partners.subscribers)
+
+
+def manifest(topics: Mapping[str, int]) -> str:
+    """The KafkaTopics as YAML, in the order of their names."""
+    return _HEAD + "".join(_TOPIC.format(name=name, partitions=topics[name]) for name in sorted(topics))
+
+
+def main() -> None:
+    """Print the manifest; exit code 2 with one sentence for a wrong file."""
+    try:
+        print(manifest(topics_of(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "partners.yaml")), end="")
+    except BadStart as fault:
+        print(fault, file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
