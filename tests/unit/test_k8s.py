@@ -233,12 +233,15 @@ def test_the_base_holds_no_secret_and_names_the_keys_that_one_needs() -> None:
     assert wanted == {("rogatory", key) for key in ("mongo", "id-key", "sealing-key", "webhooks")}
 
 
-BUILD = """
-import asyncio, importlib, json, sys
+IN_THE_IMAGE = """
+import sys
 sys.meta_path = [finder for finder in sys.meta_path if "editable" not in repr(finder).lower()]
-sys.path = [place for place in sys.path if not place.startswith(ROOT) or "site-packages" in place]
-sys.path.insert(0, ".")
-import cli.__main__
+sys.path = [".", *(place for place in sys.path if not place.startswith(ROOT) or "site-packages" in place)]
+"""
+"""Without the repository, which an editable install would lend."""
+
+BUILD = """
+import asyncio, importlib, json
 from shared.service import connect
 from shared.settings import read_settings
 name = sys.argv[1]
@@ -253,38 +256,53 @@ asyncio.run(main())
 """
 
 
-def copy_as_image(to: Path) -> None:
-    """Lay out what the Dockerfile copies; /app is this folder."""
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the Dockerfile copies to /app, laid out in a folder."""
+    app = tmp_path_factory.mktemp("app")
     for line in re.findall(r"^COPY (?!--from|requirements)(.+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE):
         *sources, target = line.split()
         for source in sources:
-            place = to / target / source if target == "./" else to / target
+            place = app / target / source if target == "./" else app / target
             place.parent.mkdir(parents=True, exist_ok=True)
             if (ROOT / source).is_dir():
                 shutil.copytree(ROOT / source, place, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copy(ROOT / source, place)
+    return app
 
 
-@needs_kubectl
-@pytest.mark.parametrize("service", SETTINGS)
-def test_a_service_can_be_built_from_the_images_files_and_the_dev_settings(service: str, tmp_path: Path) -> None:
-    things = objects("overlays/dev")
-    _, container = services(things)[service]
-    told = environment(things, container, f"{service}-0")
-    copy_as_image(tmp_path)
-
+def run_as_image(folder: Path, code: str, *arguments: str, **environment: str) -> str:
+    """Run Python over the image's files alone, and return what it prints."""
     done = subprocess.run(
-        [sys.executable, "-c", f"ROOT = {str(ROOT)!r}\n{BUILD}", service],
-        cwd=tmp_path,
-        env={"PATH": os.environ["PATH"]} | {name: text.replace("/app/", f"{tmp_path}/") for name, text in told.items()},
+        [sys.executable, "-c", f"ROOT = {str(ROOT)!r}\n{IN_THE_IMAGE}{code}", *arguments],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"]} | environment,
         capture_output=True,
         text=True,
         timeout=60,
     )
-
     assert done.returncode == 0, done.stderr
-    host, port, instance, assumptions, pages = json.loads(done.stdout.splitlines()[-1])
+    return done.stdout
+
+
+def test_the_command_line_works_from_the_images_files(image: Path) -> None:
+    printed = run_as_image(image, "from cli.__main__ import main\nmain()", "explain", "--help")
+
+    assert "--type" in printed
+
+
+@needs_kubectl
+@pytest.mark.parametrize("service", SETTINGS)
+def test_a_service_can_be_built_from_the_images_files_and_the_dev_settings(service: str, image: Path) -> None:
+    things = objects("overlays/dev")
+    _, container = services(things)[service]
+    told = environment(things, container, f"{service}-0")
+
+    settings = {name: text.replace("/app/", f"{image}/") for name, text in told.items()}
+    printed = run_as_image(image, BUILD, service, **settings)
+
+    host, port, instance, assumptions, pages = json.loads(printed.splitlines()[-1])
     assert (host, instance, assumptions) == ("0.0.0.0", f"{service}-0", ["in-force"])
     assert container["ports"] == [{"name": "http", "containerPort": port}]
     probes = [container[probe]["httpGet"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")]
