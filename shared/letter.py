@@ -1,7 +1,7 @@
 """The letter of request as it comes through the door: reading it, its digest, one measure's share of it."""
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -83,27 +83,29 @@ _FOR_EVERYBODY = (
 """What of a letter each authority sees that has one of its measures."""
 
 
-def split_content(letter: Letter, n: int) -> dict[str, Any]:
+def split_content(sent: Mapping[str, Any], n: int) -> dict[str, Any]:
     """What the authority of measure `n` (from 1) may see: nothing of the others, not even how many there are.
 
-    Attachments that no measure names go along only where the letter has one measure.
+    `sent`: a letter that was accepted, as `content_of` gives it. Attachments that no measure names go along only where
+    the letter has one measure.
     """
-    if not 1 <= n <= len(letter.measures):
+    measures = sent["measures"]
+    if not 1 <= n <= len(measures):
         raise IndexError("The letter has no such measure.")
-    sent, measure = content_of(letter), letter.measures[n - 1]
+    measure = measures[n - 1]
     share = {name: sent[name] for name in _FOR_EVERYBODY if sent.get(name) is not None}
-    share["reference"] = letter.reference
-    share["measure"] = {"type": measure.type, "contents": dict(measure.contents)}
-    files = list(_attachments_for(letter, n))
+    share["reference"] = share["reference"].strip()
+    contents = {name: value for name, value in (measure.get("contents") or {}).items() if value is not None}
+    share["measure"] = {"type": measure["type"], "contents": contents}
+    files = _attachments_for(sent, n) if sent.get("attachments") else []
     return share | ({"attachments": files} if files else {})
 
 
-def _attachments_for(letter: Letter, n: int) -> Iterator[dict[str, Any]]:
-    own = letter.measures[n - 1].attachments
-    named = {name for measure in letter.measures for name in measure.attachments}
-    for attachment in letter.attachments:
-        if attachment.name in own or (len(letter.measures) == 1 and attachment.name not in named):
-            yield attachment.model_dump(mode="json", exclude_none=True)
+def _attachments_for(sent: Mapping[str, Any], n: int) -> list[dict[str, Any]]:
+    lists = [measure.get("attachments") or () for measure in sent["measures"]]
+    named = {name for names in lists for name in names}
+    files = [{name: value for name, value in file.items() if value is not None} for file in sent["attachments"]]
+    return [f for f in files if f["name"] in lists[n - 1] or (len(lists) == 1 and f["name"] not in named)]
 
 
 def _parse_quickly(raw: bytes, known_types: Collection[str]) -> Letter | None:

@@ -4,11 +4,11 @@ The writer's side is a plain dict in its `domain.py`; a test holds each against 
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Required
 
 from pydantic import BaseModel, ConfigDict
+from typing_extensions import TypedDict  # pydantic asks for this one before Python 3.12
 
-from shared.letter import Letter
 from shared.vocabulary import Channel, Direction, Lane, Urgency
 
 
@@ -24,6 +24,25 @@ class MeasureHead(_Data):
     type: str
 
 
+class MeasureContent(TypedDict, total=False):
+    """What of a measure the router looks at."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]  # pydantic's own way for a TypedDict
+    type: Required[str]
+    contents: dict[str, Any] | None
+    attachments: list[str] | None
+
+
+class LetterContent(TypedDict, total=False):
+    """An accepted letter as it was sent; intake has judged it, so only what the router looks at is checked again."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    reference: Required[str]
+    measures: Required[list[MeasureContent]]
+    treaty_basis: list[str] | None
+    attachments: list[dict[str, Any]] | None
+
+
 class LetterReceived(_Data):
     """`letter.received`."""
 
@@ -37,7 +56,7 @@ class LetterReceived(_Data):
     lane: Lane
     digest: str
     measures: tuple[MeasureHead, ...]
-    content: Letter
+    content: LetterContent
 
 
 class CaseAssigned(_Data):

@@ -116,8 +116,9 @@ class Sender:
             await self._wave(wave)
         done: dict[Store, dict[int, list[str]]] = {}
         for run in runs:
-            if not run.failed and run.events:
-                version = run.events[-1].seq
+            # Nothing to send where this process sent it all: then its mark was lost.
+            version = run.events[-1].seq if run.events else self._sent.get(run.parcel.record, 0)
+            if version and not run.failed:
                 self._remember(run.parcel.record, version)
                 done.setdefault(run.parcel.store, {}).setdefault(version, []).append(run.parcel.record)
         if done:

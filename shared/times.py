@@ -1,6 +1,7 @@
 """Times as they stand in events: UTC, ISO 8601, microseconds, fixed width, so that they sort as text (RFC 3339)."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 def now() -> datetime:
@@ -8,6 +9,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+@lru_cache(maxsize=256)  # a batch has one time for all its events
 def text_of(at: datetime) -> str:
     """`2026-11-24T16:47:53.123456Z`."""
     return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

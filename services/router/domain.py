@@ -52,9 +52,8 @@ def decide_by(law: Law) -> Decide:
 
 def _assignment(case: str, opening: Opening, law: Law) -> Draft:
     letter, on = opening.letter, law.day_of(opening.letter.received_at)
-    competence = law.decide(
-        opening.type, letter.direction, on, party=letter.party, treaty_basis=letter.content.treaty_basis
-    )
+    treaties = tuple(letter.content.get("treaty_basis") or ())
+    competence = law.decide(opening.type, letter.direction, on, party=letter.party, treaty_basis=treaties)
     lane = law.lane(opening.type, letter.urgency, on)
     data = {
         "case": case,

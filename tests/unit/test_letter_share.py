@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared import strict_json
-from shared.letter import Letter, differing_fields, digest_of, parse_letter, split_content
+from shared.letter import Letter, content_of, differing_fields, digest_of, parse_letter, split_content
 
 KNOWN = frozenset({"data_preservation", "extradition", "stored_data_access"})
 
@@ -85,7 +85,7 @@ def test_an_authority_sees_its_measure_and_nothing_of_the_others() -> None:
         ],
     )
 
-    assert split_content(letter, 2) == {
+    assert split_content(content_of(letter), 2) == {
         "reference": "FR-1",
         "party": "FR",
         "sent_at": "2026-03-10T08:00:00+01:00",
@@ -96,13 +96,15 @@ def test_an_authority_sees_its_measure_and_nothing_of_the_others() -> None:
 
 
 def test_attachments_that_no_measure_names_go_with_the_only_one() -> None:
-    assert split_content(parsed(attachments=[{"name": "loose.pdf"}]), 1)["attachments"] == [{"name": "loose.pdf"}]
+    assert split_content(content_of(parsed(attachments=[{"name": "loose.pdf"}])), 1)["attachments"] == [
+        {"name": "loose.pdf"}
+    ]
 
 
 @pytest.mark.parametrize("n", [-1, 0, 2])
 def test_there_is_no_share_for_a_measure_that_is_not_there(n: int) -> None:
     with pytest.raises(IndexError):
-        split_content(parsed(), n)
+        split_content(content_of(parsed()), n)
 
 
 def test_what_differs_is_named_by_place() -> None:
