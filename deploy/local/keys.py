@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import secrets
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -10,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
+from deploy.local.secret_files import write_secret
 from shared.tokens import make_key, make_token
 from shared.vocabulary import DESK
 
@@ -67,10 +67,3 @@ def write_tokens(folder: Path, keys: Keys, agencies: Iterable[str], authorities:
         write_secret(folder / f"{agency}.jwt", keys.token(agency=agency))
     for authority in (*authorities, DESK):
         write_secret(folder / "authorities" / f"{authority}.jwt", keys.token(authority=authority))
-
-
-def write_secret(path: Path, text: str) -> None:
-    """Write a file that only its owner can read."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)

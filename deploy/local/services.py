@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy.local.jars import ROOT
-from deploy.local.keys import write_secret
 from deploy.local.ports import HOST
 from deploy.local.processes import Child
+from deploy.local.secret_files import write_secret
 
 PORTS = {"intake": 8001, "router": 8002, "notifier": 8003}
 """The services in the order in which a letter meets them, and where each prefers to listen."""

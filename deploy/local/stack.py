@@ -1,15 +1,12 @@
 """The whole system on one machine: mongod, Kafka, their topics, keys and tokens, and the three services."""
 
 import asyncio
-import json
-import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import pymongo
 from aiokafka.errors import KafkaError
@@ -17,7 +14,6 @@ from pymongo.errors import PyMongoError
 
 from deploy.local.jars import ROOT
 from deploy.local.kafka import Kafka
-from deploy.local.keys import AUDIENCE, ISSUER, Keys, write_tokens
 from deploy.local.locks import locked
 from deploy.local.mongo import Mongo
 from deploy.local.ports import HOST, choose_port
@@ -26,13 +22,14 @@ from deploy.local.screen import SILENCE, Screen
 from deploy.local.services import PORTS, Service
 from deploy.local.topics import create_topics
 from shared.failures import BadStart
-from shared.law import load_law
-from shared.partners import load_partners
-from shared.topics import all_topics
+
+if TYPE_CHECKING:
+    from deploy.local.deployment import Deployment
+    from deploy.local.keys import Keys
 
 DATA = ROOT / ".rogatory" / "data"
 OWN = ROOT / ".rogatory" / "own"
-"""Keys and tokens where the servers are somebody's own: their data outlive us, so nothing here is ever emptied."""
+"""Keys and tokens where a server is somebody's own: its data outlive us, so nothing here is ever emptied."""
 
 WEBHOOK_PORT = 8004
 """Where the duty officers' webhook goes: whoever wants to see the notices listens there."""
@@ -41,27 +38,11 @@ _KAFKA_PORT, _MONGO_PORT = 19092, 27117
 _BROKER_DECIDES = -1
 
 
-@dataclass(frozen=True)
-class Files:
-    """The data that say who takes part and what the law is: the repository's, or what ROGATORY_... names."""
-
-    partners: Path
-    alerts: Path
-    assumptions: tuple[Path, ...]
-
-    @classmethod
-    def from_environment(cls) -> Self:
-        """Where the environment says nothing, the files at the root of the repository."""
-        assumptions = os.environ.get("ROGATORY_LAW_ASSUMPTIONS", "")
-        return cls(
-            Path(os.environ.get("ROGATORY_PARTNERS", ROOT / "partners.yaml")),
-            Path(os.environ.get("ROGATORY_ALERTS", ROOT / "alerts.yaml")),
-            tuple(Path(part) for part in assumptions.split(",") if part),
-        )
-
-
 class Stack:
     """Starts everything in order when its block begins, stops everything in the opposite order when it ends."""
+
+    deployment: "Deployment"
+    webhook_port: int
 
     def __init__(
         self,
@@ -71,7 +52,6 @@ class Stack:
         keep: bool = False,
         kafka: str | None = None,
         mongo: str | None = None,
-        files: Files | None = None,
         settings: Mapping[str, str] | None = None,
         screen: Screen = SILENCE,
     ) -> None:
@@ -80,12 +60,12 @@ class Stack:
         self.folder = folder or (OWN if has_own else DATA)
         self.logs, self.tokens = self.folder / "logs", self.folder / "tokens"
         self._keep, self._names, self._screen = keep or has_own, services, screen
-        self._files, self._settings = files or Files.from_environment(), settings or {}
+        self._settings = settings or {}
         self.kafka_address, self.mongo_uri = kafka or "", mongo or ""
         self.kafka: Kafka | None = None
         self.mongo: Mongo | None = None
         self.services: dict[str, Service] = {}
-        self._holds = ExitStack()
+        self._lock = ExitStack()
 
     def __enter__(self) -> Self:
         """Start everything; if anything fails, or Ctrl-C comes, what has started is stopped again."""
@@ -99,6 +79,16 @@ class Stack:
     def __exit__(self, *_: object) -> None:
         """Stop everything."""
         self.stop()
+
+    @property
+    def keys(self) -> "Keys":
+        """The keys of this run."""
+        return self.deployment.keys
+
+    @property
+    def webhook_url(self) -> str:
+        """Where the duty officers' notices are sent; the signature's secret is `keys.webhook_secret`."""
+        return f"http://{HOST}:{self.webhook_port}/notices"
 
     @property
     def children(self) -> list[Child]:
@@ -121,25 +111,20 @@ class Stack:
             self.kafka.stop()
         if self.mongo:
             self.mongo.stop()
-        self._holds.close()
+        self._lock.close()
 
     def _start(self) -> None:
-        self._holds.enter_context(locked(self.folder.with_name(f"{self.folder.name}.lock"), _refuse_second))
+        self._lock.enter_context(locked(self.folder.with_name(f"{self.folder.name}.lock"), _refuse_second))
         if not self._keep and self.folder.exists():
             shutil.rmtree(self.folder)
-        partners = load_partners(self._files.partners)
-        law = load_law(self._law_file(partners.law_file), self._files.assumptions)
         self._launch_servers()
-        self.keys = Keys.load_or_make(self.folder / "keys.json")
-        write_tokens(self.tokens, self.keys, partners.agencies, law.authorities)
-        (self.folder / "jwks.json").write_text(json.dumps(self.keys.jwks))
+        from deploy.local.deployment import Deployment  # takes a moment, in which the servers start
+
+        self.deployment = Deployment.prepare(self.folder)
         self._launch_services()
         self._wait_for_servers()
-        self._make_topics(all_topics(law.authorities, partners.agencies, partners.subscribers))
+        self._make_topics()
         self._wait_for_services()
-
-    def _law_file(self, of_partners: Path) -> Path:
-        return Path(os.environ["ROGATORY_LAW"]) if "ROGATORY_LAW" in os.environ else of_partners
 
     def _launch_servers(self) -> None:
         """Start both at once: each waits for its disk and for itself, not for the other."""
@@ -154,6 +139,17 @@ class Stack:
             self.kafka.launch()
             self.kafka_address = self.kafka.bootstrap
 
+    def _launch_services(self) -> None:
+        """Start them before their servers answer: they wait, as they do in production."""
+        self.webhook_port = choose_port(WEBHOOK_PORT, self._screen)
+        told = self.deployment.settings(self.kafka_address, self.mongo_uri, self.webhook_url) | dict(self._settings)
+        for name, preferred in PORTS.items():
+            service = Service(name, choose_port(preferred, self._screen), told, self.logs)
+            service.write_environment(self.folder / "environment")
+            if name in self._names:
+                self.services[name] = service
+                service.launch()
+
     def _wait_for_servers(self) -> None:
         self._screen.wait("MongoDB")
         if self.mongo:
@@ -164,54 +160,19 @@ class Stack:
         if self.kafka:
             self.kafka.wait()
 
-    def _make_topics(self, topics: Mapping[str, int]) -> None:
-        self._screen.wait(f"{len(topics)} topics")
+    def _make_topics(self) -> None:
+        self._screen.wait(f"{len(self.deployment.topics)} topics")
         replication = self.kafka.replication if self.kafka else _BROKER_DECIDES
         try:
-            asyncio.run(create_topics(self.kafka_address, topics, replication))
+            asyncio.run(create_topics(self.kafka_address, self.deployment.topics, replication))
         except (KafkaError, TimeoutError) as failure:
             raise BadStart(f"Kafka at {self.kafka_address} does not make the topics: {failure!r}") from None
-
-    def _launch_services(self) -> None:
-        """Start them before their servers answer: they wait, as they do in production."""
-        self.webhook_port = choose_port(WEBHOOK_PORT, self._screen)
-        common = self._common_settings()
-        for name, preferred in PORTS.items():
-            service = Service(name, choose_port(preferred, self._screen), common, self.logs)
-            service.write_environment(self.folder / "environment")
-            if name in self._names:
-                self.services[name] = service
-                service.launch()
 
     def _wait_for_services(self) -> None:
         for name, service in self.services.items():
             self._screen.wait(name)
             others = [child for child in self.children if child is not service.child]
             wait_until(service.is_ready, f"{name}'s readiness", [*others, service.running()])
-
-    @property
-    def webhook_url(self) -> str:
-        """Where the duty officers' notices are sent; the signature's secret is `keys.webhook_secret`."""
-        return f"http://{HOST}:{self.webhook_port}/notices"
-
-    def _common_settings(self) -> dict[str, str]:
-        webhooks = {"duty-officers": {"url": self.webhook_url, "secret": self.keys.webhook_secret}}
-        return {
-            "ROGATORY_KAFKA": self.kafka_address,
-            "ROGATORY_MONGO": self.mongo_uri,
-            "ROGATORY_DATABASE": "rogatory",
-            "ROGATORY_ID_KEY": self.keys.id_key,
-            "ROGATORY_SEALING_KEY": self.keys.sealing_key,
-            "ROGATORY_PARTNERS": str(self._files.partners),
-            "ROGATORY_ALERTS": str(self._files.alerts),
-            "ROGATORY_LAW_ASSUMPTIONS": ",".join(map(str, self._files.assumptions)),
-            "ROGATORY_JWKS": str(self.folder / "jwks.json"),
-            "ROGATORY_TOKEN_ISSUER": ISSUER,
-            "ROGATORY_TOKEN_AUDIENCE": AUDIENCE,
-            "ROGATORY_WEBHOOKS": json.dumps(webhooks),
-            "ROGATORY_WEBHOOKS_ALLOW_HTTP": "true",
-            **self._settings,
-        }
 
 
 def _refuse_second() -> None:

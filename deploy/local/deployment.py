@@ -1,0 +1,62 @@
+"""What one deployment is made of besides servers: its partners, its law, its keys and its topics."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from deploy.local.jars import ROOT
+from deploy.local.keys import AUDIENCE, ISSUER, Keys, write_tokens
+from shared.law import load_law
+from shared.partners import load_partners
+from shared.topics import all_topics
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The repository's own data files, or those that ROGATORY_... names, and the keys of one folder."""
+
+    partners: Path
+    law: Path
+    assumptions: tuple[Path, ...]
+    keys: Keys
+    jwks: Path
+    topics: Mapping[str, int]
+
+    @classmethod
+    def prepare(cls, folder: Path) -> Self:
+        """Read and check the data files, make what keys are missing, write the tokens."""
+        partners_file = Path(os.environ.get("ROGATORY_PARTNERS", ROOT / "partners.yaml"))
+        partners = load_partners(partners_file)
+        law_file = Path(os.environ.get("ROGATORY_LAW", partners.law_file))
+        named = os.environ.get("ROGATORY_LAW_ASSUMPTIONS", "").split(",")
+        assumptions = tuple(Path(name) for name in named if name)
+        law = load_law(law_file, assumptions)
+        keys = Keys.load_or_make(folder / "keys.json")
+        write_tokens(folder / "tokens", keys, partners.agencies, law.authorities)
+        jwks = folder / "jwks.json"
+        jwks.write_text(json.dumps(keys.jwks))
+        topics = all_topics(law.authorities, partners.agencies, partners.subscribers)
+        return cls(partners_file, law_file, assumptions, keys, jwks, topics)
+
+    def settings(self, kafka: str, mongo: str, webhook_url: str) -> dict[str, str]:
+        """What every service is told; each takes what it knows."""
+        webhooks = {"duty-officers": {"url": webhook_url, "secret": self.keys.webhook_secret}}
+        return {
+            "ROGATORY_KAFKA": kafka,
+            "ROGATORY_MONGO": mongo,
+            "ROGATORY_DATABASE": "rogatory",
+            "ROGATORY_ID_KEY": self.keys.id_key,
+            "ROGATORY_SEALING_KEY": self.keys.sealing_key,
+            "ROGATORY_PARTNERS": str(self.partners),
+            "ROGATORY_LAW": str(self.law),
+            "ROGATORY_LAW_ASSUMPTIONS": ",".join(map(str, self.assumptions)),
+            "ROGATORY_ALERTS": os.environ.get("ROGATORY_ALERTS", str(ROOT / "alerts.yaml")),
+            "ROGATORY_JWKS": str(self.jwks),
+            "ROGATORY_TOKEN_ISSUER": ISSUER,
+            "ROGATORY_TOKEN_AUDIENCE": AUDIENCE,
+            "ROGATORY_WEBHOOKS": json.dumps(webhooks),
+            "ROGATORY_WEBHOOKS_ALLOW_HTTP": "true",
+        }
