@@ -12,6 +12,8 @@ import structlog
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
+from shared.failures import BadStart
+
 Key = ECKey | OKPKey | RSAKey
 
 FRESH = 30.0
@@ -39,11 +41,25 @@ class KeySource:
     def __init__(self, where: str | Path, *, client: httpx.AsyncClient | None = None) -> None:
         """`where`: the path of a JWKS file, or its http(s) address; `client` is for tests and proxies."""
         self._where = str(where)
+        self._is_address = self._where.startswith(("http://", "https://"))
         self._client = client
         self._keys: dict[str, Key] = {}
         self._seen = self._looked = -float("inf")
         self._looking: asyncio.Task[None] | None = None
         self._is_failing = False
+
+    def check(self) -> None:
+        """Refuse a file that is wrong at the start; raises `BadStart`. An address may still come up."""
+        if self._is_address:
+            return
+        try:
+            usable = _keys_in(json.loads(Path(self._where).read_bytes()))
+        except OSError as error:
+            raise BadStart(f"ROGATORY_JWKS: {self._where}: {error.strerror}") from None
+        except (ValueError, RecursionError):
+            usable = {}
+        if not usable:
+            raise BadStart(f"ROGATORY_JWKS: {self._where}: holds no public key that can be used (a JWKS, RFC 7517)")
 
     async def find(self, kid: str, now: datetime) -> Key | None:
         """The key with this id as of at most `FRESH` seconds ago; None where there is none. Raises `KeysAway`."""
@@ -81,7 +97,7 @@ class KeySource:
             self._looking = None
 
     async def _fetch(self) -> bytes:
-        if not self._where.startswith(("http://", "https://")):
+        if not self._is_address:
             return await asyncio.to_thread(Path(self._where).read_bytes)
         if self._client is None:
             # Kept, for making one reads all root certificates: 30 ms in which nothing else runs.

@@ -26,7 +26,9 @@ def build(platform: Platform, settings: IntakeSettings) -> ASGI:
         platform.kafka.subscribe("cases", lane, [topics.case_events(lane)], handlers.on_case, letters)
     posts = Posts(letters)
     platform.tasks.append(posts.run)
-    verifier = Verifier(settings.token_issuer, settings.token_audience, KeySource(settings.jwks))
+    keys = KeySource(settings.jwks)
+    keys.check()
+    verifier = Verifier(settings.token_issuer, settings.token_audience, keys)
     door = Door(verifier, agencies, known_types, ids, posts)
     pages = build_api(Letters(letters.store, ids, platform.sealer), verifier, platform.routes())
 
