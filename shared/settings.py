@@ -29,6 +29,7 @@ def _paths(value: Any) -> Any:
 
 Key = Annotated[SecretBytes, BeforeValidator(_key)]
 Paths = Annotated[list[Path], NoDecode, BeforeValidator(_paths)]
+Port = Annotated[int, Field(ge=0, le=65535)]
 
 
 class Settings(BaseSettings):
@@ -43,7 +44,7 @@ class Settings(BaseSettings):
     database: str = "rogatory"
     mongo_driver: Literal["motor", "pymongo"] = "motor"
     host: str = "127.0.0.1"
-    port: int = Field(default=8000, ge=0, le=65535)
+    port: Port = 8000
     instance: str = Field(default_factory=socket.gethostname)
     """The name of this process; fixed over restarts, so that a restart is no rebalance (`group_instance_id`)."""
     id_key: Key
@@ -63,8 +64,13 @@ def read_settings(kind: type[S]) -> S:
     try:
         return kind()
     except ValidationError as error:
-        faults = [f"ROGATORY_{'_'.join(map(str, e['loc'])).upper()} {_fault(e)}" for e in error.errors()]
+        faults = [f"{_variable(*e['loc'])} {_fault(e)}" for e in error.errors()]
         raise BadStart("; ".join(faults)) from None
+
+
+def _variable(name: int | str, *place: int | str) -> str:
+    """The environment's name of a setting, and the place within one that is written as JSON."""
+    return f"ROGATORY_{name}".upper() + (f" ({', '.join(map(str, place))})" if place else "")
 
 
 def _fault(error: Any) -> str:

@@ -1,9 +1,9 @@
 """The router's settings."""
 
-from shared.settings import Settings
+from shared.settings import Port, Settings
 
 
 class RouterSettings(Settings):
     """As every service; see `shared.settings`."""
 
-    port: int = 8002
+    port: Port = 8002
