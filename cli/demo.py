@@ -1,0 +1,55 @@
+"""`rogatory demo`: the whole system on this machine, and the sample letters through its real doors."""
+
+import asyncio
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_SAID = "Assumed for this demo: the UN Convention against Cybercrime is in force. Today it is not."
+_ASSUMPTIONS = "ROGATORY_LAW_ASSUMPTIONS"
+
+
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="One line per case, then stop: exit 0 if all is right.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Go on with the data of the last run.")] = False,
+    kafka: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="A Kafka of your own.")] = None,
+    mongo: Annotated[str | None, typer.Option(metavar="URI", help="A MongoDB of your own, a replica set.")] = None,
+    data: Annotated[Path | None, typer.Option(hidden=True, help="Where data, tokens and logs go.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the cases as one line of JSON.")] = False,
+) -> None:
+    """Start everything, file the fifteen sample letters, and show what becomes of each."""
+    # Imported here, for the other commands do without the second that it takes.
+    from cli.demo_letters import load_samples, samples_folder
+    from cli.screen import terminal
+    from deploy.local.processes import signals_interrupt
+    from deploy.local.stack import Stack
+
+    samples, screen = load_samples(samples_folder()), terminal()
+    _assume_in_force()
+    stack = Stack(data, keep=keep, kafka=kafka, mongo=mongo, screen=screen)
+    fresh, right = not (keep or kafka or mongo), False
+    try:
+        with signals_interrupt(), ExitStack() as holds:
+            screen.note(_SAID)
+            with screen.shown():
+                holds.enter_context(stack)
+            from cli.demo_show import Show
+
+            right = asyncio.run(Show(stack, samples, screen, fresh=fresh, once=once, as_json=as_json).run())
+    except KeyboardInterrupt:
+        screen.note("stopped, nothing is left running")
+        right = not once
+    if not right:
+        raise typer.Exit(1)
+
+
+def _assume_in_force() -> None:
+    """Without this assumption no sample but those under older treaties has a legal basis."""
+    from deploy.local.jars import ROOT
+
+    named = [name for name in os.environ.get(_ASSUMPTIONS, "").split(",") if name]
+    assumed = str(ROOT / "laws" / "assumptions" / "in-force.yaml")
+    os.environ[_ASSUMPTIONS] = ",".join(dict.fromkeys([*named, assumed]))

@@ -1,0 +1,190 @@
+"""What was filed, what was seen where, and whether every case stands where it must; no I/O."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from cli.demo_letters import Expected, Sample
+from shared import topics
+
+DUTY_OFFICERS = "duty-officers"
+"""The subscriber that `alert: true` speaks of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A case as its authority's topic carried it: when we read it, and when Kafka says it was written."""
+
+    topic: str
+    at: float
+    written: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Filing:
+    at: float
+    written: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One case on the board; `expected` is empty for a letter that is no sample."""
+
+    sample: str
+    reference: str
+    party: str
+    measure: int
+    expected: Expected | None
+    case: str | None
+    facts: Mapping[str, Any]
+    arrivals: tuple[Arrival, ...]
+    told: Mapping[str, tuple[str, ...]]
+    milliseconds: int | None
+    known: bool
+    """Whether it was there before it was filed: data of an earlier run."""
+    lacks: tuple[str, ...]
+    """What has not come yet."""
+    wrong: tuple[str, ...]
+    """What is not as expected."""
+
+    @property
+    def label(self) -> str:
+        """How a sentence names it."""
+        return f"{self.sample or self.reference} {self.expected.type if self.expected else self.facts.get('type', '')}"
+
+
+@dataclass
+class Board:
+    """Everything that was filed and seen; the rows are worked out from it whenever somebody looks."""
+
+    samples: Sequence[Sample]
+    alert_channels: Collection[str]
+    """On which channels the duty officers hear."""
+    fresh: bool
+    """Whether the system began empty, so that nothing but the samples can be there."""
+    troubles: list[str] = field(default_factory=list)
+    _filed: dict[str, _Filing] = field(default_factory=dict)
+    _letters: dict[str, tuple[str, str]] = field(default_factory=dict)
+    _cases: dict[tuple[str, int], str] = field(default_factory=dict)
+    _facts: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    _arrivals: dict[str, list[Arrival]] = field(default_factory=lambda: defaultdict(list))
+    _told: dict[str, dict[str, set[str]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(set)))
+
+    def filed(self, sample: str, at: float, written: float) -> None:
+        """A letter is on its way, since `at` on the monotonic clock and `written` on the wall's."""
+        self._filed[sample] = _Filing(at, written)
+
+    def received(self, letter: str, agency: str, reference: str) -> None:
+        """A receipt: which letter id a reference got."""
+        self._letters[letter] = (agency, reference)
+
+    def opened(self, case: str, letter: str, measure: int, facts: Mapping[str, Any]) -> None:
+        """A measure of a letter became a case."""
+        self._cases[letter, measure] = case
+        self._facts[case] = facts
+
+    def arrived(self, case: str, arrival: Arrival) -> None:
+        """A case stands on an authority's topic."""
+        self._arrivals[case].append(arrival)
+
+    def told(self, case: str, subscriber: str, channel: str) -> None:
+        """Somebody was told of a case."""
+        self._told[case][subscriber].add(channel)
+
+    def rows(self) -> list[Row]:
+        """The samples in their order, measure by measure; then other letters' cases."""
+        ids = {filer: letter for letter, filer in self._letters.items()}
+        rows = [
+            self._row(sample, ids.get((sample.agency, sample.reference)), number, expected)
+            for sample in self.samples
+            for number, expected in enumerate(sample.measures, 1)
+        ]
+        return rows + self.others()
+
+    def others(self) -> list[Row]:
+        """The cases of letters that are no samples."""
+        ours = {(sample.agency, sample.reference) for sample in self.samples}
+        return [
+            self._row(None, letter, measure, None)
+            for letter, measure in self._cases
+            if letter in self._letters and self._letters[letter] not in ours
+        ]
+
+    def lacks(self) -> list[str]:
+        """What has not come yet, one sentence each."""
+        return [f"{row.label}: {what} did not come" for row in self.rows() for what in row.lacks]
+
+    def wrong(self) -> list[str]:
+        """What is not as it must be, one sentence each."""
+        told = [f"{row.label}: {what}" for row in self.rows() for what in row.wrong]
+        return told + list(self._strays()) + self.troubles
+
+    def _strays(self) -> Iterator[str]:
+        """Cases on an authority's topic that belong to no sample."""
+        ours = {row.case for row in self.rows() if row.expected}
+        for case, arrivals in self._arrivals.items() if self.fresh else ():
+            for arrival in arrivals if case not in ours else ():
+                yield f"{arrival.topic} carries {case}, which belongs to no sample"
+
+    def _row(self, sample: Sample | None, letter: str | None, measure: int, expected: Expected | None) -> Row:
+        case = self._cases.get((letter, measure)) if letter else None
+        facts = self._facts.get(case, {}) if case else {}
+        arrivals = tuple(self._arrivals.get(case, ())) if case else ()
+        told = {who: tuple(sorted(ways)) for who, ways in self._told.get(case or "", {}).items()}
+        filing = self._filed.get(sample.name) if sample else None
+        known = bool(filing and arrivals and arrivals[0].written < filing.written)
+        took = round(1000 * (arrivals[0].at - filing.at)) if filing and arrivals and not known else None
+        return Row(
+            sample=sample.name if sample else "",
+            reference=sample.reference if sample else self._letters[letter or ""][1],
+            party=sample.party if sample else str(facts.get("party", "")),
+            measure=measure,
+            expected=expected,
+            case=case,
+            facts=facts,
+            arrivals=arrivals,
+            told=told,
+            milliseconds=took,
+            known=known,
+            lacks=tuple(self._lacking(expected, letter, case, arrivals, told, known)) if expected else (),
+            wrong=tuple(_differing(expected, facts, arrivals, told)) if expected and case else (),
+        )
+
+    def _lacking(
+        self,
+        expected: Expected,
+        letter: str | None,
+        case: str | None,
+        arrivals: Sequence[Arrival],
+        told: Mapping[str, Sequence[str]],
+        known: bool,
+    ) -> Iterator[str]:
+        if not letter:
+            yield "the receipt"
+        elif not case:
+            yield "the case"
+        if not arrivals:
+            yield f"the case on {topics.cases_of(expected.authority, expected.lane)}"
+        if not told:
+            yield "a notice to anybody"
+        elif expected.alert and DUTY_OFFICERS in told:
+            # A webhook of an earlier run is not sent again.
+            wanted = {*self.alert_channels} - ({"webhook"} if known else set())
+            for channel in sorted(wanted - {*told[DUTY_OFFICERS]}):
+                yield f"the alert by {channel}"
+
+
+def _differing(
+    expected: Expected, facts: Mapping[str, Any], arrivals: Sequence[Arrival], told: Mapping[str, Sequence[str]]
+) -> Iterator[str]:
+    if facts["type"] != expected.type:
+        yield f"its type is {facts['type']}"
+    wanted = topics.cases_of(expected.authority, expected.lane)
+    for topic in dict.fromkeys(arrival.topic for arrival in arrivals):
+        if topic != wanted:
+            yield f"stands on {topic}, expected on {wanted}"
+    if told and expected.alert and DUTY_OFFICERS not in told:
+        yield "the duty officers were not told"
+    if not expected.alert and DUTY_OFFICERS in told:
+        yield "the duty officers were told, and nothing calls for it"

@@ -1,0 +1,175 @@
+"""The demo's course: listen, file, wait until all has come, say what is right and what is not."""
+
+import asyncio
+import json
+import os
+import shlex
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer
+from rich.console import Console
+from rich.live import Live
+
+from cli.demo_board import DUTY_OFFICERS, Board, Row
+from cli.demo_letters import Doors, Refused, Sample, samples_folder
+from cli.demo_table import line, mark, table
+from cli.demo_watch import hear, is_heard, listening, webhook_receiver, what_to_hear
+from cli.screen import Terminal
+from deploy.local.stack import Stack
+from shared.partners import load_partners
+
+PATIENCE = 30.0
+"""Seconds after which what has not come will not come."""
+_QUIET = 0.5
+"""Seconds after the last awaited event in which one that must not come would have come."""
+_BETWEEN = 0.3
+"""Seconds between letters where somebody watches."""
+_TICK = 0.05
+
+
+class Show:
+    """One showing of the sample letters on a stack that is up."""
+
+    def __init__(
+        self,
+        stack: Stack,
+        samples: Sequence[Sample],
+        screen: Terminal,
+        *,
+        fresh: bool,
+        once: bool,
+        as_json: bool,
+    ) -> None:
+        """Choose how it is shown: `once` for programs and logs, otherwise for somebody at a terminal."""
+        self._stack, self._samples, self._screen = stack, samples, screen
+        self._once, self._as_json, self._console = once, as_json, Console()
+        self._partners = load_partners(stack.deployment.partners)
+        duty = self._partners.subscribers.get(DUTY_OFFICERS)
+        self._board = Board(samples, tuple(duty.channels) if duty else (), fresh)
+
+    async def run(self) -> bool:
+        """Show it; whether every case stands where it must. Without `once` it stays until Ctrl-C."""
+        stack = self._stack
+        heard = what_to_hear(stack.deployment.topics, self._partners)
+        async with listening(stack.kafka_address, heard, stack.deployment.topics) as consumer:
+            with webhook_receiver(stack.webhook_url, stack.keys.webhook_secret, self._board):
+                self._ear = asyncio.create_task(hear(consumer, heard, self._board))
+                try:
+                    return await self._course(consumer)
+                finally:
+                    self._ear.cancel()
+
+    async def _course(self, consumer: AIOKafkaConsumer) -> bool:
+        if self._watched:
+            with Live(get_renderable=self._table, console=self._console, refresh_per_second=8):
+                await self._file_and_wait(consumer)
+        else:
+            await self._file_and_wait(consumer)
+        is_right = self._say_how_it_ended()
+        if not self._once:
+            self._say_what_is_up()
+            await self._stay()
+        return is_right
+
+    @property
+    def _watched(self) -> bool:
+        return self._console.is_terminal and not self._once and not self._as_json
+
+    def _table(self) -> Any:
+        return table(self._board.rows(), self._console.width)
+
+    async def _file_and_wait(self, consumer: AIOKafkaConsumer) -> None:
+        async with Doors(self._stack.services["intake"].url, self._stack.tokens, self._stack.kafka_address) as doors:
+            for sample in self._samples:
+                await self._file(doors, sample)
+                await asyncio.sleep(_BETWEEN if self._watched else 0)
+        end = time.monotonic() + PATIENCE
+        while self._board.lacks() and time.monotonic() < end:
+            await self._tick()
+        await asyncio.sleep(_QUIET)
+        while not await is_heard(consumer):
+            await self._tick()
+
+    async def _file(self, doors: Doors, sample: Sample) -> None:
+        self._board.filed(sample.name, time.monotonic(), time.time())
+        try:
+            letter = await doors.file(sample)
+        except Refused as refused:
+            self._board.troubles.append(str(refused))
+        else:
+            if letter:
+                self._board.received(letter, sample.agency, sample.reference)
+
+    async def _tick(self) -> None:
+        """Wait a moment; raise if a process has ended that should not, or our own listening has."""
+        for child in self._stack.children:
+            child.check()
+        if self._ear.done():
+            self._ear.result()
+        await asyncio.sleep(_TICK)
+
+    def _say_how_it_ended(self) -> bool:
+        rows = [row for row in self._board.rows() if row.expected]
+        bad = [*self._board.lacks(), *self._board.wrong()]
+        if self._as_json:
+            print(json.dumps({"right": not bad, "bad": bad, "cases": [_json(row) for row in rows]}), flush=True)
+        elif not self._watched:
+            print("\n".join(map(line, rows)), flush=True)
+        for sentence in bad:
+            self._screen.note(f"not right: {sentence}")
+        right = sum(mark(row) == "ok" for row in rows)
+        letters = len(self._samples)
+        self._screen.note(f"{letters} letters, {right} of {len(rows)} cases stand where samples/expected.yaml says.")
+        return not bad
+
+    def _say_what_is_up(self) -> None:
+        stack, note = self._stack, self._screen.note
+        note("")
+        note("Everything is up: " + "  ".join(f"{name} {service.url}" for name, service in stack.services.items()))
+        note(f"  kafka {stack.kafka_address}  mongo {stack.mongo_uri}")
+        note(f"  tokens {_near(stack.tokens)}  logs {_near(stack.logs)}")
+        note("File a letter of your own, for example a sample under another reference:")
+        note(f"  {self._command()}")
+        note("Its cases will show below. Ctrl-C stops everything.")
+
+    def _command(self) -> str:
+        sample = _near(samples_folder() / "S01.json")
+        token = _near(self._stack.tokens / "contact-point.jwt")
+        return (
+            f"""sed 's/"reference": "[^"]*"/"reference": "MY-1"/' {sample} | curl -sS --data-binary @- """
+            f"""-H "Authorization: Bearer $(cat {token})" -H 'Content-Type: application/json' """
+            f"{self._stack.services['intake'].url}/v1/letters"
+        )
+
+    async def _stay(self) -> None:
+        """Show the cases of other letters as they come, until Ctrl-C or until a process ends that should not."""
+        shown: set[str | None] = {row.case for row in self._board.others()}
+        while True:
+            await self._tick()
+            for row in self._board.others():
+                if row.case not in shown and row.arrivals and row.told:
+                    shown.add(row.case)
+                    print(line(row), flush=True)
+
+
+def _json(row: Row) -> dict[str, Any]:
+    return {
+        "letter": row.sample,
+        "reference": row.reference,
+        "party": row.party,
+        "measure": row.measure,
+        **{name: row.facts.get(name) for name in ("case", "type", "lane", "authority", "because", "certainty", "gate")},
+        "topics": [arrival.topic for arrival in row.arrivals],
+        "told": row.told,
+        "milliseconds": row.milliseconds,
+        "wrong": [*row.lacks, *row.wrong],
+    }
+
+
+def _near(path: Path) -> str:
+    """A path as one would type it from here."""
+    here = os.path.relpath(path)
+    return shlex.quote(str(path) if here.startswith("..") else here)
