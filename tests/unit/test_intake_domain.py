@@ -1,0 +1,406 @@
+"""What becomes of a letter at the door: accepted, again, in conflict, refused; and the news of its cases."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+import pytest
+from aiokafka import ConsumerRecord
+
+from services.intake.domain import CaseNews, Conflict, Filing, Refusal, decide_by, evolve, filing
+from services.intake.handlers import on_case, on_letter
+from shared.decisions import Decision, Message, NeedsHistory
+from shared.events import ANSWER_RECEIPT, ANSWER_REFUSED, ANSWER_STATUS, CASE_ASSIGNED, LETTER_RECEIVED, schema_of
+from shared.failures import NeverWill
+from shared.ids import Ids
+from shared.law import Law, load_law
+from shared.letter import FieldError, Letter, digest_of, parse_letter
+from shared.partners import load_partners
+from shared.payloads import CaseAssigned
+from shared.records import Record, event_of, stored_form
+from shared.sealing import Sealer
+from shared.vocabulary import Lane
+
+ROOT = Path(__file__).parents[2]
+NOW = datetime(2026, 3, 10, 8, tzinfo=UTC)
+LATER = NOW + timedelta(days=400)
+IDS, SEALER = Ids(b"k" * 32), Sealer(b"s" * 32)
+AGENCY = "contact-point"
+ANSWERS = f"agency.{AGENCY}.answers.v1"
+NAME = "Maud Vernier"
+RECEIVED_AT = "2026-03-10T08:00:00.000000Z"
+
+
+@cache
+def law() -> Law:
+    return load_law(ROOT / "laws/azerbaijan.yaml", [ROOT / "laws/assumptions/in-force.yaml"])
+
+
+def text(*types: str, **changed: Any) -> bytes:
+    """A letter as it is sent: only what a test names is other than usual."""
+    return orjson.dumps(
+        {
+            "reference": "FR-1",
+            "party": "FR",
+            "direction": "incoming",
+            "channel": "24/7",
+            "sent_at": "2026-03-10T08:00:00+01:00",
+            "contact": {"officer": NAME},
+            "measures": [{"type": kind, "contents": {"facts": NAME}} for kind in types or ("extradition",)],
+            **changed,
+        }
+    )
+
+
+def letter(*types: str, **changed: Any) -> Letter:
+    return parse_letter(text(*types, **changed), law().request_types)
+
+
+def http(filed: Letter) -> Message:
+    return filing(AGENCY, filed, IDS)
+
+
+def kafka(filed: Letter) -> Message:
+    return Message("let_1", "ext_1", AGENCY, Filing(AGENCY, filed, "kafka"), context={"agency": AGENCY})
+
+
+def decided(record: Record, message: Message, now: datetime = NOW) -> Decision:
+    return decide_by(law())(record, message, now)
+
+
+def kept(record: Record, message: Message, now: datetime = NOW) -> Record:
+    """The record after the message, as a later batch finds it."""
+    for draft in decided(record, message, now).events:
+        record.append(draft, by=message.by, cause=message.cause, now=now, evolve=evolve, sealer=SEALER)
+    record.stored_version = record.version
+    return record
+
+
+def new() -> Record:
+    return Record("let_1", "let_1", {"agency": AGENCY})
+
+
+def stored(filed: Letter) -> Record:
+    return kept(new(), http(filed))
+
+
+def with_history(record: Record) -> Record:
+    record.history = [event_of(record.id, stored_form(event), record.key) for event in record.fresh]
+    record.fresh = []
+    return record
+
+
+def assigned(case: str, **changed: Any) -> CaseAssigned:
+    data = {
+        "case": case,
+        "type": "extradition",
+        "party": "FR",
+        "direction": "incoming",
+        "channel": "24/7",
+        "urgency": "normal",
+        "lane": "normal",
+        "received_at": RECEIVED_AT,
+        "authority": "justice-ministry",
+        "rule": "extradition/incoming/2026-02-23",
+        "law": "azerbaijan",
+        "version": "1",
+        "basis": ["az-law"],
+        "because": "The law names it.",
+        "certainty": "text",
+        "gate": "passed: uncc",
+        "lean": None,
+        "status": "assigned",
+    }
+    return CaseAssigned.model_validate({**data, **changed})
+
+
+def news(measure: int, case: str = "cas_1", **changed: Any) -> Message:
+    return Message("let_1", f"router/{case}", "router", CaseNews(AGENCY, measure, assigned(case, **changed)))
+
+
+# Accepted
+
+
+def test_a_letter_is_said_to_the_router_and_its_receipt_to_its_agency() -> None:
+    received, receipt = decided(new(), http(letter())).events
+
+    assert (received.type, received.to) == (LETTER_RECEIVED, ("letters.received.v1",))
+    assert received.data == {
+        "letter": "let_1",
+        "agency": AGENCY,
+        "received_at": RECEIVED_AT,
+        "party": "FR",
+        "direction": "incoming",
+        "channel": "24/7",
+        "urgency": "normal",
+        "lane": "normal",
+        "digest": digest_of(text()),
+        "measures": [{"measure": 1, "type": "extradition"}],
+    }
+    assert (receipt.type, receipt.to) == (ANSWER_RECEIPT, (ANSWERS,))
+    assert receipt.data == {"letter": "let_1", "received_at": RECEIVED_AT, "digest": digest_of(text())}
+    assert receipt.content == {"reference": "FR-1"}
+
+
+def test_the_letter_itself_is_content_as_it_was_sent_and_nothing_personal_is_not() -> None:
+    received, receipt = decided(new(), http(letter())).events
+
+    assert isinstance(received.content, bytes)
+    assert orjson.loads(received.content) == orjson.loads(text())
+    assert NAME not in f"{received.data}{receipt.data}"
+    assert "FR-1" not in f"{received.data}{receipt.data}"
+
+
+LANES: dict[str, tuple[Letter, Lane]] = {
+    "nothing urgent": (letter("extradition"), Lane.NORMAL),
+    "an urgent type": (letter("data_preservation"), Lane.URGENT),
+    "an urgent letter": (letter("extradition", urgency="urgent"), Lane.URGENT),
+    "one urgent type among others": (letter("extradition", "data_preservation"), Lane.URGENT),
+}
+
+
+@pytest.mark.parametrize("case", LANES)
+def test_one_urgent_measure_makes_the_letter_urgent(case: str) -> None:
+    filed, lane = LANES[case]
+
+    received, _ = decided(new(), http(filed)).events
+
+    assert received.data["lane"] == lane
+    assert (received.to == ("letters.received.urgent.v1",)) is (lane is Lane.URGENT)
+
+
+def test_the_same_letter_means_the_same_events_whoever_decides() -> None:
+    assert decided(new(), http(letter())) == decided(new(), http(letter()))
+
+
+def test_a_letter_by_http_is_known_by_its_content_white_space_apart() -> None:
+    spaced = parse_letter(text().replace(b",", b" , "), law().request_types)
+
+    assert http(spaced).cause == http(letter()).cause
+    assert http(letter(urgency="urgent")).cause != http(letter()).cause
+    assert http(letter(urgency="urgent")).record == http(letter()).record
+
+
+# Again, and in conflict
+
+
+@pytest.mark.parametrize(("door", "said"), [("http", 0), ("kafka", 1)])
+def test_the_same_letter_again_has_the_first_receipt(door: Literal["http", "kafka"], said: int) -> None:
+    record = stored(letter())
+    again = http(letter()) if door == "http" else kafka(letter())
+
+    decision = decided(record, again, LATER)
+
+    assert len(decision.events) == said
+    assert decision.reply is None
+    for receipt in decision.events:
+        assert (receipt.type, receipt.data["received_at"]) == (ANSWER_RECEIPT, RECEIVED_AT)
+
+
+def test_another_letter_under_the_same_reference_needs_the_first_ones_content() -> None:
+    with pytest.raises(NeedsHistory):
+        decided(stored(letter()), http(letter(party="MA")))
+
+
+def test_by_http_a_conflict_is_the_reply_and_changes_nothing() -> None:
+    record = with_history(stored(letter()))
+
+    decision = decided(record, http(letter(party="MA", urgency="urgent")))
+
+    assert decision == Decision((), Conflict(("/party", "/urgency")))
+
+
+def test_by_kafka_a_conflict_is_answered_with_what_differs_and_never_a_value() -> None:
+    record = with_history(stored(letter()))
+
+    decision = decided(record, kafka(letter(contact={"officer": "Somebody Else"})))
+
+    (refusal,) = decision.events
+    assert (refusal.type, refusal.to, refusal.content) == (ANSWER_REFUSED, (ANSWERS,), None)
+    assert [error["pointer"] for error in refusal.data["errors"]] == ["/contact/officer"]
+    assert "Somebody" not in str(refusal.data)
+    assert decision.reply == Conflict(("/contact/officer",))
+
+
+def test_two_letters_of_one_reference_in_one_batch_are_in_conflict_too() -> None:
+    record = kept(new(), http(letter()))
+    record.stored_version = 0
+
+    assert decided(record, http(letter(party="MA"))).reply == Conflict(("/party",))
+
+
+def test_a_conflict_leaves_the_letter_as_it_was() -> None:
+    record = with_history(stored(letter()))
+    before = record.state
+
+    assert kept(record, kafka(letter(party="MA"))).state == before
+
+
+# Refused
+
+
+def test_what_is_no_letter_is_answered_once_to_who_sent_it() -> None:
+    refusal = Message("let_9", "ext_9", AGENCY, Refusal(AGENCY, (FieldError("/party", "This field is required."),)))
+    record = Record("let_9", "let_9", {})
+
+    (said,) = decided(record, refusal).events
+    assert (said.type, said.to) == (ANSWER_REFUSED, (ANSWERS,))
+    assert said.data == {
+        "letter": "let_9",
+        "errors": [{"pointer": "/party", "detail": "This field is required."}],
+    }
+
+    assert kept(record, refusal).state == {"status": "refused"}
+    assert decided(record, refusal).events == ()
+
+
+# News of cases
+
+
+def test_the_news_of_a_case_is_answered_to_the_agency_with_the_reason_and_no_gate() -> None:
+    (said,) = decided(stored(letter()), news(1)).events
+
+    assert (said.type, said.to, said.content) == (ANSWER_STATUS, (ANSWERS,), None)
+    assert said.data == {
+        "letter": "let_1",
+        "measure": 1,
+        "case": "cas_1",
+        "type": "extradition",
+        "status": "assigned",
+        "authority": "justice-ministry",
+        "because": "The law names it.",
+        "basis": ["az-law"],
+        "certainty": "text",
+    }
+
+
+def test_a_letter_shows_the_last_news_of_each_measure_in_the_order_of_the_measures() -> None:
+    record = stored(letter("extradition", "testimony"))
+
+    for said in (news(2, "cas_2"), news(1, "cas_1"), news(2, "cas_2", authority="desk")):
+        kept(record, said)
+
+    assert [(case["measure"], case["authority"]) for case in record.state["cases"]] == [
+        (1, "justice-ministry"),
+        (2, "desk"),
+    ]
+
+
+def test_news_of_a_letter_that_nobody_knows_changes_nothing() -> None:
+    assert decided(new(), news(1)) == Decision()
+
+
+def test_the_state_of_a_letter_has_no_names_in_it() -> None:
+    record = kept(stored(letter()), news(1))
+
+    assert NAME not in str(record.state)
+    assert "FR-1" not in str(record.state)
+
+
+# What comes by Kafka
+
+
+def heard(topic: str, data: bytes, **attributes: str) -> "ConsumerRecord[Any, Any]":
+    said = {"specversion": "1.0", "id": "1", "source": "/fr", "type": LETTER_RECEIVED, **attributes}
+    headers = [(f"ce_{name}", value.encode()) for name, value in said.items()]
+    return ConsumerRecord(topic, 0, 0, 0, 0, None, data, None, 0, len(data), headers)
+
+
+LETTERS = f"agency.{AGENCY}.letters.v1"
+
+
+def read(record: "ConsumerRecord[Any, Any]") -> list[Message]:
+    agencies = load_partners(ROOT / "partners.yaml").agencies
+    return list(on_letter(agencies, law().request_types, IDS)(record))
+
+
+def test_the_topic_names_the_agency_and_the_letters_id_is_the_same_through_both_doors() -> None:
+    (message,) = read(heard(LETTERS, text()))
+
+    assert message.record == http(letter()).record
+    assert (message.by, message.context) == (AGENCY, {"agency": AGENCY})
+    assert message.body == Filing(AGENCY, letter(), "kafka")
+
+
+def test_the_same_event_has_the_same_cause_and_anothers_another() -> None:
+    def cause(topic: str = LETTERS, **attributes: str) -> str:
+        return read(heard(topic, text(), **attributes))[0].cause
+
+    causes = {cause(), cause(id="2"), cause(source="/ma"), cause("agency.interpol-bureau.letters.v1")}
+
+    assert cause() == cause()
+    assert len(causes) == 4
+
+
+NOT_TAKEN: dict[str, tuple[bytes, Mapping[str, str], str]] = {
+    "another type": (text(), {"type": "letter.message"}, "unknown event type"),
+    "another version": (text(), {"dataschema": "urn:rogatory:schema:letter.received:v2"}, "unknown event version"),
+    "an attribute with another agency": (text(), {"agency": "foreign-ministry"}, "another agency's name"),
+    "a source with another agency": (text(), {"source": "/foreign-ministry/1"}, "another agency's name"),
+    "a letter with another agency": (text(agency="foreign-ministry"), {}, "another agency's name"),
+    "too many bytes": (b" " * 600_000, {}, "too large"),
+    "no JSON": (b"{", {}, "not a letter"),
+    "no letter": (text(party="France"), {}, "not a letter"),
+    "an unknown measure": (text("sorcery"), {}, "not a letter"),
+}
+
+
+@pytest.mark.parametrize("case", NOT_TAKEN)
+def test_what_is_not_taken_is_set_aside_with_its_reason(case: str) -> None:
+    data, attributes, reason = NOT_TAKEN[case]
+
+    with pytest.raises(NeverWill) as refusal:
+        read(heard(LETTERS, data, **attributes))
+
+    assert str(refusal.value) == reason
+
+
+OWN_NAME: dict[str, Mapping[str, str]] = {
+    "as an attribute": {"agency": AGENCY},
+    "in the source": {"source": f"/{AGENCY}/registry"},
+    "nowhere, but a schema of version 1": {"dataschema": "https://fr.example/letter/v1.json"},
+}
+
+
+@pytest.mark.parametrize("case", OWN_NAME)
+def test_an_agency_may_say_its_own_name(case: str) -> None:
+    assert len(read(heard(LETTERS, text(), **OWN_NAME[case]))) == 1
+
+
+def test_who_sent_what_is_no_letter_is_answered_under_an_id_that_no_good_letter_has() -> None:
+    with pytest.raises(NeverWill) as refusal:
+        read(heard(LETTERS, text(party="France")))
+
+    (answer,) = refusal.value.also
+    assert isinstance(answer.body, Refusal)
+    assert answer.body.errors[0].pointer == "/party"
+    assert answer.record != http(letter()).record
+
+
+def test_a_case_event_becomes_news_for_its_letter() -> None:
+    data = assigned("cas_1").model_dump_json().encode()
+    schema = {"type": CASE_ASSIGNED, "dataschema": schema_of(CASE_ASSIGNED)}
+    context = {"letterid": "let_1", "agency": AGENCY, "measure": "2"}
+
+    (message,) = on_case(heard("cases.events.v1", data, **schema, **context))
+
+    assert (message.record, message.body) == ("let_1", CaseNews(AGENCY, 2, assigned("cas_1")))
+
+
+NO_NEWS: dict[str, tuple[bytes, Mapping[str, str]]] = {
+    "no letter": (b"{}", {}),
+    "a measure that is no number": (b"{}", {"letterid": "let_1", "agency": AGENCY, "measure": "two"}),
+    "no case": (b"{}", {"letterid": "let_1", "agency": AGENCY, "measure": "2"}),
+    "no JSON": (b"{", {"letterid": "let_1", "agency": AGENCY, "measure": "2"}),
+}
+
+
+@pytest.mark.parametrize("case", NO_NEWS)
+def test_a_case_event_that_does_not_say_whose_it_is_is_set_aside(case: str) -> None:
+    data, context = NO_NEWS[case]
+
+    with pytest.raises(NeverWill, match="not a case event"):
+        on_case(heard("cases.events.v1", data, type=CASE_ASSIGNED, dataschema=schema_of(CASE_ASSIGNED), **context))
