@@ -74,8 +74,11 @@ def _check(file: YamlFile, place: Place, rule: Rule, names: set[str], subscriber
             hint = did_you_mean(recipient, subscribers)
             raise file.bad((*place, "tell"), f"{quoted(recipient)} is no subscriber of the partners file{hint}")
     try:
-        used = {field for _, field, _, _ in string.Formatter().parse(rule.says) if field is not None}
+        used = [(fact, form, how) for _, fact, form, how in string.Formatter().parse(rule.says) if fact is not None]
     except ValueError:
         raise file.bad((*place, "says"), "the braces do not pair") from None
-    for fact in used - {*FACTS}:
-        raise file.bad((*place, "says"), f"{quoted(fact)} is no fact{did_you_mean(fact, FACTS)}")
+    for fact, form, how in used:
+        if fact not in FACTS:
+            raise file.bad((*place, "says"), f"{quoted(fact)} is no fact{did_you_mean(fact, FACTS)}")
+        if form or how:
+            raise file.bad((*place, "says"), f"a fact stands in braces as it is, like {{{fact}}}")

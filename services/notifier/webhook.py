@@ -1,13 +1,14 @@
 """The webhook channel: one POST, signed as Standard Webhooks wants it, with its outcome in our words."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 import httpx
 from pydantic import BaseModel, SecretStr
 from standardwebhooks import Webhook
+from standardwebhooks.webhooks import EmptyWebhookSecretError
 
 from services.notifier.domain import Delivered, Failed
 from shared.failures import BadStart
@@ -32,13 +33,20 @@ def check_targets(targets: Mapping[str, Target], partners: Partners, allow_http:
     for name in sorted(targets.keys() - wanted):
         raise BadStart(f"ROGATORY_WEBHOOKS names {name}, who does not hear by webhook in the partners file")
     for name, target in targets.items():
-        scheme = httpx.URL(target.url).scheme
-        if scheme != "https" and not (allow_http and scheme == "http"):
-            raise BadStart(f"ROGATORY_WEBHOOKS: the address of {name} must begin with https://")
+        if not _is_address(target.url, {"https", "http"} if allow_http else {"https"}):
+            raise BadStart(f"ROGATORY_WEBHOOKS: the address of {name} must be like https://host/...")
         try:
             Webhook(target.secret.get_secret_value())
-        except ValueError:
+        except (ValueError, EmptyWebhookSecretError):
             raise BadStart(f"ROGATORY_WEBHOOKS: the secret of {name} is not whsec_ and base64") from None
+
+
+def _is_address(text: str, schemes: Collection[str]) -> bool:
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        return False
+    return url.scheme in schemes and bool(url.host)
 
 
 class Webhooks:
