@@ -1,0 +1,432 @@
+"""Who must hear of an event, and what becomes of each notice; and the rules that say so."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from aiokafka import ConsumerRecord
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.notifier.domain import (
+    CLAIM,
+    LONGEST_WAIT,
+    WAITS,
+    Attempt,
+    Delivered,
+    Failed,
+    Raising,
+    body_of,
+    decide,
+    evolve,
+    facts_of,
+    split,
+)
+from services.notifier.handlers import on_event
+from services.notifier.rules import FACTS, AlertRules, Rule, load_rules
+from shared.decisions import Decision, Message
+from shared.events import (
+    ALERT_RAISED,
+    CASE_ASSIGNED,
+    NOTICE_ATTEMPTED,
+    NOTICE_DELIVERED,
+    NOTICE_FAILED,
+    NOTICE_RAISED,
+    schema_of,
+)
+from shared.failures import BadStart, NeverWill
+from shared.ids import Ids
+from shared.partners import Partners, load_partners
+from shared.records import Record
+from shared.sealing import Sealer
+from shared.times import read, text_of
+from shared.yaml_file import read_yaml
+
+ROOT = Path(__file__).parents[2]
+NOW = datetime(2026, 3, 10, 8, tzinfo=UTC)
+IDS, SEALER = Ids(b"k" * 32), Sealer(b"s" * 32)
+DUE = text_of(NOW)
+
+
+@cache
+def partners() -> Partners:
+    return load_partners(ROOT / "partners.yaml")
+
+
+@cache
+def rules() -> AlertRules:
+    return load_rules(ROOT / "alerts.yaml", partners())
+
+
+def facts(**changed: str) -> dict[str, str]:
+    """The facts of a case that nobody need be woken for."""
+    usual = {
+        "event": CASE_ASSIGNED,
+        "type": "extradition",
+        "authority": "justice-ministry",
+        "lane": "normal",
+        "urgency": "normal",
+        "direction": "incoming",
+        "party": "FR",
+    }
+    return {**usual, **changed}
+
+
+# The rules
+
+
+def rule(name: str, then_continue: bool = False, **when: tuple[str, ...]) -> Rule:
+    return Rule(name=name, when=when, tell=("operations",), says="Hear.", then_continue=then_continue)
+
+
+def chosen(*table: Rule, **changed: str) -> list[str]:
+    return [rule.name for rule in AlertRules(table).choose(facts(**changed))]
+
+
+def test_the_first_rule_that_matches_wins() -> None:
+    table = (rule("urgent", lane=("urgent",)), rule("french", party=("FR",)), rule("rest"))
+
+    assert chosen(*table, lane="urgent") == ["urgent"]
+    assert chosen(*table) == ["french"]
+    assert chosen(*table, party="MA") == ["rest"]
+
+
+def test_a_rule_that_says_so_lets_the_next_fire_too() -> None:
+    table = (rule("french", then_continue=True, party=("FR",)), rule("urgent", lane=("urgent",)), rule("rest"))
+
+    assert chosen(*table, lane="urgent") == ["french", "urgent"]
+    assert chosen(*table) == ["french", "rest"]
+
+
+def test_all_facts_that_a_rule_names_must_match_and_one_of_their_values() -> None:
+    both = rule("both", party=("MA", "FR"), lane=("urgent",))
+
+    assert chosen(both, lane="urgent") == ["both"]
+    assert chosen(both, lane="urgent", party="TR") == []
+    assert chosen(both) == []
+
+
+def test_a_fact_that_an_event_does_not_have_matches_nothing() -> None:
+    assert chosen(rule("quarantine", kind=("quarantine",))) == []
+
+
+GOOD = """\
+rules:
+  - {name: urgent, when: {lane: [urgent]}, tell: [duty-officers], says: "{type} from {party}"}
+  - {name: rest, tell: [operations], says: "{type}"}
+"""
+REFUSED = {
+    "no rules": (GOOD[7:], "  []\n", ":1: the last rule must catch all: it has no 'when' and does not continue"),
+    "a last rule with a condition": (
+        "name: rest,",
+        "name: rest, when: {lane: [normal]},",
+        ":3: the last rule must catch all: it has no 'when' and does not continue",
+    ),
+    "a last rule that continues": (
+        "name: rest,",
+        "name: rest, then_continue: true,",
+        ":3: the last rule must catch all: it has no 'when' and does not continue",
+    ),
+    "a name twice": ("name: rest", "name: urgent", ":3: 'urgent' is the name of an earlier rule"),
+    "an unknown fact": ("when: {lane:", "when: {lanes:", ":2: 'lanes' is no fact; did you mean 'lane'?"),
+    "an unknown recipient": (
+        "[operations]",
+        "[operation]",
+        ":3: 'operation' is no subscriber of the partners file; did you mean 'operations'?",
+    ),
+    "an unknown fact in the words": ("{party}", "{partie}", ":2: 'partie' is no fact; did you mean 'party'?"),
+    "no fact in the words": ("{party}", "{}", ":2: '' is no fact"),
+    "more than a fact in the words": ("{party}", "{party.__class__}", ":2: 'party.__class__' is no fact"),
+    "a brace too few": ("{party}", "{party", ":2: the braces do not pair"),
+    "a form that text does not have": ("{party}", "{party:d}", ":2: a fact stands in braces as it is, like {party}"),
+    "a conversion that there is not": ("{party}", "{party!z}", ":2: a fact stands in braces as it is, like {party}"),
+    "an unknown key": ("tell: [operations]", "tells: [operations]", ":3: 'tells' is not a key here; did you mean"),
+}
+
+
+def rules_file(folder: Path, text: str) -> Path:
+    path = folder / "alerts.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_good_file_is_read(tmp_path: Path) -> None:
+    read = load_rules(rules_file(tmp_path, GOOD), partners())
+
+    assert [rule.name for rule in read.rules] == ["urgent", "rest"]
+    assert read.rules[0].when == {"lane": ("urgent",)}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_wrong_file_stops_the_start_with_file_and_line(case: str, tmp_path: Path) -> None:
+    old, new, sentence = REFUSED[case]
+    assert GOOD.count(old) == 1
+    path = rules_file(tmp_path, GOOD.replace(old, new))
+
+    with pytest.raises(BadStart) as refusal:
+        load_rules(path, partners())
+
+    assert str(refusal.value).startswith(f"{path}{sentence}")
+
+
+# The project's own rules
+
+
+@cache
+def samples() -> Mapping[str, Any]:
+    tree: Any = read_yaml(ROOT / "samples/expected.yaml").tree
+    return dict(tree)
+
+
+@pytest.mark.parametrize("name", [f"S{n:02}" for n in range(1, 16)])
+def test_the_duty_officers_hear_of_a_sample_as_its_writer_says(name: str) -> None:
+    expected = samples()[name]
+    sent = orjson.loads((ROOT / "samples" / expected["file"]).read_bytes())
+
+    for measure in expected["measures"]:
+        told = heard_by(
+            facts(
+                **{name: measure[name] for name in ("type", "authority", "lane")},
+                **{name: sent[name] for name in ("direction", "party")},
+                urgency=sent.get("urgency", "normal"),
+            )
+        )
+        assert ("duty-officers" in told) is (measure["alert"] == "true"), measure
+
+
+def heard_by(said: Mapping[str, str]) -> set[str]:
+    return {recipient for rule in rules().choose(said) for recipient in rule.tell}
+
+
+@given(st.fixed_dictionaries({name: st.text() for name in FACTS}))
+def test_somebody_hears_of_everything(said: dict[str, str]) -> None:
+    assert heard_by(said)
+
+
+def test_the_duty_officers_hear_when_rogatory_itself_is_in_trouble() -> None:
+    assert "duty-officers" in heard_by({"event": ALERT_RAISED, "kind": "quarantine", "service": "router"})
+
+
+# One message per rule, recipient and channel
+
+
+def raised(said: Mapping[str, str], cause: str = "/cases.events.v1/cas_1#evt_1") -> list[Message]:
+    return split(said, "cas_1", cause, rules(), partners().subscribers, IDS)
+
+
+def test_each_channel_of_each_recipient_gets_a_notice_of_its_own() -> None:
+    messages = raised(facts(type="data_preservation", lane="urgent"))
+
+    assert [(m.body.subscriber, m.body.channel) for m in messages] == [
+        ("duty-officers", "kafka"),
+        ("duty-officers", "webhook"),
+    ]
+    assert len({m.record for m in messages}) == 2
+    assert len({m.body.alert for m in messages}) == 1
+    assert {m.subject for m in messages} == {"cas_1"}
+
+
+def test_the_same_event_raises_the_same_notices_for_ever_and_another_event_others() -> None:
+    first = [message.record for message in raised(facts())]
+
+    assert first == [message.record for message in raised(facts())]
+    assert not {*first} & {message.record for message in raised(facts(), "another")}
+
+
+def test_the_words_of_a_notice_come_from_the_facts_and_what_is_not_known_is_left_out() -> None:
+    (message,) = raised(facts())
+    assert message.body.says == "extradition (incoming, FR) is with justice-ministry."
+
+    (message,) = raised({"event": "case.closed"})
+    assert message.body.says == " (, ) is with ."
+
+
+def test_braces_in_a_fact_are_no_places_to_fill() -> None:
+    (message,) = raised(facts(party="{type}"))
+
+    assert message.body.says == "extradition (incoming, {type}) is with justice-ministry."
+
+
+def test_only_facts_that_rules_may_look_at_come_out_of_an_event() -> None:
+    said = facts_of(CASE_ASSIGNED, {"type": "extradition", "case": "cas_1", "content": {"officer": "Maud"}})
+
+    assert said == {"event": CASE_ASSIGNED, "type": "extradition"}
+
+
+# A notice's life
+
+
+def notice(channel: str = "webhook") -> Record:
+    """A notice that was just raised."""
+    raising = Raising("alt_1", "urgent", "Urgent.", "duty-officers", channel, {"type": "extradition"})
+    return after(Record("not_1", "cas_1", {}), raising)
+
+
+def after(record: Record, *bodies: Any, now: datetime = NOW) -> Record:
+    for n, body in enumerate(bodies):
+        cause = f"{record.version}/{n}"
+        for draft in decide(record, message(body), now).events:
+            record.append(draft, by="notifier", cause=cause, now=now, evolve=evolve, sealer=SEALER)
+    return record
+
+
+def message(body: Any) -> Message:
+    return Message("not_1", "cause", "notifier", body)
+
+
+def attempted(times: int) -> Record:
+    """A notice whose attempt number `times` is under way."""
+    record = notice()
+    for n in range(1, times):
+        after(record, Attempt(record.state["next_due"]), Failed(n, "HTTP 500"))
+    return after(record, Attempt(record.state["next_due"]))
+
+
+def test_a_notice_is_raised_once() -> None:
+    record = notice()
+
+    assert decide(record, message(Raising("alt_1", "", "", "duty-officers", "webhook", {})), NOW) == Decision()
+
+
+def test_a_notice_by_kafka_leaves_with_its_event_and_nothing_is_due() -> None:
+    record = notice("kafka")
+
+    (event,) = record.fresh
+    assert event.to == {"notices.duty-officers.v1": 1}
+    assert (record.state["status"], record.state.get("next_due")) == ("published", None)
+    assert after(record, Attempt(DUE)).version == 1
+
+
+def test_a_notice_by_webhook_goes_to_no_topic_and_is_due_at_once() -> None:
+    record = notice()
+
+    (event,) = record.fresh
+    assert event.to == {}
+    assert (record.state["status"], record.state["next_due"], record.state["attempts"]) == ("waiting", DUE, 0)
+
+
+def test_an_attempt_has_the_notice_for_itself_for_a_minute() -> None:
+    record = attempted(1)
+
+    assert record.fresh[-1].type == NOTICE_ATTEMPTED
+    assert (record.state["status"], record.state["attempts"]) == ("attempting", 1)
+    assert read(record.state["next_due"]) == NOW + CLAIM
+    assert after(record, Attempt(DUE)).version == 2  # the clock that rang is not the one that runs
+
+
+def test_an_attempt_whose_process_died_is_followed_by_another() -> None:
+    record = attempted(1)
+
+    after(record, Attempt(record.state["next_due"]), now=NOW + CLAIM)
+
+    assert (record.state["status"], record.state["attempts"]) == ("attempting", 2)
+
+
+def test_what_was_delivered_is_over() -> None:
+    record = after(attempted(1), Delivered(1))
+
+    assert record.fresh[-1].type == NOTICE_DELIVERED
+    assert (record.state["status"], record.state["delivered_at"]) == ("delivered", DUE)
+    assert "next_due" not in record.state
+    assert after(record, Delivered(1), Failed(1, "late"), Attempt(DUE)).version == 3
+
+
+def test_the_outcome_of_an_attempt_that_was_taken_over_changes_nothing() -> None:
+    record = attempted(2)
+
+    assert after(record, Delivered(1), Failed(1, "timeout")).state["status"] == "attempting"
+
+
+def test_each_failure_waits_longer_than_the_one_before_and_the_last_is_for_good() -> None:
+    for number, wait in enumerate(WAITS, 1):
+        record = after(attempted(number), Failed(number, "HTTP 500"))
+        assert record.state["status"] == "waiting"
+        assert read(record.state["next_due"]) == NOW + wait
+
+    record = after(attempted(len(WAITS) + 1), Failed(len(WAITS) + 1, "HTTP 500"))
+    assert record.fresh[-1].type == NOTICE_FAILED
+    assert (record.state["status"], record.state.get("next_due")) == ("failed", None)
+
+
+RETRY_AFTER: dict[str, tuple[timedelta | None, timedelta]] = {
+    "nothing": (None, WAITS[0]),
+    "longer": (timedelta(minutes=7), timedelta(minutes=7)),
+    "shorter": (timedelta(milliseconds=1), WAITS[0]),
+    "in the past": (timedelta(days=-1), WAITS[0]),
+    "far too long": (timedelta(days=999_999_999), LONGEST_WAIT),
+}
+
+
+@pytest.mark.parametrize("case", RETRY_AFTER)
+def test_a_recipient_may_ask_for_more_time_within_reason(case: str) -> None:
+    asked, wait = RETRY_AFTER[case]
+
+    record = after(attempted(1), Failed(1, "HTTP 503", retry_after=asked))
+
+    assert read(record.state["next_due"]) == NOW + wait
+
+
+def test_a_recipient_who_is_gone_is_not_asked_again() -> None:
+    record = after(attempted(1), Failed(1, "HTTP 410", for_good=True))
+
+    assert record.state["status"] == "failed"
+    assert after(record, Attempt(DUE)).version == 3
+
+
+def test_a_webhook_carries_the_notice_as_its_data() -> None:
+    (event,) = notice().fresh
+
+    body = body_of(event)
+
+    assert (body["type"], body["timestamp"]) == (NOTICE_RAISED, DUE)
+    assert body["data"] == event.data
+    assert (body["data"]["notice"], body["data"]["about"], body["data"]["says"]) == ("not_1", "cas_1", "Urgent.")
+
+
+# What comes by Kafka
+
+
+def heard(event_type: str, data: Mapping[str, Any], source: str = "/cases.events.v1/cas_1") -> list[Message]:
+    value = orjson.dumps(data)
+    said = {"specversion": "1.0", "id": "evt_1", "source": source, "type": event_type}
+    headers = [(f"ce_{n}", text.encode()) for n, text in {**said, "dataschema": schema_of(event_type)}.items()]
+    record: ConsumerRecord[Any, Any] = ConsumerRecord(
+        "cases.events.v1", 0, 0, 0, 0, None, value, None, 0, len(value), headers
+    )
+    return list(on_event(rules(), partners().subscribers, IDS)(record))
+
+
+CASE: dict[str, Any] = {
+    **facts(),
+    "case": "cas_1",
+    "channel": "24/7",
+    "received_at": DUE,
+    "rule": "r",
+    "law": "azerbaijan",
+    "version": "1",
+    "basis": [],
+    "because": "",
+    "certainty": "text",
+    "gate": "",
+    "lean": None,
+    "status": "assigned",
+}
+
+
+def test_a_case_event_is_about_its_case_and_an_alert_about_itself() -> None:
+    (case,) = heard(CASE_ASSIGNED, CASE)
+    alert, *_ = heard(ALERT_RAISED, {"alert": "alt_9", "kind": "quarantine", "service": "router", "topic": "x"})
+
+    assert (case.subject, case.cause) == ("cas_1", "/cases.events.v1/cas_1#evt_1")
+    assert (alert.subject, alert.body.says) == ("alt_9", "Rogatory itself: quarantine in router.")
+    assert alert.body.facts == {"event": ALERT_RAISED, "kind": "quarantine", "service": "router"}
+
+
+@pytest.mark.parametrize(("event_type", "data"), [("case.burnt", CASE), (CASE_ASSIGNED, {}), (ALERT_RAISED, CASE)])
+def test_what_it_does_not_know_is_set_aside(event_type: str, data: Mapping[str, Any]) -> None:
+    with pytest.raises(NeverWill):
+        heard(event_type, data)
