@@ -1,11 +1,12 @@
 """`rogatory`: one file per command, and one place where their failures become one sentence and an exit code."""
 
-import importlib
-import importlib.util
+import logging
 import sys
 
 import typer
 
+from cli.demo import demo
+from cli.explain import explain
 from cli.up import up
 from deploy.local.processes import ChildStopped
 from shared.failures import BadStart
@@ -17,16 +18,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(up)
-if importlib.util.find_spec("cli.explain"):
-    from cli.explain import explain
-
-    app.command()(explain)
-if importlib.util.find_spec("cli.demo"):
-    app.command()(importlib.import_module("cli.demo").demo)
+app.command()(demo)
+app.command()(explain)
 
 
 def main() -> None:
     """Run one command; exit 0 for yes, 1 for no, 2 for wrong use or a wrong setting."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it has to say, we say in one sentence
     try:
         app()
     except BadStart as wrong:

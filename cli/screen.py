@@ -16,7 +16,12 @@ class Terminal:
         """Show on this console."""
         self._console = console
         self._progress = Progress(
-            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), console=console, transient=True
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
         )
         self._task = self._progress.add_task("starting", total=None)
 
@@ -25,7 +30,9 @@ class Terminal:
         self._progress.console.print(fact, highlight=False, markup=False)
 
     def wait(self, what: str, share: float | None = None) -> None:
-        """Show what is awaited now."""
+        """Show what is awaited now; in a log, where lines cannot change, without the shares."""
+        if self._progress.disable and share is None:
+            self.note(f"waiting: {what}")
         known = share is not None
         self._progress.update(
             self._task, description=f"waiting: {what}", total=_TOTAL if known else None, completed=(share or 0) * _TOTAL

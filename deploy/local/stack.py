@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import pymongo
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 from pymongo.errors import PyMongoError
 
 from deploy.local.jars import ROOT
@@ -35,7 +35,6 @@ WEBHOOK_PORT = 8004
 """Where the duty officers' webhook goes: whoever wants to see the notices listens there."""
 
 _KAFKA_PORT, _MONGO_PORT = 19092, 27117
-_BROKER_DECIDES = -1
 
 
 class Stack:
@@ -162,9 +161,11 @@ class Stack:
 
     def _make_topics(self) -> None:
         self._screen.wait(f"{len(self.deployment.topics)} topics")
-        replication = self.kafka.replication if self.kafka else _BROKER_DECIDES
+        replication = self.kafka.replication if self.kafka else None
         try:
             asyncio.run(create_topics(self.kafka_address, self.deployment.topics, replication))
+        except KafkaConnectionError:
+            raise BadStart(f"no Kafka answers at {self.kafka_address}") from None
         except (KafkaError, TimeoutError) as failure:
             raise BadStart(f"Kafka at {self.kafka_address} does not make the topics: {failure!r}") from None
 

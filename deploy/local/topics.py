@@ -10,14 +10,20 @@ from shared.failures import BadStart
 _OK, _EXISTS = 0, 36
 
 
-async def create_topics(bootstrap: str, topics: Mapping[str, int], replication: int = 1, patience: float = 30) -> None:
-    """Make what is missing of these topics (name: partitions) and wait until every partition has a leader."""
+async def create_topics(
+    bootstrap: str, topics: Mapping[str, int], replication: int | None = 1, patience: float = 30
+) -> None:
+    """Make what is missing of these topics (name: partitions) and wait until every partition has a leader.
+
+    Without a number for `replication` it is three, or as many as there are brokers.
+    """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
         missing = topics.keys() - set(await admin.list_topics())
         if missing:
-            wanted = [NewTopic(name, topics[name], replication) for name in sorted(missing)]
+            copies = replication or min(3, len((await admin.describe_cluster())["brokers"]))
+            wanted = [NewTopic(name, topics[name], copies) for name in sorted(missing)]
             answer = await admin.create_topics(wanted, timeout_ms=int(patience * 1000))
             for name, code, *why in answer.topic_errors:  # type: ignore[attr-defined]  # aiokafka makes it from a schema
                 if code not in (_OK, _EXISTS):

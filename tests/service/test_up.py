@@ -157,3 +157,18 @@ def test_a_wrong_service_is_one_sentence_and_exit_code_two() -> None:
 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "there is no service rooter: choose from intake, router, notifier\n"
+
+
+def test_a_port_that_another_process_means_to_use_is_left_to_it() -> None:
+    takes = "import sys; from deploy.local.ports import free_ports; print(*free_ports(1), flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", takes], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout
+        meant = int(other.stdout.readline())
+        assert is_free(meant), "it is chosen, no server listens yet"
+
+        assert choose_port(meant) != meant
+
+        other.communicate()
+    assert choose_port(meant) == meant
