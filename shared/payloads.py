@@ -90,7 +90,8 @@ class NoticeRaised(_Data):
     rule: str
     says: str
     about: str
-    event: str
+    subscriber: str
+    channel: str
     raised_at: datetime
     facts: dict[str, Any]
 
