@@ -33,12 +33,12 @@ def demo(
     fresh, right = not (keep or kafka or mongo), False
     try:
         with signals_interrupt(), ExitStack() as holds:
-            screen.note(_SAID)
+            typer.echo(_SAID, err=True)
             with screen.shown():
                 holds.enter_context(stack)
             from cli.demo_show import Show
 
-            right = asyncio.run(Show(stack, samples, screen, fresh=fresh, once=once, as_json=as_json).run())
+            right = asyncio.run(Show(stack, samples, fresh=fresh, once=once, as_json=as_json).run())
     except KeyboardInterrupt:
         screen.note("stopped, nothing is left running")
         right = not once

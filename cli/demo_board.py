@@ -34,6 +34,7 @@ class Row:
     sample: str
     reference: str
     party: str
+    direction: str
     measure: int
     expected: Expected | None
     case: str | None
@@ -139,6 +140,7 @@ class Board:
             sample=sample.name if sample else "",
             reference=sample.reference if sample else self._letters[letter or ""][1],
             party=sample.party if sample else str(facts.get("party", "")),
+            direction=sample.direction if sample else str(facts.get("direction", "")),
             measure=measure,
             expected=expected,
             case=case,

@@ -18,7 +18,7 @@ from deploy.local.jars import ROOT
 from shared import topics
 from shared.events import LETTER_RECEIVED, schema_of
 from shared.failures import BadStart
-from shared.vocabulary import Lane, Urgency
+from shared.vocabulary import Direction, Lane, Urgency
 from shared.yaml_file import Id, Strict, Words, YamlFile, read_yaml
 
 SAMPLES_SETTING = "ROGATORY_SAMPLES"
@@ -58,6 +58,7 @@ class Sample:
     raw: bytes
     reference: str
     party: str
+    direction: Direction
     urgency: Urgency
     measures: tuple[Expected, ...]
 
@@ -83,11 +84,11 @@ def _sample(name: str, path: Path, text: _SampleText) -> Sample:
     try:
         raw = path.read_bytes()
         letter = json.loads(raw)
-        reference, party = letter["reference"], letter["party"]
+        reference, party, direction = letter["reference"], letter["party"], Direction(letter["direction"])
         urgency = Urgency(letter.get("urgency", Urgency.NORMAL))
     except (OSError, ValueError, KeyError) as failure:
         raise BadStart(f"{path} is no letter that could be filed: {type(failure).__name__}") from None
-    return Sample(name, text.agency, text.door, raw, reference, party, urgency, text.measures)
+    return Sample(name, text.agency, text.door, raw, reference, party, direction, urgency, text.measures)
 
 
 class Doors:

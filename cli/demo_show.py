@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import shlex
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,9 +16,8 @@ from rich.live import Live
 
 from cli.demo_board import DUTY_OFFICERS, Board, Row
 from cli.demo_letters import Doors, Refused, Sample, samples_folder
-from cli.demo_table import line, mark, table
+from cli.demo_table import brief, line, mark, table
 from cli.demo_watch import hear, is_heard, listening, webhook_receiver, what_to_hear
-from cli.screen import Terminal
 from deploy.local.stack import Stack
 from shared.partners import load_partners
 
@@ -37,14 +37,13 @@ class Show:
         self,
         stack: Stack,
         samples: Sequence[Sample],
-        screen: Terminal,
         *,
         fresh: bool,
         once: bool,
         as_json: bool,
     ) -> None:
         """Choose how it is shown: `once` for programs and logs, otherwise for somebody at a terminal."""
-        self._stack, self._samples, self._screen = stack, samples, screen
+        self._stack, self._samples = stack, samples
         self._once, self._as_json, self._console = once, as_json, Console()
         self._partners = load_partners(stack.deployment.partners)
         duty = self._partners.subscribers.get(DUTY_OFFICERS)
@@ -79,7 +78,7 @@ class Show:
         return self._console.is_terminal and not self._once and not self._as_json
 
     def _table(self) -> Any:
-        return table(self._board.rows(), self._console.width)
+        return table(self._board.rows(), self._console.width, self._console.height)
 
     async def _file_and_wait(self, consumer: AIOKafkaConsumer) -> None:
         async with Doors(self._stack.services["intake"].url, self._stack.tokens, self._stack.kafka_address) as doors:
@@ -119,21 +118,19 @@ class Show:
         elif not self._watched:
             print("\n".join(map(line, rows)), flush=True)
         for sentence in bad:
-            self._screen.note(f"not right: {sentence}")
+            say(f"not right: {sentence}")
         right = sum(mark(row) == "ok" for row in rows)
         letters = len(self._samples)
-        self._screen.note(f"{letters} letters, {right} of {len(rows)} cases stand where samples/expected.yaml says.")
+        say(f"{letters} letters, {right} of {len(rows)} cases stand where samples/expected.yaml says.")
         return not bad
 
     def _say_what_is_up(self) -> None:
-        stack, note = self._stack, self._screen.note
-        note("")
-        note("Everything is up: " + "  ".join(f"{name} {service.url}" for name, service in stack.services.items()))
-        note(f"  kafka {stack.kafka_address}  mongo {stack.mongo_uri}")
-        note(f"  tokens {_near(stack.tokens)}  logs {_near(stack.logs)}")
-        note("File a letter of your own, for example a sample under another reference:")
-        note(f"  {self._command()}")
-        note("Its cases will show below. Ctrl-C stops everything.")
+        stack = self._stack
+        say("Everything is up: " + "  ".join(f"{name} {service.url}" for name, service in stack.services.items()))
+        say(f"  kafka {stack.kafka_address}  mongo {stack.mongo_uri}")
+        say(f"  tokens {_near(stack.tokens)}  logs {_near(stack.logs)}")
+        say("Ctrl-C stops everything. A letter of your own, say a sample under another reference, will show below:")
+        say(self._command())
 
     def _command(self) -> str:
         sample = _near(samples_folder() / "S01.json")
@@ -141,7 +138,7 @@ class Show:
         return (
             f"""sed 's/"reference": "[^"]*"/"reference": "MY-1"/' {sample} | curl -sS --data-binary @- """
             f"""-H "Authorization: Bearer $(cat {token})" -H 'Content-Type: application/json' """
-            f"{self._stack.services['intake'].url}/v1/letters"
+            f"-w '\\n' {self._stack.services['intake'].url}/v1/letters"
         )
 
     async def _stay(self) -> None:
@@ -152,7 +149,12 @@ class Show:
             for row in self._board.others():
                 if row.case not in shown and row.arrivals and row.told:
                     shown.add(row.case)
-                    print(line(row), flush=True)
+                    print(brief(row), flush=True)
+
+
+def say(sentence: str) -> None:
+    """A sentence on standard error, on one line however long: some are commands to copy."""
+    print(sentence, file=sys.stderr, flush=True)
 
 
 def _json(row: Row) -> dict[str, Any]:

@@ -17,18 +17,21 @@ from shared.vocabulary import DESK, Direction, Lane
 
 _WIDE = 165
 """Columns of a terminal from which on nothing need be shortened."""
-_COLOURS = {"ok": "green", "WRONG": "bold red", "...": "dim"}
+_TALL = 36
+"""Lines of a terminal from which on a case may take more than one."""
+_MARKS = {"ok": Text("✓", "green"), "WRONG": Text("✗", "bold red"), "...": Text("…", "dim")}
 _TITLES = ("", "letter", "State", "type", "lane", "authority", "why", "alert", "ms")
-_WIDTHS = (5, 18, 12, 21, 6, 16, None, 17, 5)
-_LONGEST_WHY = 44
+_WIDTHS = (1, 14, 10, 20, 6, 16, None, 17, 4)
+_LINE = (5, 20, 15, 29, 6, 16, 50, 47)
+_LONGEST_WHY, _LONGEST_REFERENCE = 46, 10
 
 
-def table(rows: Sequence[Row], width: int) -> Table:
+def table(rows: Sequence[Row], width: int, height: int) -> Table:
     """All cases as a table that fits the terminal."""
-    shown = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, expand=True, header_style="bold")
+    shown = Table(box=SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False, expand=True, header_style="bold")
     for title, narrow in zip(_TITLES, _WIDTHS, strict=True):
         fixed = None if width >= _WIDE else narrow
-        may_wrap = title in ("why", "alert")
+        may_wrap = title in ("why", "alert") and height >= _TALL
         justify: Any = "right" if title == "ms" else "left"
         shown.add_column(title, width=fixed, no_wrap=not may_wrap, overflow="ellipsis", justify=justify)
     for row in rows:
@@ -38,7 +41,7 @@ def table(rows: Sequence[Row], width: int) -> Table:
 
 def _styled(row: Row, width: int) -> list[Text]:
     cells = [Text(cell) for cell in cells_of(row, short=width < _WIDE)]
-    cells[0].stylize(_COLOURS[cells[0].plain])
+    cells[0] = _MARKS[mark(row)]
     if row.facts.get("lane") == Lane.URGENT:
         cells[4].stylize("yellow")
     if row.facts.get("authority") == DESK:
@@ -51,10 +54,15 @@ def _styled(row: Row, width: int) -> list[Text]:
 
 def line(row: Row) -> str:
     """One case as one line, in columns."""
-    mark, letter, state, kind, lane, authority, why, alert, milliseconds = cells_of(row, short=False)
-    parts = ((mark, 5), (letter, 20), (state, 15), (kind, 29), (lane, 6), (authority, 16), (why, 50), (alert, 47))
-    text = " ".join(set_cell_size(part, max(width, cell_len(part))) for part, width in parts)
+    *cells, milliseconds = cells_of(row, short=False)
+    cells[1], cells[6] = f"{row.sample} {_end(clean(row.reference), 16)}", _cut(cells[6], 50)
+    text = " ".join(set_cell_size(cell, max(width, cell_len(cell))) for cell, width in zip(cells, _LINE, strict=True))
     return f"{text} {milliseconds:>5}" + (" ms" if row.milliseconds is not None else "")
+
+
+def brief(row: Row) -> str:
+    """One case in a few words, without columns."""
+    return "  ".join(cells_of(row, short=False)[1:-1])
 
 
 def cells_of(row: Row, short: bool) -> list[str]:
@@ -65,8 +73,8 @@ def cells_of(row: Row, short: bool) -> list[str]:
     took = "kept" if row.known else "" if row.milliseconds is None else str(row.milliseconds)
     return [
         mark(row),
-        f"{row.sample} {_end(reference, 14) if short else reference}".strip(),
-        state(row.party, facts.get("direction")),
+        f"{row.sample} {_end(reference, _LONGEST_REFERENCE) if short else reference}".strip(),
+        state(row.party, row.direction),
         str(kind),
         str(facts.get("lane", "")),
         str(facts.get("authority", "")),
@@ -83,6 +91,8 @@ def mark(row: Row) -> str:
 
 def why(facts: Mapping[str, Any]) -> str:
     """The first clause of the reason."""
+    if str(facts.get("gate", "")).startswith("no basis"):
+        return f"No legal basis with {facts['party']}"
     return re.split(r"[:;.](?:\s|$)", str(facts.get("because", "")), maxsplit=1)[0]
 
 

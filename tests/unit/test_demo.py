@@ -1,0 +1,228 @@
+"""The demo's board says what came and what did not, and its table stays in its columns whatever the script."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from cli.demo_board import Arrival, Board
+from cli.demo_letters import Expected, Sample, load_samples
+from cli.demo_table import cells_of, clean, line, mark, table, why
+from cli.demo_watch import what_to_hear
+from shared import topics
+from shared.failures import BadStart
+from shared.partners import load_partners
+from shared.vocabulary import Direction, Lane, Urgency
+
+ROOT = Path(__file__).parents[2]
+FACTS = {
+    "type": "asset_freeze",
+    "party": "CN",
+    "direction": "incoming",
+    "lane": "urgent",
+    "authority": "desk",
+    "because": "The law names nobody for freezing; candidates: service, court.",
+    "gate": "passed: uncc",
+}
+EXPECTED = Expected(type="asset_freeze", authority="desk", lane=Lane.URGENT, alert=True, why="nobody is named")
+SAMPLE = Sample(
+    "S08", "registry", "kafka", b"{}", "CN-2026-沪-0088", "CN", Direction.INCOMING, Urgency.URGENT, (EXPECTED,)
+)
+TOPIC = "desk.cases.urgent.v1"
+
+
+def board_of(*samples: Sample, fresh: bool = True) -> Board:
+    return Board(samples, ("kafka", "webhook"), fresh)
+
+
+def come(board: Board, *, topic: str = TOPIC, told: str = "duty-officers", facts: Mapping[str, Any] = FACTS) -> None:
+    """All of the sample's case comes, half a second after it was filed."""
+    board.filed("S08", at=10.0, written=1000.0)
+    board.arrived("cas_1", Arrival(topic, at=10.5, written=1000.4))
+    board.opened("cas_1", "let_1", 1, facts)
+    board.received("let_1", "registry", SAMPLE.reference)
+    for channel in ("kafka", "webhook"):
+        board.told("cas_1", told, channel)
+
+
+def test_a_case_is_matched_to_its_sample_in_whatever_order_things_come() -> None:
+    board = board_of(SAMPLE)
+    come(board)
+
+    (row,) = board.rows()
+    assert (row.case, row.milliseconds, mark(row)) == ("cas_1", 500, "ok")
+    assert board.lacks() == board.wrong() == []
+
+
+def test_what_did_not_come_is_named() -> None:
+    board = board_of(SAMPLE)
+
+    assert board.lacks() == [
+        "S08 asset_freeze: the receipt did not come",
+        "S08 asset_freeze: the case on desk.cases.urgent.v1 did not come",
+        "S08 asset_freeze: a notice to anybody did not come",
+    ]
+
+
+def test_an_alert_must_come_on_every_channel() -> None:
+    board = board_of(SAMPLE)
+    come(board, told="operations")
+    board.told("cas_1", "duty-officers", "kafka")
+
+    assert board.lacks() == ["S08 asset_freeze: the alert by webhook did not come"]
+
+
+@pytest.mark.parametrize(
+    ("change", "arrival", "said"),
+    [
+        (
+            {"authority": "justice-ministry"},
+            {},
+            "stands on desk.cases.urgent.v1, expected on justice-ministry.cases.urgent.v1",
+        ),
+        ({"lane": Lane.NORMAL}, {}, "stands on desk.cases.urgent.v1, expected on desk.cases.v1"),
+        ({"type": "extradition"}, {}, "its type is asset_freeze"),
+        ({"alert": False}, {}, "the duty officers were told, and nothing calls for it"),
+        ({}, {"told": "operations"}, "the duty officers were not told"),
+    ],
+)
+def test_what_is_not_as_expected_is_named(change: dict[str, Any], arrival: dict[str, Any], said: str) -> None:
+    expected = EXPECTED.model_copy(update=change)
+    board = board_of(replace(SAMPLE, measures=(expected,)))
+    come(board, **arrival)
+
+    assert board.wrong() == [f"S08 {expected.type}: {said}"]
+    assert mark(board.rows()[0]) == "WRONG"
+
+
+def test_a_case_on_two_authorities_topics_is_wrong() -> None:
+    board = board_of(SAMPLE)
+    come(board)
+    board.arrived("cas_1", Arrival("security-service.cases.urgent.v1", 11.0, 1001.0))
+
+    assert "stands on security-service.cases.urgent.v1" in board.wrong()[0]
+
+
+@pytest.mark.parametrize(("fresh", "count"), [(True, 1), (False, 0)])
+def test_a_case_of_no_sample_is_wrong_where_nothing_else_can_be(fresh: bool, count: int) -> None:
+    board = board_of(SAMPLE, fresh=fresh)
+    come(board)
+    board.arrived("cas_2", Arrival(TOPIC, 11.0, 1001.0))
+
+    assert len(board.wrong()) == count
+
+
+def test_a_case_of_an_earlier_run_has_no_milliseconds_and_waits_for_no_webhook() -> None:
+    board = board_of(SAMPLE, fresh=False)
+    board.filed("S08", at=10.0, written=1000.0)
+    board.arrived("cas_1", Arrival(TOPIC, at=10.1, written=400.0))
+    board.opened("cas_1", "let_1", 1, FACTS)
+    board.received("let_1", "registry", SAMPLE.reference)
+    board.told("cas_1", "duty-officers", "kafka")
+
+    assert board.lacks() == []
+    assert cells_of(board.rows()[0], short=True)[-1] == "kept"
+
+
+def test_another_letter_gets_a_row_of_its_own_after_the_samples() -> None:
+    board = board_of(SAMPLE)
+    come(board)
+    board.received("let_2", "registry", "MY-1")
+    board.opened("cas_2", "let_2", 1, FACTS)
+
+    assert [row.reference for row in board.rows()] == [SAMPLE.reference, "MY-1"]
+    assert [row.case for row in board.others()] == ["cas_2"]
+
+
+@pytest.mark.parametrize(
+    "reference", ["CN-2026-沪-0088", "طلب-٣٣١", "RU-2026-77/14", "非常に長い参照番号と書かれている"]
+)
+@pytest.mark.parametrize("width", [100, 120, 200])
+def test_no_script_breaks_the_columns(reference: str, width: int) -> None:
+    sample = replace(SAMPLE, reference=reference)
+    board = board_of(sample)
+    come(board)
+    board.received("let_1", "registry", reference)
+
+    shown = list(_lines(board, width))
+    assert {cell_len(text) for text in shown} == {width}
+    assert len({_cells_before(text, "desk") for text in shown if "desk" in text}) == 1
+    assert _cells_before(line(board.rows()[0]), "desk") == _cells_before(line(_ascii_row()), "desk")
+
+
+def _lines(board: Board, width: int) -> Iterator[str]:
+    console = Console(width=width, color_system=None)
+    with console.capture() as captured:
+        console.print(table([*board.rows(), _ascii_row()], width, 40))
+    yield from captured.get().splitlines()
+
+
+def _ascii_row() -> Any:
+    board = board_of(replace(SAMPLE, reference="FR-1"))
+    come(board)
+    board.received("let_1", "registry", "FR-1")
+    return board.rows()[0]
+
+
+def _cells_before(text: str, word: str) -> int:
+    return cell_len(text[: text.index(word)])
+
+
+def test_a_low_terminal_gets_one_line_per_case() -> None:
+    board = board_of(SAMPLE)
+    come(board)
+    console = Console(width=120, color_system=None)
+
+    with console.capture() as captured:
+        console.print(table(board.rows(), 120, 24))
+
+    assert len(captured.get().splitlines()) == 3
+
+
+def test_a_strangers_text_moves_no_cursor_and_turns_no_line() -> None:
+    assert clean("A\x1b[2J\u202eB\nC") == "A[2JBC"
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"because": "The 24/7 limb."}, "The 24/7 limb"),
+        ({"because": "The law names nobody for freezing; candidates: court."}, "The law names nobody for freezing"),
+        ({"because": "No legal basis is known.", "gate": "no basis: bc", "party": "GE"}, "No legal basis with GE"),
+        ({}, ""),
+    ],
+)
+def test_the_reason_is_its_first_clause(facts: dict[str, str], said: str) -> None:
+    assert why(facts) == said
+
+
+def test_every_topic_that_somebody_outside_reads_is_heard() -> None:
+    partners = load_partners(ROOT / "partners.yaml")
+    names = topics.all_topics(["security-service", "justice-ministry"], partners.agencies, partners.subscribers)
+
+    heard = what_to_hear(names, partners)
+
+    assert heard.keys() <= names.keys()
+    for authority in ("security-service", "justice-ministry", "desk"):
+        assert {topics.cases_of(authority, lane) for lane in Lane} <= heard.keys()
+    assert {topics.notices_to(name) for name in partners.subscribers} <= heard.keys()
+    assert {topics.answers_to(name) for name in partners.agencies} <= heard.keys()
+
+
+def test_the_samples_are_read_with_what_is_expected_of_them() -> None:
+    samples = load_samples(ROOT / "samples")
+
+    assert len(samples) == 15
+    assert sum(len(sample.measures) for sample in samples) == 18
+    assert sum(sample.door == "kafka" for sample in samples) >= 5
+
+
+def test_a_mistake_in_what_is_expected_is_one_sentence_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "expected.yaml").write_text("S01:\n  file: S01.json\n  agency: a\n  door: fax\n  measures: []\n")
+
+    with pytest.raises(BadStart, match=r"expected\.yaml.*4"):
+        load_samples(tmp_path)
