@@ -1,0 +1,77 @@
+"""The watch: reads one topic and keeps when each key was first received; the clock is the machine's monotonic one."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import Self
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+
+class Watch:
+    """Sees everything that comes on a topic from the moment the block begins."""
+
+    def __init__(self, bootstrap: str, topic: str, partitions: Mapping[str, int]) -> None:
+        """`partitions`: of every topic that is read or counted."""
+        self._topic, self._partitions = topic, partitions
+        self._consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, fetch_max_wait_ms=500)
+        self.at: dict[bytes, float] = {}
+        """When each key was received for the first time."""
+        self.times: Counter[bytes] = Counter()
+        self._reading: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Begin at the present end."""
+        await self._consumer.start()
+        places = self._places(self._topic)
+        self._consumer.assign(places)
+        for place, end in (await self._consumer.end_offsets(places)).items():
+            self._consumer.seek(place, end)
+        self._reading = asyncio.create_task(self._read())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop reading."""
+        if self._reading:
+            self._reading.cancel()
+        await self._consumer.stop()
+
+    async def records(self, topic: str) -> int:
+        """How many records were ever written to a topic."""
+        return sum((await self._consumer.end_offsets(self._places(topic))).values())
+
+    def forget(self) -> None:
+        """Begin to count anew."""
+        self.at, self.times = {}, Counter()
+
+    async def until(self, keys: set[bytes], patience: float) -> float:
+        """When the last of these keys was received; raises if they do not all come, or others or any twice."""
+        end = time.monotonic() + patience
+        while len(self.at) < len(keys):
+            if self._reading and self._reading.done():
+                self._reading.result()
+            if time.monotonic() > end:
+                raise AssertionError(f"{len(self.at)} of {len(keys)} came on {self._topic} within {patience:.0f} s")
+            await asyncio.sleep(0.02)
+        self.check(keys)
+        return max(self.at.values())
+
+    def check(self, keys: set[bytes]) -> None:
+        """Raise unless exactly these keys came, each once."""
+        assert self.at.keys() == keys, f"{len(self.at.keys() ^ keys)} keys on {self._topic} are missing or foreign"
+        twice = sum(number > 1 for number in self.times.values())
+        assert not twice, f"{twice} keys came more than once on {self._topic}"
+
+    def _places(self, topic: str) -> list[TopicPartition]:
+        return [TopicPartition(topic, partition) for partition in range(self._partitions[topic])]
+
+    async def _read(self) -> None:
+        while True:
+            found = await self._consumer.getmany(timeout_ms=1000)
+            now = time.monotonic()
+            for records in found.values():
+                for record in records:
+                    key = bytes(record.key or b"")
+                    self.times[key] += 1
+                    self.at.setdefault(key, now)
