@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cloudevents.core.bindings import kafka as sdk
 from cloudevents.core.v1.event import CloudEvent
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.envelope import Envelope, headers_for, read_envelope
@@ -107,6 +107,7 @@ trees = st.dictionaries(st.text(), scalars | st.lists(scalars, max_size=3), max_
 
 
 @pytest.mark.parametrize("write", [sdk.to_binary_event, sdk.to_structured_event])
+@settings(deadline=None)  # the machine may be busy
 @given(event_id=texts, source=texts, data=trees)
 def test_we_read_what_the_sdk_writes_in_either_mode(write: Any, event_id: str, source: str, data: Any) -> None:
     theirs = CloudEvent(
@@ -246,6 +247,7 @@ def test_a_structured_event_that_is_none_is_refused_with_its_reason(case: str) -
     assert str(refusal.value) == reason
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.binary(max_size=200), st.booleans())
 def test_whatever_comes_is_read_or_refused_and_the_reason_quotes_nothing(value: bytes, is_structured: bool) -> None:
     reasons = {reason for _, reason in REFUSED_STRUCTURED.values()} | {reason for _, _, reason in BINARY.values()}

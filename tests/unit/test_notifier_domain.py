@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 from aiokafka import ConsumerRecord
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.notifier.domain import (
@@ -202,6 +202,7 @@ def heard_by(said: Mapping[str, str]) -> set[str]:
     return {recipient for rule in rules().choose(said) for recipient in rule.tell}
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.fixed_dictionaries({name: st.text() for name in FACTS}))
 def test_somebody_hears_of_everything(said: dict[str, str]) -> None:
     assert heard_by(said)

@@ -2,17 +2,19 @@
 
 import pytest
 from aiokafka import partitioner
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.producer import murmur2, partition_of
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.binary(max_size=100))
 def test_the_hash_of_a_key_is_the_one_of_kafkas_clients(key: bytes) -> None:
     assert murmur2(key) == partitioner.murmur2(key)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.binary(max_size=40), st.integers(1, 64))
 def test_a_key_goes_to_the_partition_that_aiokafka_would_choose(key: bytes, partitions: int) -> None:
     choose = partitioner.DefaultPartitioner()

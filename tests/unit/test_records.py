@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.intake import domain as intake
@@ -404,6 +404,7 @@ def lived(decide: Decide, evolve: Evolve, bodies: Sequence[Any]) -> tuple[Record
 
 
 @pytest.mark.parametrize("service", ["intake", "intake, not taken", "router", "notifier"])
+@settings(deadline=None)  # the machine may be busy
 @given(data=st.data())
 def test_the_fold_of_the_stored_history_is_the_stored_state(service: str, data: st.DataObject) -> None:
     decide, evolve, bodies = services()[service]
