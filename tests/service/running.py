@@ -38,7 +38,7 @@ from shared.topics import all_topics
 from tests.servers import listening
 
 Document = dict[str, Any]
-Headers = list[tuple[str, bytes]]
+Headers = list[tuple[str, bytes | None]]
 
 AGENCY = "contact-point"
 PATIENCE = 40.0
@@ -249,7 +249,7 @@ class System:
         await producer.start()
         try:
             sent = [
-                await producer.send(topic, said.value, key=said.key, headers=said.headers, partition=0)
+                await producer.send(topic, said.value, key=b"key", headers=said.headers, partition=0)
                 for said in records
             ]
             acknowledged = [await one for one in sent]
@@ -287,7 +287,6 @@ class Said:
 
     value: bytes | None
     headers: Headers
-    key: bytes | None = None
 
 
 @dataclass(frozen=True)
