@@ -410,6 +410,11 @@ def of(record: str) -> Callable[[Heard], bool]:
     return lambda one: one.record == record or one.headers.get("ce_subject") == record
 
 
+def on(topic: str, record: str) -> Callable[[Heard], bool]:
+    """Tells whether an event is a record's on one topic."""
+    return lambda one: one.topic == topic and one.record == record
+
+
 def lines(letters: Iterable[Mapping[str, Any]]) -> bytes:
     """Letters as NDJSON."""
     return b"".join(json.dumps(one).encode() + b"\n" for one in letters)
