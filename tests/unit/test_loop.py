@@ -263,6 +263,17 @@ async def test_a_refused_message_may_come_again_for_it_is_not_remembered(store: 
     assert again.fresh
 
 
+async def test_a_message_refused_halfway_is_not_remembered_in_its_own_batch_either(
+    store: MemoryStore, fed: Fed
+) -> None:
+    outcomes = await handled(
+        loop(store, fed), says("twice, then too much", "a"), says("twice, then too much", "a"), says("one", "b")
+    )
+
+    assert [outcome.refused is None for outcome in outcomes] == [False, False, True]
+    assert said(store) == ["one"]
+
+
 async def test_what_bson_cannot_hold_fails_alone(store: MemoryStore, fed: Fed) -> None:
     outcomes = await handled(
         loop(store, fed), says("one", "a"), says("not to be stored", "b", "cas_2"), says("three", "c", "cas_3")
@@ -353,6 +364,17 @@ async def test_the_history_holds_what_this_batch_has_added_too_and_is_asked_for_
     assert (len(first.reply), len(last.reply)) == (1, 2)
     assert store.reads == reads + 2
     assert said(store) == ["sealed", "plain"]
+
+
+async def test_a_history_that_has_grown_since_the_head_was_read_is_taken_as_long_as_the_head_says(
+    store: MemoryStore, fed: Fed
+) -> None:
+    await handled(loop(store, fed), says("sealed", "a"), says("plain", "b"))
+    store.documents["cas_1"]["version"] = 1
+
+    (outcome,) = await handled(loop(store, fed), says("how much is sealed", "c"))
+
+    assert outcome.reply == [b'{"officer":"Maud"}']
 
 
 # Races and answers that do not come

@@ -374,6 +374,18 @@ async def test_what_this_process_sent_itself_is_no_gap_though_nobody_has_marked_
     assert sending.store.loads == 0
 
 
+async def test_a_gap_is_filled_without_what_this_process_sent_before_it() -> None:
+    sending = Sending()
+    whole = record("cas_1", "a", "b", "c")
+    sending.store.keep(whole)
+    await sending.deliver(parcel(sending, whole, 1, 1, published=0))
+
+    await sending.deliver(parcel(sending, whole, 3, 3, published=0))
+
+    assert sending.said() == ["cas_1:a", "cas_1:b", "cas_1:c"]
+    assert sending.store.loads == 1
+
+
 async def test_a_gap_that_somebody_else_has_sent_meanwhile_needs_nothing() -> None:
     sending = Sending()
     whole = record("cas_1", "a", "b")
@@ -431,8 +443,10 @@ async def test_the_sweep_leaves_alone_what_waits_here_already() -> None:
     sending.store.keep(whole)
     sending.sender.feed([parcel(sending, whole, 1, 1)])
 
-    await sending.sweep()
+    await sending.sender._sweep_one(sending.store, 0)
+    assert len(sending.sender._queue) == 1
 
+    await sending.deliver()
     assert sending.said() == ["cas_1:a"]
 
 
