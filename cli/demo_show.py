@@ -75,7 +75,8 @@ class Show:
 
     @property
     def _watched(self) -> bool:
-        return self._console.is_terminal and not self._once and not self._as_json
+        """Whether somebody sees the table live."""
+        return self._console.is_terminal and not self._as_json
 
     def _table(self) -> Any:
         return table(self._board.rows(), self._console.width, self._console.height)
@@ -84,7 +85,7 @@ class Show:
         async with Doors(self._stack.services["intake"].url, self._stack.tokens, self._stack.kafka_address) as doors:
             for sample in self._samples:
                 await self._file(doors, sample)
-                await asyncio.sleep(_BETWEEN if self._watched else 0)
+                await asyncio.sleep(_BETWEEN if self._watched and not self._once else 0)
         end = time.monotonic() + PATIENCE
         while self._board.lacks() and time.monotonic() < end:
             await self._tick()
