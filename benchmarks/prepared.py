@@ -112,7 +112,7 @@ class Preparer:
         self._partitions = topics.all_topics(law.authorities, partners.agencies, partners.subscribers)
         self._decide_letter, self._decide_case = intake.decide_by(law), router.decide_by(law)
         self._read_letter = router_hears.on_letter(self._ids)
-        self._read_case = notifier_hears.on_event(load_rules(ALERTS, partners), partners.subscribers, self._ids)
+        self._read_case = notifier_hears.on_event(load_rules(ALERTS, partners, law), partners.subscribers, self._ids)
 
     def prepare(self, bodies: Iterable[bytes]) -> Prepared:
         """All steps of these letters."""

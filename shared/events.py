@@ -30,6 +30,11 @@ TYPES: Mapping[str, str] = {
 """Every type that any of our topics can carry, and what it says."""
 
 
+QUARANTINE, EVENT_REFUSED, NOTICE_GIVEN_UP, STOPPED = "quarantine", "event-refused", "notice-failed", "stopped"
+KINDS = (QUARANTINE, EVENT_REFUSED, NOTICE_GIVEN_UP, STOPPED)
+"""What an `alert.raised` can be about."""
+
+
 def schema_of(event_type: str) -> str:
     """The `dataschema` of an event type; it carries the version."""
     return f"urn:rogatory:schema:{event_type}:v1"

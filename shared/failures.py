@@ -23,3 +23,11 @@ class NeverWill(Exception):
 
 class Bug(NeverWill):
     """Something failed that nobody foresaw: set aside like the rest, and counted, for it is ours to mend."""
+
+
+def place_of(error: BaseException) -> str:
+    """Where an unexpected error arose: its text may quote a letter, so its type and place are what may be logged."""
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename.rsplit('/', 3)[-1]}:{trace.tb_lineno}" if trace else "?"

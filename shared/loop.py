@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from shared import times
 from shared.decisions import Decide, Message, NeedsHistory
-from shared.failures import Bug, NeverWill, TryAgain
+from shared.failures import Bug, NeverWill, TryAgain, place_of
 from shared.log import Away, logger
 from shared.metrics import OUTCOMES, Metrics
 from shared.mongo import Change, Store
@@ -111,12 +111,9 @@ class Loop:
     async def _try(self, messages: Sequence[Message], now: datetime, tries: "_Tries") -> _Batch:
         """Read and decide the whole batch once, as if no earlier try had been."""
         heads = await self.store.read(list({message.record for message in messages}))
-        try:
-            found = {head["_id"]: record_of(head, self.sealer) for head in heads}
-            if tries.wanted:
-                await self._read_histories(found, tries.wanted)
-        except Broken as error:
-            raise TryAgain(str(error)) from error
+        found = {head["_id"]: self._opened(head) for head in heads}
+        if tries.wanted:
+            await self._read_histories(found, tries.wanted)
         for record in found.values():
             tries.recognise(record)
         batch = _Batch([], found, set())
@@ -129,11 +126,24 @@ class Loop:
             tries.remember(record for record in batch.records.values() if record.fresh)
         return batch
 
+    def _opened(self, head: Mapping[str, Any]) -> Record:
+        """The record of a stored head; one whose key does not open holds no other up, but takes no more events."""
+        try:
+            return record_of(head, self.sealer)
+        except Broken:
+            self._log.error("key does not open", record=head["_id"])
+            record = record_of({**head, "key": None}, self.sealer)
+            record.broken = True
+            return record
+
     async def _read_histories(self, found: Mapping[str, Record], wanted: set[str]) -> None:
         for document in await self.store.histories([i for i in wanted if i in found]):
             record = found[document["_id"]]
             forms = document["history"][: record.stored_version]
-            record.history = [event_of(record.id, form, record.key) for form in forms]
+            try:
+                record.history = [event_of(record.id, form, record.key) for form in forms]
+            except Broken:
+                record.broken = True
 
     def _one(
         self, message: Message, batch: _Batch, now: datetime, tries: "_Tries", claimed: set[tuple[str, str]]
@@ -147,6 +157,8 @@ class Loop:
             fresh = mine in tries.landed and mine not in claimed
             claimed.add(mine)
             return Outcome(record, fresh=fresh)
+        if record.broken:
+            return Outcome(record, refused=NeverWill("what is sealed in its record does not open"))
         before = (record.version, record.state, record.sent, record.chain, record.size, record.key, len(record.fresh))
         try:
             decision = self._decide_one(record, message, now)
@@ -171,12 +183,7 @@ class Loop:
 
     def bug(self, error: Exception, where: str) -> Bug:
         """Say and count an unexpected failure; the answer is the reason to set its message aside."""
-        # The text of an unexpected error may quote the letter: its type and place are enough to find it.
-        trace = error.__traceback__
-        while trace and trace.tb_next:
-            trace = trace.tb_next
-        place = f"{trace.tb_frame.f_code.co_filename.rsplit('/', 3)[-1]}:{trace.tb_lineno}" if trace else ""
-        self._log.error("bug", where=where, error=type(error).__name__, place=place)
+        self._log.error("bug", where=where, error=type(error).__name__, place=place_of(error))
         self._bugs.append(time.monotonic())
         if len(self._bugs) > BUGS_A_MINUTE and self._bugs[-1] - self._bugs[0] < timedelta(minutes=1).total_seconds():
             self._log.critical("stopping", reason=f"more than {BUGS_A_MINUTE} unexpected failures within a minute")

@@ -120,6 +120,11 @@ class Store:
         """Whole documents with events that nobody was seen to send since before a time, the oldest first."""
         return await self.find({"unsent_since": {"$lt": before}}, None, limit=limit, sort=["unsent_since"], skip=skip)
 
+    async def any_key(self) -> tuple[str, bytes] | None:
+        """A record and its wrapped key, to see whether the deployment's key is the one that wrapped it."""
+        found = await self.find({"key": {"$exists": True}}, {"key": 1}, limit=1)
+        return (found[0]["_id"], found[0]["key"]) if found else None
+
     async def count_unsent(self, limit: int = 100_000) -> tuple[int, datetime | None]:
         """How many records wait to be sent (counted up to `limit`), and since when the oldest does."""
         try:

@@ -15,7 +15,7 @@ from aiokafka import ConsumerRecord
 
 from shared import topics
 from shared.decisions import Decision, Message
-from shared.events import ALERT_RAISED, Draft, Event
+from shared.events import ALERT_RAISED, QUARANTINE, Draft, Event
 from shared.ids import Ids
 from shared.loop import Loop
 from shared.metrics import REASONS, Metrics
@@ -83,7 +83,7 @@ class Quarantine:
             entry,
             f"{record.topic}/{record.partition}/{record.offset}",
             self._service,
-            _Alert("quarantine", facts, orjson.dumps(whole)),
+            _Alert(QUARANTINE, facts, orjson.dumps(whole)),
         )
 
 

@@ -50,6 +50,8 @@ class Record:
     stored_version: int = 0
     fresh: list[Event] = field(default_factory=list)
     """The events of this batch."""
+    broken: bool = False
+    """What is sealed in it does not open: it takes no more events until somebody has looked."""
     history: list[Event] | None = None
     """All stored events with their content, only where `decide` asked for them."""
 

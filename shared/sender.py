@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from shared import envelope, times
-from shared.events import Event
+from shared.events import EVENT_REFUSED, Event
 from shared.failures import TryAgain
 from shared.ids import Ids
 from shared.log import logger
@@ -73,6 +73,7 @@ class Sender:
         self._mark: asyncio.Task[None] | None = None
         self._idle = asyncio.Event()
         self._idle.set()
+        self._acknowledged = 0
         self.alarm: Alarm | None = None
 
     def feed(self, parcels: Iterable[Parcel]) -> None:
@@ -186,6 +187,7 @@ class Sender:
             run.failed = True
             if isinstance(result, Refused):
                 await self._refused(run, result)
+        self._acknowledged += acknowledged
         self._metrics.sent.inc(acknowledged)
         for run in wave:
             event = run.events[run.next]
@@ -211,7 +213,7 @@ class Sender:
         self._log.error("refused by kafka", record=run.parcel.record, event_type=event.type, reason=refused.reason)
         if self.alarm:
             facts = {"record": run.parcel.record, "event": event.type, "reason": refused.reason}
-            await self.alarm("event-refused", f"{run.parcel.record}/{event.seq}", facts)
+            await self.alarm(EVENT_REFUSED, f"{run.parcel.record}/{event.seq}", facts)
 
     def _remember(self, record: str, version: int) -> None:
         self._sent[record] = version
@@ -229,14 +231,15 @@ class Sender:
         """Find and send what was forgotten, until cancelled; the first time at once."""
         age = 0.0
         while True:
-            full = False
+            full, before = False, self._acknowledged
             for store in stores:
                 with contextlib.suppress(TryAgain):
                     full |= await self._sweep_one(store, age)
             age = SWEEP_EVERY
             if full:
                 await self._idle.wait()
-            else:
+            # Where nothing went out, more of the same at once would only spin.
+            if not full or self._acknowledged == before:
                 await asyncio.sleep(SWEEP_EVERY * random.uniform(0.8, 1.2))  # noqa: S311 - replicas should not step together
 
     async def _sweep_one(self, store: Store, age: float) -> bool:
@@ -249,8 +252,10 @@ class Sender:
         # While Kafka is away a few go as a probe: their success is what tells that it is back.
         limit = PROBE if self._producer.is_away else SWEEP_AT_ONCE
         before = times.now() - timedelta(seconds=age)
-        # Replicas that sweep a long tail at once begin at different places.
-        skip = random.randrange(max(1, min(count, 10_000) - SWEEP_AT_ONCE)) if count > 4 * SWEEP_AT_ONCE else 0  # noqa: S311
+        # Half of the sweeps begin somewhere in a long tail: replicas should not all take the same, and what is refused
+        # for good must not stand before the rest.
+        beyond = min(count, 10_000) - limit
+        skip = random.randrange(beyond + 1) if beyond > 0 and random.random() < 0.5 else 0  # noqa: S311
         documents = await store.unsent(before, limit, skip)
         forgotten = [document for document in documents if document["_id"] not in self._waiting]
         self.feed(self._parcels(store, forgotten))

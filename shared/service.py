@@ -19,7 +19,8 @@ from starlette.routing import Route
 
 from shared import quarantine as quarantine_domain
 from shared.decisions import Decide
-from shared.failures import BadStart, TryAgain
+from shared.events import STOPPED
+from shared.failures import BadStart, TryAgain, place_of
 from shared.ids import Ids
 from shared.kafka import KafkaSource, broker_at
 from shared.law import Law, load_law
@@ -31,7 +32,7 @@ from shared.partners import Partners, load_partners
 from shared.producer import Producer
 from shared.quarantine import Quarantine
 from shared.records import Evolve
-from shared.sealing import Sealer
+from shared.sealing import Broken, Sealer
 from shared.sender import Sender
 from shared.settings import S, Settings, read_settings
 
@@ -171,23 +172,29 @@ async def run(platform: Platform, app: ASGI) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, setattr, server, "should_exit", True)
     stores = [loop.store for loop in platform.loops]
-    sending = [asyncio.create_task(platform.sender.run())]
+    sending = asyncio.create_task(platform.sender.run())
     own = [_begin(platform, log), platform.sender.sweep(stores), platform.kafka.watch_lag(), _watch(platform, server)]
     tasks = [asyncio.create_task(task) for task in (*own, *(task() for task in platform.tasks))]
-    guard = asyncio.create_task(_until_one_fails([*sending, *tasks], server, log))
+    guard = asyncio.create_task(_until_one_fails([sending, *tasks], server, log))
     log.info("started", host=settings.host, port=settings.port, law=platform.law.version, instance=settings.instance)
     await server.serve(sockets=[door])
-    failed = guard.done() or any(loop.broken.is_set() for loop in platform.loops)
-    for task in (guard, *tasks):
+    fault = guard.result() if guard.done() else None
+    await _stop(platform, [guard, *tasks], sending)
+    log.info("stopped")
+    if isinstance(fault, BadStart):
+        raise fault
+    return 1 if fault or any(loop.broken.is_set() for loop in platform.loops) else 0
+
+
+async def _stop(platform: Platform, tasks: list[asyncio.Task[Any]], sending: asyncio.Task[None]) -> None:
+    for task in tasks:
         task.cancel()
-    await asyncio.gather(guard, *tasks, return_exceptions=True)
+    await asyncio.gather(*tasks, return_exceptions=True)
     await platform.kafka.stop()
     await platform.sender.drain(5)
-    sending[0].cancel()
+    sending.cancel()
     await platform.producer.stop()
     await platform.mongo.close()
-    log.info("stopped")
-    return 1 if failed else 0
 
 
 def _bind(settings: Settings) -> socket.socket:
@@ -204,6 +211,7 @@ async def _begin(platform: Platform, log: Any) -> None:
         try:
             for store, indexes in platform.indexes.items():
                 await store.prepare(indexes)
+                await _check_key(store, platform.sealer)
             platform.prepared = True
         except TryAgain as reason:
             if not said:
@@ -217,6 +225,16 @@ async def _begin(platform: Platform, log: Any) -> None:
     log.info("consuming")
 
 
+async def _check_key(store: Store, sealer: Sealer) -> None:
+    """Another deployment's key would refuse every old record, one by one: better not to start."""
+    found = await store.any_key()
+    try:
+        if found:
+            sealer.key_of(*found)
+    except Broken:
+        raise BadStart(f"ROGATORY_SEALING_KEY is not the key under which {store.name} was written") from None
+
+
 async def _watch(platform: Platform, server: _Server) -> None:
     """The heartbeat, and the end after a bug."""
     while True:
@@ -225,19 +243,21 @@ async def _watch(platform: Platform, server: _Server) -> None:
             with contextlib.suppress(TryAgain, TimeoutError):
                 async with asyncio.timeout(5):
                     facts = {"reason": "unexpected failures piled up"}
-                    await platform.quarantine.alarm("stopped", f"{platform.settings.instance}/{time.time():.0f}", facts)
+                    await platform.quarantine.alarm(STOPPED, f"{platform.settings.instance}/{time.time():.0f}", facts)
             server.should_exit = True
             return
         await asyncio.sleep(1)
 
 
-async def _until_one_fails(tasks: list[asyncio.Task[Any]], server: _Server, log: Any) -> None:
+async def _until_one_fails(tasks: list[asyncio.Task[Any]], server: _Server, log: Any) -> BaseException | None:
     """A background task that dies of a bug ends the service: better a restart than half of one."""
     pending = set(tasks)
     while pending:
         done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             if not task.cancelled() and (error := task.exception()):
-                log.critical("stopping", task=task.get_name(), error=type(error).__name__, exc_info=error)
+                if not isinstance(error, BadStart):
+                    log.critical("stopping", error=type(error).__name__, place=place_of(error))
                 server.should_exit = True
-                return
+                return error
+    return None

@@ -1,6 +1,6 @@
 """The naive notifier: who must hear of a case, by the same rules, told on Kafka."""
 
-from benchmarks.naive.common import CaseAssigned, collection, ids, publish, run, subscriber
+from benchmarks.naive.common import CaseAssigned, collection, ids, law, publish, run, subscriber
 from benchmarks.prepared import ALERTS, PARTNERS
 from services.notifier.domain import facts_of
 from services.notifier.rules import FACTS, load_rules
@@ -9,7 +9,7 @@ from shared.partners import load_partners
 from shared.vocabulary import Lane
 
 notices = collection("notices")
-rules = load_rules(ALERTS, load_partners(PARTNERS))
+rules = load_rules(ALERTS, load_partners(PARTNERS), law())
 
 
 @subscriber(topics.case_events(Lane.NORMAL), "notifier")

@@ -10,6 +10,7 @@ from services.notifier.domain import Attempt, Delivered, Failed, body_of
 from services.notifier.webhook import Webhooks
 from shared import times
 from shared.decisions import Message
+from shared.events import NOTICE_GIVEN_UP
 from shared.failures import TryAgain
 from shared.log import logger
 from shared.loop import Loop
@@ -47,12 +48,18 @@ class Delivery:
                     for notice in await self._claim():
                         task = asyncio.create_task(self._deliver(notice))
                         self._running.add(task)
-                        task.add_done_callback(self._running.discard)
+                        task.add_done_callback(self._ended)
                 await asyncio.sleep(EVERY)
         finally:
             if self._running:
                 await asyncio.wait(self._running, timeout=5)
             await self._webhooks.close()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()) and isinstance(error, Exception):
+            # The claim runs out and the notice is tried again, a bounded number of times.
+            self._notices.bug(error, "delivery")
 
     async def _claim(self) -> list[dict[str, Any]]:
         """The due notices that this process won; two that try for one are told apart by the guarded write."""
@@ -83,4 +90,4 @@ class Delivery:
         self._log.warning("not delivered", notice=notice, attempt=outcome.attempt, reason=outcome.reason)
         if state["status"] == "failed":
             facts = {"notice": notice, "subscriber": state["subscriber"], "reason": outcome.reason}
-            await self._quarantine.alarm("notice-failed", notice, facts)
+            await self._quarantine.alarm(NOTICE_GIVEN_UP, notice, facts)

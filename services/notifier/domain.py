@@ -115,6 +115,9 @@ def _raised(record: Record, raising: Raising, now: datetime) -> Draft:
 
 
 def _attempted(state: State, now: datetime) -> Draft:
+    if state["attempts"] > len(WAITS):
+        # Every attempt ended without an outcome, as if its process had died: enough.
+        return _failed(Failed(state["attempts"], "no outcome", for_good=True), now)
     return Draft(NOTICE_ATTEMPTED, (), {"attempt": state["attempts"] + 1, "until": text_of(now + CLAIM)})
 
 

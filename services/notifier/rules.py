@@ -7,11 +7,18 @@ from pathlib import Path
 
 from pydantic import Field
 
+from shared.competence import Law
+from shared.events import KINDS, TYPES
 from shared.partners import Partners
+from shared.states import STATES
+from shared.vocabulary import DESK, Direction, Lane, Urgency
 from shared.yaml_file import Id, Place, Strict, Words, YamlFile, did_you_mean, quoted, read_yaml
 
 FACTS = ("event", "type", "authority", "lane", "urgency", "direction", "party", "kind", "service")
 """What a rule may look at, and a notice may say: closed lists and ids, no personal data."""
+
+
+SERVICES = ("intake", "router", "notifier")
 
 
 class Rule(Strict):
@@ -49,8 +56,8 @@ class AlertRules:
         return chosen
 
 
-def load_rules(path: Path, partners: Partners) -> AlertRules:
-    """The rules of a file; raises `BadStart` for an unknown fact, recipient, or a last rule that does not catch all."""
+def load_rules(path: Path, partners: Partners, law: Law) -> AlertRules:
+    """The rules of a file; raises `BadStart` for an unknown fact, value or recipient, or where the last is not for all."""
     file = read_yaml(path)
     text = file.typed(_Text)
     if not text.rules or text.rules[-1].when or text.rules[-1].then_continue:
@@ -59,8 +66,32 @@ def load_rules(path: Path, partners: Partners) -> AlertRules:
     names: set[str] = set()
     for number, rule in enumerate(text.rules):
         _check(file, ("rules", number), rule, names, partners.subscribers)
+        _check_values(file, ("rules", number, "when"), rule, _values(law))
         names.add(rule.name)
     return AlertRules(text.rules)
+
+
+def _values(law: Law) -> Mapping[str, Collection[str]]:
+    """What each fact can be: a rule that waits for anything else would never fire, and nobody would know."""
+    return {
+        "event": TYPES,
+        "type": law.request_types,
+        "authority": (*law.authorities, DESK),
+        "lane": [*Lane],
+        "urgency": [*Urgency],
+        "direction": [*Direction],
+        "party": STATES,
+        "kind": KINDS,
+        "service": SERVICES,
+    }
+
+
+def _check_values(file: YamlFile, place: Place, rule: Rule, known: Mapping[str, Collection[str]]) -> None:
+    for fact, accepted in rule.when.items():
+        for value in accepted:
+            if value not in known[fact]:
+                hint = did_you_mean(value, known[fact])
+                raise file.bad((*place, fact), f"{quoted(value)} is no {fact} that there can be{hint}")
 
 
 def _check(file: YamlFile, place: Place, rule: Rule, names: set[str], subscribers: Collection[str]) -> None:

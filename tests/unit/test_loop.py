@@ -516,13 +516,15 @@ async def test_a_database_that_comes_back_in_time_is_not_noticed_by_the_caller(s
     assert fed.events() == [1]
 
 
-async def test_a_record_whose_key_does_not_open_stops_the_batch_and_loses_nothing(store: MemoryStore, fed: Fed) -> None:
-    """A wrong sealing key must not turn every record into poison."""
+async def test_a_record_whose_key_does_not_open_holds_up_no_other(store: MemoryStore, fed: Fed) -> None:
+    """A wrong key of the deployment stops the start; here one document is damaged."""
     await handled(loop(store, fed), says("sealed", "a"))
     other = Loop(store, decide, evolve, Sealer(b"S" * 32), fed, Metrics("test"))
 
-    with pytest.raises(TryAgain):
-        await other.handle([says("one", "b")], "kafka", patience=0)
+    damaged, healthy = await other.handle([says("one", "b"), says("one", "c", record="cas_2")], "kafka", patience=0)
+
+    assert damaged.refused
+    assert healthy.fresh
 
 
 async def test_every_outcome_is_counted_by_what_became_of_it(store: MemoryStore, fed: Fed) -> None:

@@ -40,6 +40,7 @@ from shared.events import (
 )
 from shared.failures import BadStart, NeverWill
 from shared.ids import Ids
+from shared.law import Law, load_law
 from shared.partners import Partners, load_partners
 from shared.records import Record
 from shared.sealing import Sealer
@@ -53,13 +54,18 @@ DUE = text_of(NOW)
 
 
 @cache
+def law() -> Law:
+    return load_law(ROOT / "laws/azerbaijan.yaml")
+
+
+@cache
 def partners() -> Partners:
     return load_partners(ROOT / "partners.yaml")
 
 
 @cache
 def rules() -> AlertRules:
-    return load_rules(ROOT / "alerts.yaml", partners())
+    return load_rules(ROOT / "alerts.yaml", partners(), law())
 
 
 def facts(**changed: str) -> dict[str, str]:
@@ -133,6 +139,11 @@ REFUSED = {
     ),
     "a name twice": ("name: rest", "name: urgent", ":3: 'urgent' is the name of an earlier rule"),
     "an unknown fact": ("when: {lane:", "when: {lanes:", ":2: 'lanes' is no fact; did you mean 'lane'?"),
+    "a value that cannot be": (
+        "when: {lane: [urgent]",
+        "when: {lane: [urgnt]",
+        ":2: 'urgnt' is no lane that there can be; did you mean 'urgent'?",
+    ),
     "an unknown recipient": (
         "[operations]",
         "[operation]",
@@ -155,7 +166,7 @@ def rules_file(folder: Path, text: str) -> Path:
 
 
 def test_a_good_file_is_read(tmp_path: Path) -> None:
-    read = load_rules(rules_file(tmp_path, GOOD), partners())
+    read = load_rules(rules_file(tmp_path, GOOD), partners(), law())
 
     assert [rule.name for rule in read.rules] == ["urgent", "rest"]
     assert read.rules[0].when == {"lane": ("urgent",)}
@@ -168,7 +179,7 @@ def test_a_wrong_file_stops_the_start_with_file_and_line(case: str, tmp_path: Pa
     path = rules_file(tmp_path, GOOD.replace(old, new))
 
     with pytest.raises(BadStart) as refusal:
-        load_rules(path, partners())
+        load_rules(path, partners(), law())
 
     assert str(refusal.value).startswith(f"{path}{sentence}")
 

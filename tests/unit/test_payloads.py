@@ -76,7 +76,7 @@ def routed(letter: Record) -> list[Record]:
 
 
 def noticed(record: Record, topic: str) -> list[Record]:
-    rules = load_rules(ROOT / "alerts.yaml", partners())
+    rules = load_rules(ROOT / "alerts.yaml", partners(), law())
     messages = on_event(rules, partners().subscribers, IDS)(on(topic, record, record.fresh[0]))
     return [happened(message, notifier.decide, notifier.evolve) for message in messages]
 
