@@ -11,7 +11,7 @@ from typing import Self
 from deploy.local.jars import CACHE, HERE, jars
 from deploy.local.java import java
 from deploy.local.ports import HOST, free_ports
-from deploy.local.processes import Child, ChildStopped, last_lines, stop_all, wait_until
+from deploy.local.processes import PATIENCE, Child, ChildStopped, last_lines, stop_all, wait_until
 from deploy.local.screen import SILENCE, Screen
 
 QUICK = ("-XX:TieredStopAtLevel=1",)
@@ -65,7 +65,7 @@ class Kafka:
         for node in self._ports:
             self._launch(node)
 
-    def wait(self, patience: float = 60) -> None:
+    def wait(self, patience: float = PATIENCE) -> None:
         """Wait until every node that should run takes connections, which it does only once it is in the cluster."""
         for node, child in self._nodes.items():
             if child.is_running:

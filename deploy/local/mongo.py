@@ -14,7 +14,7 @@ import pymongo
 from pymongo.errors import OperationFailure, PyMongoError
 
 from deploy.local.ports import HOST, free_ports
-from deploy.local.processes import Child, stop_all, wait_until
+from deploy.local.processes import PATIENCE, Child, stop_all, wait_until
 from shared.failures import BadStart
 
 UNCOMPRESSED = (
@@ -85,7 +85,7 @@ class Mongo:
         for node in self._ports:
             self._launch(node)
 
-    def wait(self, patience: float = 60) -> None:
+    def wait(self, patience: float = PATIENCE) -> None:
         """Wait until the nodes answer, make them a replica set, and wait for its primary."""
         for node in self._ports:
             self._wait_for_port(node, patience)
@@ -107,7 +107,7 @@ class Mongo:
 
     def kill_primary(self) -> int:
         """End the primary as a crash does, and say which node it was."""
-        wait_until(lambda: self.primary() is not None, "the election of a primary", [], 30)
+        wait_until(lambda: self.primary() is not None, "the election of a primary", [])
         node = self.primary()
         if node is None:
             return self.kill_primary()
@@ -122,8 +122,8 @@ class Mongo:
         """Start one node again on its data and its port, and wait until the set has a primary."""
         self._nodes[node].stop()
         self._launch(node)
-        self._wait_for_port(node, 60)
-        wait_until(lambda: self.primary() is not None, "the election of a primary", [self._nodes[node]], 60)
+        self._wait_for_port(node, PATIENCE)
+        wait_until(lambda: self.primary() is not None, "the election of a primary", [self._nodes[node]])
 
     def stop(self) -> None:
         """Stop all nodes."""

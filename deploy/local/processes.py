@@ -12,6 +12,9 @@ from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _WIDTH = 400
+
+PATIENCE = 120.0
+"""Seconds to wait for a start: long, for a busy machine; a process that ended is noticed at once anyway."""
 _LIBC = ctypes.CDLL(None)
 
 _STARTER = ThreadPoolExecutor(1, "starts-children")
@@ -109,7 +112,7 @@ def stop_all(children: Iterable[Child], patience: float = 10) -> None:
         child.stop(max(0.1, end - time.monotonic()))
 
 
-def wait_until(is_so: Callable[[], bool], what: str, children: Sequence[Child], patience: float = 60) -> None:
+def wait_until(is_so: Callable[[], bool], what: str, children: Sequence[Child], patience: float = PATIENCE) -> None:
     """Wait for something that the last child brings about; a child that ends meanwhile, or too long a wait, raises."""
     end = time.monotonic() + patience
     while not is_so():

@@ -5,7 +5,7 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.local.jars import ROOT
@@ -25,7 +25,7 @@ class Service:
     port: int
     environment: Mapping[str, str]
     logs: Path
-    instance: str = field(default="")
+    instance: str = ""
     child: Child | None = None
 
     def __post_init__(self) -> None:

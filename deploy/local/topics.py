@@ -11,7 +11,7 @@ _OK, _EXISTS = 0, 36
 
 
 async def create_topics(
-    bootstrap: str, topics: Mapping[str, int], replication: int | None = 1, patience: float = 30
+    bootstrap: str, topics: Mapping[str, int], replication: int | None = 1, patience: float = 60
 ) -> None:
     """Make what is missing of these topics (name: partitions) and wait until every partition has a leader.
 
