@@ -57,7 +57,7 @@ class AlertRules:
 
 
 def load_rules(path: Path, partners: Partners, law: Law) -> AlertRules:
-    """The rules of a file; raises `BadStart` for an unknown fact, value or recipient, or where the last is not for all."""
+    """The rules of a file; raises `BadStart` for an unknown word in it, or where the last rule is not for all."""
     file = read_yaml(path)
     text = file.typed(_Text)
     if not text.rules or text.rules[-1].when or text.rules[-1].then_continue:
