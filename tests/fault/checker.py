@@ -1,0 +1,321 @@
+"""The checker: what clients were told against what is on the topics and in MongoDB, with no word from the services.
+
+Each check is pure and yields faults; `check` runs them all. That they find what they should is tested with planted
+faults in test_checker.py.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import orjson
+
+from services.intake import domain as intake
+from services.notifier import domain as notifier
+from services.router import domain as router
+from shared import topics
+from shared.events import ANSWER_RECEIPT, ANSWER_STATUS, CASE_ASSIGNED, LETTER_RECEIVED, NOTICE_RAISED, Event
+from shared.ids import Ids
+from shared.records import Evolve, Record, chain_holds, event_of, fold, record_of, value_on
+from shared.sealing import Broken, Sealer
+from tests.fault.evidence import QUARANTINES, Evidence, Seen
+from tests.fault.letters import Case, Filed
+
+_EVOLVE: Mapping[str, Evolve] = {"letters": intake.evolve, "cases": router.evolve, "notices": notifier.evolve}
+
+
+class Kind(StrEnum):
+    """What is wrong with it."""
+
+    LOST = "lost"
+    TWICE = "twice"
+    OUT_OF_ORDER = "out of order"
+    CHANGED = "changed"
+    WRONG = "wrong"
+    """It is there, and should not be, or not there."""
+    UNSENT = "unsent"
+    LATE = "late clock"
+    QUARANTINED = "quarantined"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that must not be."""
+
+    kind: Kind
+    what: str
+
+
+@dataclass
+class Verdict:
+    """What was counted, and what is wrong."""
+
+    letters: int
+    cases: int
+    events: int
+    repeats: Mapping[str, int]
+    """Per topic, what a reader has to drop."""
+    faults: list[Fault] = field(default_factory=list)
+
+    def count(self, kind: Kind) -> int:
+        """How many faults of a kind."""
+        return sum(fault.kind is kind for fault in self.faults)
+
+    def __str__(self) -> str:
+        """For people."""
+        repeats = ", ".join(f"{topic} {n}" for topic, n in sorted(self.repeats.items()) if n) or "none"
+        counts = ", ".join(f"{kind} {self.count(kind)}" for kind in Kind)
+        lines = [
+            f"{self.letters} letters, {self.cases} cases, {self.events} events without repeats; {counts}",
+            f"repeats: {repeats}",
+            *(f"  {fault.kind}: {fault.what}" for fault in self.faults[:40]),
+        ]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One document: its head, its history with the content opened, and whether anything is left to do with it."""
+
+    record: Record
+    history: Sequence[Event]
+    unsent: bool
+    next_due: str | None
+
+
+Histories = Mapping[str, Mapping[str, Held]]
+"""By collection and record id."""
+Wanted = Mapping[str, tuple[str, int, Case]]
+"""By case id: the letter, the number of the measure, and what must become of it."""
+
+
+def check(evidence: Evidence, filed: Sequence[Filed], ids: Ids, sealer: Sealer) -> Verdict:
+    """Everything, checked."""
+    histories, broken = opened(evidence, sealer)
+    first, repeats = firsts(evidence.topics)
+    wanted = wanted_cases(filed, ids)
+    verdict = Verdict(len(filed), len(wanted), sum(map(len, first.values())), repeats)
+    verdict.faults += broken
+    verdict.faults += sequences(evidence.topics)
+    verdict.faults += topics_against_histories(first, histories)
+    verdict.faults += letters(filed, first, histories, ids)
+    verdict.faults += cases(wanted, first, histories)
+    verdict.faults += notices(wanted, first, histories, evidence.webhooks)
+    verdict.faults += records_hold(histories)
+    verdict.faults += quarantines(evidence)
+    return verdict
+
+
+def opened(evidence: Evidence, sealer: Sealer) -> tuple[Histories, list[Fault]]:
+    """The documents as records with their histories, and those whose sealed content does not open."""
+    histories: dict[str, dict[str, Held]] = {}
+    broken = []
+    for name in _EVOLVE:
+        histories[name] = {}
+        for document in evidence.documents[name]:
+            try:
+                record = record_of({**document, "causes": (), "chain": b""}, sealer)
+                history = [event_of(record.id, form, record.key) for form in document["history"]]
+            except Broken as why:
+                broken.append(Fault(Kind.CHANGED, f"{name} {document['_id']}: {why}"))
+                continue
+            unsent = "unsent_since" in document or record.published != record.version
+            histories[name][record.id] = Held(record, history, unsent, document.get("next_due"))
+    return histories, broken
+
+
+def wanted_cases(filed: Iterable[Filed], ids: Ids) -> Wanted:
+    """The cases that there must be, and no other."""
+    wanted: dict[str, tuple[str, int, Case]] = {}
+    for letter in filed:
+        letter_id = ids.letter(letter.agency, letter.reference)
+        for measure, case in enumerate(letter.kind.cases, 1):
+            wanted[ids.case(letter_id, measure)] = (letter_id, measure, case)
+    return wanted
+
+
+Place = str | tuple[str, str]
+"""A topic, or a subscriber and a channel."""
+First = Mapping[str, Mapping[tuple[str, int], Seen]]
+"""By topic, then by source and sequence: the first occurrence of every event."""
+
+
+def firsts(read: Mapping[str, Sequence[Seen]]) -> tuple[First, dict[str, int]]:
+    """What a reader keeps who drops what it has seen, and how much it drops per topic."""
+    first: dict[str, dict[tuple[str, int], Seen]] = {topic: {} for topic in read}
+    for topic, records in read.items():
+        for seen in records:
+            first[topic].setdefault((seen.source, seen.sequence), seen)
+    return first, {topic: len(records) - len(first[topic]) for topic, records in read.items()}
+
+
+def sequences(read: Mapping[str, Sequence[Seen]]) -> Iterator[Fault]:
+    """Per source: gapless from 1, first occurrences in order, one id per sequence, repeats the same to the byte."""
+    for topic, records in read.items():
+        by_source: defaultdict[str, list[Seen]] = defaultdict(list)
+        for seen in records:
+            by_source[seen.source].append(seen)
+        for source, of_source in by_source.items():
+            yield from _sequence(topic, source, of_source)
+
+
+def _sequence(topic: str, source: str, records: Sequence[Seen]) -> Iterator[Fault]:
+    if not source.startswith(f"/{topic}/"):
+        yield Fault(Kind.WRONG, f"{source} stands on {topic}")
+    if len({(seen.partition, seen.key) for seen in records}) > 1:
+        yield Fault(Kind.OUT_OF_ORDER, f"{source} stands on several partitions or under several keys")
+    first: dict[int, Seen] = {}
+    for seen in records:
+        earlier = first.setdefault(seen.sequence, seen)
+        if (earlier.key, earlier.value, earlier.headers) != (seen.key, seen.value, seen.headers):
+            yield Fault(Kind.CHANGED, f"{source} {seen.sequence} came once more with other bytes")
+    arrived = list(first)
+    if missing := set(range(1, max(arrived) + 1)) - first.keys():
+        yield Fault(Kind.LOST, f"{source}: no {sorted(missing)} before {max(arrived)}")
+    if arrived != sorted(arrived):
+        yield Fault(Kind.OUT_OF_ORDER, f"{source}: first seen as {arrived}")
+    if len({seen.id for seen in first.values()}) < len(first):
+        yield Fault(Kind.TWICE, f"{source}: one event under two sequences")
+
+
+def topics_against_histories(first: First, histories: Histories) -> Iterator[Fault]:
+    """Every event of every history is on its topics as it was kept, and nothing else is."""
+    kept: dict[tuple[str, str, int], tuple[Event, str]] = {}
+    for held in (held for collection in histories.values() for held in collection.values()):
+        for event in held.history:
+            for topic, n in event.to.items():
+                kept[topic, f"/{topic}/{held.record.id}", n] = (event, held.record.subject)
+    for (topic, source, n), (event, subject) in kept.items():
+        seen = first.get(topic, {}).get((source, n))
+        if seen is None:
+            yield Fault(Kind.LOST, f"{source} {n} ({event.type}) is in MongoDB and not on its topic")
+        elif (seen.value, seen.attribute("chain"), seen.type, seen.key.decode(), seen.subject) != (
+            value_on(topic, event),
+            event.chain.hex(),
+            event.type,
+            subject,
+            subject,
+        ):
+            yield Fault(Kind.CHANGED, f"{source} {n} ({event.type}) is not on its topic as it was kept")
+    for topic, records in first.items():
+        for source, n in records:
+            if (topic, source, n) not in kept:
+                yield Fault(Kind.WRONG, f"{source} {n} is on its topic and not in MongoDB")
+
+
+def letters(filed: Sequence[Filed], first: First, histories: Histories, ids: Ids) -> Iterator[Fault]:
+    """What was acknowledged is kept, went to the router once, and its agency heard of it and of every measure."""
+    kept = histories["letters"]
+    sent = _by_subject(first, LETTER_RECEIVED)
+    answers = {kind: _by_subject(first, kind) for kind in (ANSWER_RECEIPT, ANSWER_STATUS)}
+    wanted = set()
+    for letter in filed:
+        letter_id = ids.letter(letter.agency, letter.reference)
+        wanted.add(letter_id)
+        if not letter.acknowledged:
+            yield Fault(Kind.LOST, f"{letter.reference} was never acknowledged")
+        if letter_id not in kept:
+            yield Fault(Kind.LOST, f"{letter.reference} was acknowledged and is not in MongoDB")
+            continue
+        state = kept[letter_id].record.state
+        said = (letter_id, state["received_at"], state["digest"])
+        if any(receipt != said for receipt in letter.receipts):
+            yield Fault(Kind.CHANGED, f"{letter.reference} was acknowledged as {letter.receipts}, and kept as {said}")
+        yield from _exactly(sent[letter_id], [topics.letters_received(letter.kind.lane)], f"letter {letter_id}")
+        to_agency = topics.answers_to(letter.agency)
+        yield from _exactly(answers[ANSWER_RECEIPT][letter_id], [to_agency], f"receipt of {letter_id}")
+        measures = len(letter.kind.cases)
+        yield from _exactly(answers[ANSWER_STATUS][letter_id], [to_agency] * measures, f"news of {letter_id}")
+        known = [case["case"] for case in state["cases"]]
+        if known != [ids.case(letter_id, measure) for measure in range(1, measures + 1)]:
+            yield Fault(Kind.WRONG, f"letter {letter_id} knows of the cases {known}")
+    for letter_id in kept.keys() - wanted:
+        yield Fault(Kind.WRONG, f"nobody filed {letter_id}")
+
+
+def cases(wanted: Wanted, first: First, histories: Histories) -> Iterator[Fault]:
+    """Every measure has one case: one document, announced once to its authority alone and once to our own services."""
+    kept = histories["cases"]
+    opened = _by_subject(first, CASE_ASSIGNED)
+    for case_id, (letter_id, measure, case) in wanted.items():
+        right = [topics.cases_of(case.authority, case.lane), topics.case_events(case.lane)]
+        yield from _exactly(opened[case_id], right, f"case {case_id}")
+        if case_id not in kept:
+            yield Fault(Kind.LOST, f"measure {measure} of {letter_id} has no case")
+            continue
+        state = kept[case_id].record.state
+        found = (state["type"], state["authority"], state["lane"])
+        if found != (case.type, case.authority, case.lane):
+            yield Fault(Kind.WRONG, f"case {case_id} is {found}, and should be {case}")
+    of_measure = Counter((held.record.context["letterid"], held.record.context["measure"]) for held in kept.values())
+    for (letter_id, number), count in of_measure.items():
+        if count > 1:
+            yield Fault(Kind.TWICE, f"measure {number} of {letter_id} has {count} cases")
+    for case_id in (kept.keys() | opened.keys()) - wanted.keys():
+        yield Fault(Kind.WRONG, f"nobody asked for the case {case_id}")
+
+
+def notices(wanted: Wanted, first: First, histories: Histories, webhooks: Mapping[str, int]) -> Iterator[Fault]:
+    """Everybody whom the rules name hears once of each case on each channel, and nobody else hears anything."""
+    raised: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
+    for notice_id, held in histories["notices"].items():
+        state = held.record.state
+        raised[held.record.subject].append((state["subscriber"], state["channel"]))
+        if state["channel"] == "webhook" and not webhooks.get(notice_id):
+            yield Fault(Kind.LOST, f"{notice_id} never came by webhook")
+        if state["status"] != ("delivered" if state["channel"] == "webhook" else "published"):
+            yield Fault(Kind.WRONG, f"{notice_id} is {state['status']}")
+    on_topics = _by_subject(first, NOTICE_RAISED)
+    for case_id, (_, _, case) in wanted.items():
+        yield from _exactly(raised[case_id], sorted(case.notices), f"notices of {case_id}")
+        by_kafka = [topics.notices_to(name) for name, channel in sorted(case.notices) if channel == "kafka"]
+        yield from _exactly(on_topics[case_id], by_kafka, f"notices on Kafka of {case_id}")
+    for about in (raised.keys() | on_topics.keys()) - wanted.keys():
+        yield Fault(Kind.WRONG, f"nobody asked for the notices about {about}")
+    for notice_id in webhooks.keys() - histories["notices"].keys():
+        yield Fault(Kind.WRONG, f"{notice_id} came by webhook and is not in MongoDB")
+
+
+def records_hold(histories: Histories) -> Iterator[Fault]:
+    """Every chain holds, every state is the fold of its history, nothing is left to send, no clock was missed."""
+    for collection, records in histories.items():
+        for record_id, held in records.items():
+            where = f"{collection} {record_id}"
+            if not chain_holds(record_id, held.history):
+                yield Fault(Kind.CHANGED, f"{where}: the chain does not hold")
+            if [event.seq for event in held.history] != list(range(1, held.record.version + 1)):
+                yield Fault(Kind.CHANGED, f"{where}: version {held.record.version}, {len(held.history)} events")
+            if fold(held.history, _EVOLVE[collection]) != held.record.state:
+                yield Fault(Kind.CHANGED, f"{where}: the state is not the fold of the history")
+            if held.unsent:
+                yield Fault(Kind.UNSENT, where)
+            if held.next_due:
+                yield Fault(Kind.LATE, f"{where} was due at {held.next_due}")
+
+
+def quarantines(evidence: Evidence) -> Iterator[Fault]:
+    """Nothing was set aside, and no service raised an alert."""
+    for name in QUARANTINES:
+        for document in evidence.documents[name]:
+            yield Fault(Kind.QUARANTINED, f"{name}: {document['state']}")
+    for seen in evidence.topics.get(topics.ALERTS_RAISED, ()):
+        yield Fault(Kind.QUARANTINED, f"an alert: {orjson.loads(seen.value)}")
+
+
+def _by_subject(first: First, event_type: str) -> defaultdict[str, list[str]]:
+    """Per subject, the topics on which an event of a type stands; once for each time."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for topic, records in first.items():
+        for seen in records.values():
+            if seen.type == event_type:
+                found[seen.subject].append(topic)
+    return found
+
+
+def _exactly(found: Iterable[Place], right: Iterable[Place], what: str) -> Iterator[Fault]:
+    missing, excess = Counter(right) - Counter(found), Counter(found) - Counter(right)
+    for place in missing.elements():
+        yield Fault(Kind.LOST, f"{what}: not on {place}")
+    for place in excess.elements():
+        yield Fault(Kind.TWICE, f"{what}: once too often on {place}")

@@ -1,0 +1,113 @@
+"""What a faultless run leaves behind, made in memory from the services' own pure functions: data to plant faults in."""
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from itertools import islice
+from typing import Any
+
+import orjson
+
+from deploy.local.jars import ROOT
+from services.intake import domain as intake
+from services.notifier import domain as notifier
+from services.notifier.rules import load_rules
+from services.router import domain as router
+from shared import envelope
+from shared.decisions import Decide, Message
+from shared.events import CASE_ASSIGNED
+from shared.ids import Ids
+from shared.law import load_law
+from shared.letter import parse_letter
+from shared.partners import load_partners
+from shared.payloads import CaseAssigned, LetterReceived
+from shared.producer import partition_of
+from shared.records import Evolve, Record, insertion, value_on
+from shared.sealing import Sealer
+from tests.fault.evidence import QUARANTINES, Evidence, Seen
+from tests.fault.letters import Filed, letters
+
+IDS, SEALER = Ids(b"i" * 32), Sealer(b"s" * 32)
+ASSUMPTION = ROOT / "laws" / "assumptions" / "in-force.yaml"
+_NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
+
+
+class _Run:
+    """One run without a loop: records in memory, topics as lists."""
+
+    def __init__(self) -> None:
+        partners = load_partners(ROOT / "partners.yaml")
+        self.law = load_law(partners.law_file, (ASSUMPTION,))
+        self.rules = load_rules(ROOT / "alerts.yaml", partners, self.law)
+        self.subscribers = partners.subscribers
+        self.records: dict[str, dict[str, Record]] = {"letters": {}, "cases": {}, "notices": {}}
+        self.topics: defaultdict[str, list[Seen]] = defaultdict(list)
+        self.webhooks: Counter[str] = Counter()
+
+    def hear(self, collection: str, message: Message, decide: Decide, evolve: Evolve) -> Record:
+        """Decide one message, keep what follows, send it."""
+        new = Record(message.record, message.subject or message.record, message.context)
+        record = self.records[collection].setdefault(message.record, new)
+        before = len(record.fresh)
+        for draft in decide(record, message, _NOW).events:
+            record.append(draft, by=message.by, cause=message.cause, now=_NOW, evolve=evolve, sealer=SEALER)
+        for event in record.fresh[before:]:
+            for topic in event.to:
+                headers = envelope.headers_for(
+                    topic, event, IDS.event(record.id, event.seq), record.id, record.subject, record.context
+                )
+                key, places = record.subject.encode(), self.topics[topic]
+                seen = Seen(topic, partition_of(key, 3), len(places), key, value_on(topic, event), tuple(headers))
+                places.append(seen)
+        return record
+
+    def letter(self, filed: Filed) -> None:
+        """One letter, all the way."""
+        parsed = parse_letter(filed.body, frozenset(self.law.request_types))
+        decide = intake.decide_by(self.law)
+        record = self.hear("letters", intake.filing(filed.agency, parsed, IDS), decide, intake.evolve)
+        filed.acknowledged = True
+        filed.receipts.append((record.id, record.state["received_at"], record.state["digest"]))
+        received, content = record.fresh[0], record.fresh[0].content or b"{}"
+        letter = LetterReceived.model_validate({**received.data, "content": orjson.loads(content)})
+        for measure, opening in enumerate(router.split(letter, f"{record.id}/1", IDS), 1):
+            case = self.hear("cases", opening, router.decide_by(self.law), router.evolve)
+            data = case.fresh[0].data
+            news = intake.CaseNews(filed.agency, measure, CaseAssigned.model_validate(data))
+            self.hear("letters", Message(record.id, f"{case.id}/1", "router", news), decide, intake.evolve)
+            self._notices(case, data)
+
+    def _notices(self, case: Record, data: Mapping[str, Any]) -> None:
+        facts = notifier.facts_of(CASE_ASSIGNED, data)
+        for message in notifier.split(facts, case.id, f"{case.id}/1", self.rules, self.subscribers, IDS):
+            notice = self.hear("notices", message, notifier.decide, notifier.evolve)
+            if due := notice.state.get("next_due"):
+                attempt = Message(notice.id, f"clock/{due}", "notifier", notifier.Attempt(due))
+                self.hear("notices", attempt, notifier.decide, notifier.evolve)
+                delivered = Message(notice.id, "delivery/1", "notifier", notifier.Delivered(1))
+                self.hear("notices", delivered, notifier.decide, notifier.evolve)
+                self.webhooks[notice.id] += 1
+
+    def evidence(self) -> Evidence:
+        """What a look at the end shows."""
+        documents: dict[str, Sequence[dict[str, Any]]] = dict.fromkeys(QUARANTINES, ())
+        for name, records in self.records.items():
+            documents[name] = [_document(record) for record in records.values()]
+        return Evidence(dict(self.topics), documents, dict(self.webhooks))
+
+
+def _document(record: Record) -> dict[str, Any]:
+    document = insertion(record, _NOW)
+    document.pop("unsent_since", None)
+    return {**document, "published": record.version}
+
+
+@cache
+def a_good_run(count: int = 40) -> tuple[Evidence, Sequence[Filed]]:
+    """So many letters of all kinds, and what they leave; nobody may change it."""
+    run, filed = _Run(), list(islice(letters(random.Random(7), "recorded"), count))
+    for letter in filed:
+        run.letter(letter)
+    return run.evidence(), filed

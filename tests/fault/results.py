@@ -1,0 +1,55 @@
+"""What the tests of a run counted, and the file that keeps it: written only when asked, `ROGATORY_FAULT_RESULTS=1`."""
+
+import json
+import subprocess
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.fault.checker import Kind, Verdict
+
+FILE = Path(__file__).parent / "results" / "latest.json"
+
+
+@dataclass
+class Results:
+    """Counted over all tests of one run."""
+
+    seed: int
+    kills: Counter[str] = field(default_factory=Counter)
+    """Per process, the kills that counted."""
+    letters: int = 0
+    planted: dict[str, str] = field(default_factory=dict)
+    verdicts: list[Verdict] = field(default_factory=list)
+
+    def summary(self, failed: bool) -> dict[str, Any]:
+        """In the contract's shape."""
+
+        def total(kind: Kind) -> int:
+            return sum(verdict.count(kind) for verdict in self.verdicts)
+
+        return {
+            "verdict": "failed" if failed else "ok",
+            "seed": self.seed,
+            "commit": _commit(),
+            "letters": self.letters,
+            "kills": dict(sorted(self.kills.items())),
+            "lost": total(Kind.LOST),
+            "twice": total(Kind.TWICE),
+            "out_of_order": total(Kind.OUT_OF_ORDER),
+            "late_clocks": total(Kind.LATE),
+            "planted": self.planted,
+        }
+
+    def write(self, failed: bool) -> None:
+        """Replace the file."""
+        FILE.parent.mkdir(exist_ok=True)
+        FILE.write_text(json.dumps(self.summary(failed), indent=2) + "\n")
+
+
+def _commit() -> str:
+    described = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=FILE.parents[3], capture_output=True, text=True
+    )
+    return described.stdout.strip() or "unknown"

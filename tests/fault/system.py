@@ -1,0 +1,209 @@
+"""The three services as processes on servers that a test gives: each can be killed as a crash does, and comes back."""
+
+import asyncio
+import json
+import random
+import signal
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+from deploy.local.jars import ROOT
+from deploy.local.kafka import Kafka
+from deploy.local.keys import AUDIENCE, ISSUER, Keys
+from deploy.local.mongo import Mongo
+from deploy.local.ports import HOST, free_ports
+from deploy.local.processes import stop_all
+from deploy.local.services import PORTS, Service
+from deploy.local.topics import create_topics
+from shared import times
+from shared.ids import Ids
+from shared.law import load_law
+from shared.partners import load_partners
+from shared.sealing import Sealer
+from shared.topics import all_topics
+from tests.fault.checker import Verdict, check
+from tests.fault.evidence import COLLECTIONS, collect
+from tests.fault.letters import AGENCIES, letters
+from tests.fault.load import Load
+from tests.fault.recorded import ASSUMPTION
+from tests.fault.watch import COLLECTIONS_OF, Watch
+from tests.fault.webhooks import Webhooks
+
+SERVICES = tuple(PORTS)
+_DATABASE = "rogatory"
+_PATIENCE = 120.0
+"""Seconds, for a machine that has other things to do."""
+_SETTLE = 0.03
+"""Seconds in which the servers answer what a stopped process had asked for already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """A kill that counts, and what was left undone by it."""
+
+    process: str
+    unsent: int
+    uncommitted: int
+    in_flight: int = 0
+
+    def __str__(self) -> str:
+        """For people."""
+        left = f"{self.unsent} unsent, {self.uncommitted} uncommitted, {self.in_flight} posts without an answer"
+        return f"kill -9 {self.process}: {left}"
+
+
+class System:
+    """Services, load and checks on one Kafka and one MongoDB."""
+
+    def __init__(self, folder: Path, kafka: Kafka, mongo: Mongo) -> None:
+        self.kafka, self.mongo, self._folder = kafka, mongo, folder
+        self._partners = load_partners(ROOT / "partners.yaml")
+        law = load_law(self._partners.law_file, (ASSUMPTION,))
+        self._topics = all_topics(law.authorities, self._partners.agencies, self._partners.subscribers)
+        self._keys = Keys.make()
+        self.services: dict[str, Service] = {}
+        self._launched: dict[str, datetime] = {}
+        self._loads = 0
+        self._filed: list[Load] = []
+        self._webhooks = Webhooks()
+
+    async def __aenter__(self) -> Self:
+        """Start; what has started is stopped again if anything fails."""
+        try:
+            await self._start()
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop the load and the services."""
+        await self._stop()
+
+    async def _start(self) -> None:
+        """Make the topics, start the services and wait until they work."""
+        self._folder.mkdir(parents=True)
+        # Ports of their own: a preferred one could be taken by somebody else while its service is dead.
+        webhook_port, *ports = free_ports(1 + len(SERVICES))
+        await self._webhooks.start(webhook_port)
+        await create_topics(self.kafka.bootstrap, self._topics, self.kafka.replication)
+        settings = self._settings(webhook_port)
+        self.services = {
+            name: Service(name, port, settings, self._folder) for name, port in zip(SERVICES, ports, strict=True)
+        }
+        for name in SERVICES:
+            self._launch(name)
+        await asyncio.gather(*(self.until_ready(name) for name in SERVICES))
+
+    async def _stop(self) -> None:
+        for load in self._filed:
+            await load.close()
+        await asyncio.to_thread(stop_all, [service.child for service in self.services.values() if service.child])
+        self._webhooks.stop()
+
+    def watch(self) -> Watch:
+        """Somebody who looks on."""
+        return Watch(self.kafka.bootstrap, self.mongo.uri, _DATABASE, self._partners)
+
+    async def load(self, rng: random.Random, rate: float) -> Load:
+        """Letters at a rate, from now on."""
+        self._loads += 1
+        tokens = {agency: self._keys.token(agency=agency) for agency in AGENCIES}
+        source = letters(rng, f"L{self._loads}")
+        load = Load(self.services["intake"].url, tokens, self.kafka.bootstrap, source, rng)
+        self._filed.append(load)
+        await load.start(rate)
+        return load
+
+    async def until_ready(self, name: str, patience: float = _PATIENCE) -> None:
+        """Wait until a service says that it can work."""
+        service, end = self.services[name], time.monotonic() + patience
+        while not await asyncio.to_thread(service.is_ready):
+            service.running().check()
+            assert time.monotonic() < end, f"{name} is not ready after {patience:.0f} s"
+            await asyncio.sleep(0.05)
+
+    async def kill(self, name: str, watch: Watch, load: Load, rng: random.Random) -> Kill:
+        """Kill a service while something of its own is unsent or uncommitted: it is stopped first, then looked at."""
+        child, end = self.services[name].running(), time.monotonic() + _PATIENCE
+        while time.monotonic() < end:
+            await asyncio.sleep(rng.uniform(0.0, 0.1))
+            ends, in_flight = await watch.ends(name), load.in_flight
+            child.signal(signal.SIGSTOP)
+            await asyncio.sleep(_SETTLE)
+            # What an earlier kill left unsent does not count once more.
+            own = watch.unsent(COLLECTIONS_OF[name], self._launched[name])
+            unsent, behind = await asyncio.gather(own, watch.behind(name, ends))
+            if unsent or behind:
+                child.kill()
+                return Kill(name, unsent, behind, in_flight if name == "intake" else 0)
+            child.signal(signal.SIGCONT)
+        raise AssertionError(f"{name} had nothing to do for {_PATIENCE:.0f} s")
+
+    async def kill_broker(self, node: int, watch: Watch, load: Load) -> Kill:
+        """Kill a node of Kafka while something is unsent."""
+        child = self.kafka.children[node - 1]
+        while True:
+            child.signal(signal.SIGSTOP)
+            in_flight, unsent = load.in_flight, await watch.unsent(COLLECTIONS)
+            if unsent:
+                await asyncio.to_thread(self.kafka.kill, node)
+                return Kill("broker", unsent, 0, in_flight)
+            child.signal(signal.SIGCONT)
+            await asyncio.sleep(0.005)
+
+    async def kill_primary(self, load: Load) -> tuple[Kill, int]:
+        """Kill the primary while posts wait for it; also says which node it was."""
+        while True:
+            node = await asyncio.to_thread(self.mongo.primary)
+            if node and (in_flight := load.in_flight):
+                self.mongo.kill(node)
+                return Kill("primary", 0, 0, in_flight), node
+            await asyncio.sleep(0.005)
+
+    async def bring_back(self, name: str) -> None:
+        """Start a killed service again under its old name."""
+        self._launch(name)
+        await self.until_ready(name)
+
+    async def verdict(self, watch: Watch) -> Verdict:
+        """Wait until all is still, then check everything since the start."""
+        await watch.until_still()
+        written = [name for name in self._topics if not _is_anothers(name)]
+        evidence = await collect(self.kafka.bootstrap, written, self.mongo.uri, _DATABASE, self._webhooks.came)
+        ids, sealer = Ids(bytes.fromhex(self._keys.id_key)), Sealer(bytes.fromhex(self._keys.sealing_key))
+        filed = [letter for load in self._filed for letter in load.filed]
+        return await asyncio.to_thread(check, evidence, filed, ids, sealer)
+
+    def _launch(self, name: str) -> None:
+        self._launched[name] = times.now()
+        self.services[name].launch()
+
+    def _settings(self, webhook_port: int) -> dict[str, str]:
+        jwks = self._folder / "jwks.json"
+        jwks.write_text(json.dumps(self._keys.jwks))
+        target = {"url": f"http://{HOST}:{webhook_port}/notices", "secret": self._keys.webhook_secret}
+        return {
+            "ROGATORY_KAFKA": self.kafka.bootstrap,
+            "ROGATORY_MONGO": self.mongo.uri,
+            "ROGATORY_DATABASE": _DATABASE,
+            "ROGATORY_ID_KEY": self._keys.id_key,
+            "ROGATORY_SEALING_KEY": self._keys.sealing_key,
+            "ROGATORY_PARTNERS": str(ROOT / "partners.yaml"),
+            "ROGATORY_ALERTS": str(ROOT / "alerts.yaml"),
+            "ROGATORY_LAW_ASSUMPTIONS": str(ASSUMPTION),
+            "ROGATORY_JWKS": str(jwks),
+            "ROGATORY_TOKEN_ISSUER": ISSUER,
+            "ROGATORY_TOKEN_AUDIENCE": AUDIENCE,
+            "ROGATORY_WEBHOOKS": json.dumps({"duty-officers": target}),
+            "ROGATORY_WEBHOOKS_ALLOW_HTTP": "true",
+        }
+
+
+def _is_anothers(topic: str) -> bool:
+    """Whether agencies or authorities write the topic: what stands there is theirs."""
+    owner, *_ = topic.split(".")
+    return (owner == "agency" and ".letters" in topic) or ".updates." in topic
