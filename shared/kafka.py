@@ -53,6 +53,7 @@ def broker_at(bootstrap: str, client: str) -> KafkaBroker:
         client_id=client,
         ack_policy=AckPolicy.NACK_ON_ERROR,
         allow_auto_create_topics=False,
+        consumer_only=True,  # events leave by the sender
         graceful_timeout=15.0,
         logger=log,
         log_level=logging.DEBUG,

@@ -125,7 +125,8 @@ class Kafka:
             "DATA": data,
             "REPLICAS": self.replication,
             "IN_SYNC": 2 if several else 1,
-            "SESSION": 2000 if several else 1500,
+            # A lone broker on a busy machine must not be taken for dead by itself.
+            "SESSION": 2000 if several else 6000,
             "HEARTBEAT": 400 if several else 300,
         }
         text = (HERE / "server.properties").read_text()

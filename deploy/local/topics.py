@@ -1,9 +1,11 @@
 """Makes the Kafka topics before anything wants them: no topic is made at run time."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError
 
 from shared.failures import BadStart
 
@@ -20,6 +22,9 @@ async def create_topics(
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
+        with contextlib.suppress(KafkaError):
+            # Asking for a group makes Kafka begin its own topic for offsets now, not when the first consumer waits.
+            await admin.find_coordinator("rogatory")
         missing = topics.keys() - set(await admin.list_topics())
         if missing:
             copies = replication or min(3, len((await admin.describe_cluster())["brokers"]))
