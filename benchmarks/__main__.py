@@ -66,6 +66,7 @@ def main() -> int:
             print(key, flush=True)
             figure = MEASURES[key](ground, rounds, size)
             medians[key] = statistics.median(figure.rounds)
+            figure.more["servers"] = ground.servers()
             if not asked.quick:
                 report.write(key, figure.rounds, figure.load, figure.more, report.LATEST)
     for key, median in medians.items():
@@ -134,6 +135,9 @@ def _against(
         "letters": {side.name: count for side, _, count in turns},
         "connections": size.connections if measured.posted else 0,
     }
+    for name, used in figure.more["cpu_us_per_letter"].items():
+        said = ", ".join(f"{process} {microseconds:,.0f}" for process, microseconds in used.items())
+        print(f"  CPU microseconds per letter, {name}: {said}", flush=True)
     return figure
 
 

@@ -17,7 +17,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from benchmarks.letters import AGENCY
 from benchmarks.prepared import ASSUMPTIONS
 from deploy.local.deployment import Deployment
-from deploy.local.jars import ROOT
+from deploy.local.jars import CACHE, ROOT
+from deploy.local.java import java
 from deploy.local.kafka import Kafka
 from deploy.local.mongo import Mongo
 from deploy.local.ports import free_ports, is_free
@@ -83,6 +84,13 @@ class Ground:
     def pids(self) -> dict[str, int]:
         """The servers and we, who watch."""
         return {"mongod": self.mongo.children[0].pid, "kafka": self.kafka.children[0].pid, "watch": os.getpid()}
+
+    def servers(self) -> dict[str, str]:
+        """What the servers and the machine are."""
+        mongod = str(self.client.server_info()["version"])
+        return {"kafka": CACHE.name.removeprefix("kafka-"), "mongod": mongod, "java": java().version} | {
+            "cores": str(os.cpu_count())
+        }
 
     def clear(self, sides: Sequence[Side]) -> None:
         """Empty topics and no databases: what one key leaves behind must not reach the next."""
@@ -191,6 +199,8 @@ class Modules:
             "BENCH_ID_KEY": ground.keys.id_key,
             "BENCH_JWKS": str(ground.deployment.jwks),
             "BENCH_PORT": str(self.port),
+            # Motor's ten threads for two cores would hold back whoever has one call per request.
+            "MOTOR_MAX_WORKERS": "64",
         }
         for name in services:
             command = [sys.executable, "-m", self._modules[name]]

@@ -161,9 +161,11 @@ class Rounds:
             began, ended, cpu = await self._post(side, name, count)
         else:
             hold(side, True)
-            await self._file(side, self._letters.outs(name, count))
-            began, ended, cpu = time.monotonic(), 0.0, 0.0
-            hold(side, False)
+            try:
+                await self._file(side, self._letters.outs(name, count))
+            finally:
+                began, ended, cpu = time.monotonic(), 0.0, 0.0
+                hold(side, False)
         if measured.until_last_notice:
             ended = await watch.until(self._letters.cases(name, count), PATIENCE)
         return ended - began, cpu
@@ -175,7 +177,11 @@ class Rounds:
         process = await asyncio.create_subprocess_exec(
             *command, cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
         )
-        told = await asyncio.wait_for(_talk(process), PATIENCE)
+        try:
+            told = await asyncio.wait_for(_talk(process), PATIENCE)
+        finally:
+            if process.returncode is None:
+                process.kill()
         assert told["statuses"] == {"202": count}, f"{side.name} answered {told['statuses']}"
         return told["began"], told["ended"], told["cpu"]
 
