@@ -26,6 +26,8 @@ class Size:
 
     rounds: int
     letters: int
+    backlog: int
+    """More, for they are done sooner and travel in batches of 500."""
     warm: int
     connections: int
     warm_seconds: float
@@ -33,8 +35,10 @@ class Size:
     """The router's letters: rate per second -> how many."""
 
 
-FULL = Size(rounds=5, letters=8_000, warm=500, connections=64, warm_seconds=20, latency={10: 200, 200: 2_000})
-QUICK = Size(rounds=1, letters=300, warm=50, connections=32, warm_seconds=2, latency={10: 20, 200: 200})
+FULL = Size(
+    rounds=5, letters=8_000, backlog=20_000, warm=500, connections=64, warm_seconds=20, latency={10: 200, 200: 2_000}
+)
+QUICK = Size(rounds=1, letters=300, backlog=1_000, warm=50, connections=32, warm_seconds=2, latency={10: 20, 200: 200})
 
 
 @dataclass(slots=True)
@@ -60,7 +64,7 @@ def main() -> int:
     with signals_interrupt(), Ground(FOLDER) as ground:
         print(f"warming up Kafka for {size.warm_seconds:g} s", flush=True)
         ground.warm(size.warm_seconds)
-        letters = Letters(ground, size.warm, max(size.letters, sum(size.latency.values())))
+        letters = Letters(ground, size.warm, max(size.letters, size.backlog, sum(size.latency.values())))
         rounds = Rounds(ground, letters, size.connections)
         for key in keys:
             print(key, flush=True)
@@ -93,27 +97,26 @@ def _arguments() -> argparse.Namespace:
 def _size(asked: argparse.Namespace) -> Size:
     size = QUICK if asked.quick else FULL
     chosen = {name: getattr(asked, name) or getattr(size, name) for name in ("rounds", "letters", "connections")}
-    return Size(**chosen, warm=size.warm, warm_seconds=size.warm_seconds, latency=size.latency)
+    backlog = asked.letters or size.backlog
+    return Size(**chosen, backlog=backlog, warm=size.warm, warm_seconds=size.warm_seconds, latency=size.latency)
 
 
 def _against(
     make: Callable[[Ground], Side],
     measured: Measured,
     measured_there: Measured,
-    share: int,
+    counts: Callable[[Size], tuple[int, int]],
     ground: Ground,
     rounds: Rounds,
     size: Size,
 ) -> Figure:
-    """Ours and a baseline in turn, the order changing; the baseline gets so many times fewer letters."""
+    """Ours and a baseline in turn, the order changing; `counts` says how many letters each gets."""
     ours, other = Ours(ground), make(ground)
     ground.clear([ours, other])
     figure = Figure()
     seen: dict[str, list[Seen]] = {ours.name: [], other.name: []}
-    turns: list[tuple[Side, Measured, int]] = [
-        (ours, measured, size.letters),
-        (other, measured_there, size.letters // share),
-    ]
+    here, there = counts(size)
+    turns: list[tuple[Side, Measured, int]] = [(ours, measured, here), (other, measured_there, there)]
     for number in range(size.rounds + 1):
         load = os.getloadavg()[0]
         now = {side.name: rounds.run(side, what, count) for side, what, count in turns}
@@ -170,10 +173,10 @@ def _latency(ground: Ground, rounds: Rounds, size: Size) -> Figure:
 
 
 MEASURES: dict[str, Callable[[Ground, Rounds, Size], Figure]] = {
-    "e2e_vs_bare": partial(_against, bare, END_TO_END, END_TO_END, 1),
-    "backlog_vs_bare": partial(_against, bare, BACKLOG, BACKLOG, 1),
-    "e2e_vs_naive": partial(_against, naive, END_TO_END, END_TO_END, 4),
-    "http_vs_insert_one": partial(_against, insert_one, ACCEPTED, INSERTED, 1),
+    "e2e_vs_bare": partial(_against, bare, END_TO_END, END_TO_END, lambda size: (size.letters, size.letters)),
+    "backlog_vs_bare": partial(_against, bare, BACKLOG, BACKLOG, lambda size: (size.backlog, size.backlog)),
+    "e2e_vs_naive": partial(_against, naive, END_TO_END, END_TO_END, lambda size: (size.letters, size.letters // 4)),
+    "http_vs_insert_one": partial(_against, insert_one, ACCEPTED, INSERTED, lambda size: (size.letters, size.letters)),
     "router_p50_ms": _latency,
 }
 

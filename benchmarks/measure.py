@@ -1,6 +1,7 @@
 """What one side does in one round: letters in, notices out, everything counted."""
 
 import asyncio
+import gc
 import json
 import random
 import statistics
@@ -52,18 +53,20 @@ class Letters:
     def __init__(self, ground: Ground, warm: int, count: int) -> None:
         preparer = Preparer(ground.keys.id_key, ground.keys.sealing_key, AGENCY)
         self.warm = warm
-        self._prepared = {name: preparer.prepare(bodies(name, n)) for name, n in (("warm", warm), ("run", count))}
-        both = Prepared()
-        for part in self._prepared.values():
-            both.posts |= part.posts
-            both.openings |= part.openings
-            both.raisings |= part.raisings
-            both.news |= part.news
-        both.save(ground.steps)
+        prepared = Prepared()
+        for name, number in (("warm", warm), ("run", count)):
+            preparer.prepare(bodies(name, number), prepared)
+        prepared.save(ground.steps)
+        outs, cases = prepared.letters_out, list(prepared.raisings)
+        self._outs = {"warm": outs[:warm], "run": outs[warm:]}
+        self._cases = {"warm": cases[:warm], "run": cases[warm:]}
+        del prepared
+        gc.collect()
+        gc.freeze()
 
     def outs(self, name: str, count: int) -> list[Out]:
         """The first of them as they lie on `letters.received`."""
-        return self._prepared[name].letters_out[:count]
+        return self._outs[name][:count]
 
     def cases(self, name: str, count: int) -> set[bytes]:
         """The ids of their cases."""
@@ -71,7 +74,7 @@ class Letters:
 
     def cases_in_order(self, name: str) -> list[bytes]:
         """The same, in the order of the letters."""
-        return list(self._prepared[name].raisings)
+        return self._cases[name]
 
 
 @dataclass(frozen=True, slots=True)

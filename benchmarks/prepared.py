@@ -114,12 +114,10 @@ class Preparer:
         self._read_letter = router_hears.on_letter(self._ids)
         self._read_case = notifier_hears.on_event(load_rules(ALERTS, partners, law), partners.subscribers, self._ids)
 
-    def prepare(self, bodies: Iterable[bytes]) -> Prepared:
-        """All steps of these letters."""
-        prepared = Prepared()
+    def prepare(self, bodies: Iterable[bytes], prepared: Prepared) -> None:
+        """Add all steps of these letters."""
         for body in bodies:
             self._one(body, prepared)
-        return prepared
 
     def _one(self, body: bytes, prepared: Prepared) -> None:
         parsed = parse_letter(body, self._types)
