@@ -352,6 +352,10 @@ class Ear:
         for records in (await self._consumer.getmany(timeout_ms=200)).values():
             self.heard += [heard_from(record) for record in records]
 
+    async def from_the_beginning(self) -> None:
+        """Hear also what came before."""
+        await self._consumer.seek_to_beginning()
+
     async def read_to_the_end(self) -> None:
         """Take everything that stands in the topics now."""
         places = self._consumer.assignment()
