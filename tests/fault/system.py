@@ -28,6 +28,7 @@ from tests.fault.checker import Verdict, check
 from tests.fault.evidence import COLLECTIONS, collect
 from tests.fault.letters import AGENCIES, letters
 from tests.fault.load import Load
+from tests.fault.planted import BuggyService
 from tests.fault.recorded import ASSUMPTION
 from tests.fault.watch import COLLECTIONS_OF, Watch
 from tests.fault.webhooks import Webhooks
@@ -51,14 +52,16 @@ class Kill:
 
     def __str__(self) -> str:
         """For people."""
-        left = f"{self.unsent} unsent, {self.uncommitted} uncommitted, {self.in_flight} posts without an answer"
-        return f"kill -9 {self.process}: {left}"
+        left = {"unsent": self.unsent, "uncommitted": self.uncommitted, "posts without an answer": self.in_flight}
+        return f"kill -9 {self.process}: {', '.join(f'{n} {what}' for what, n in left.items() if n)}"
 
 
 class System:
     """Services, load and checks on one Kafka and one MongoDB."""
 
-    def __init__(self, folder: Path, kafka: Kafka, mongo: Mongo) -> None:
+    def __init__(self, folder: Path, kafka: Kafka, mongo: Mongo, bug: str | None = None) -> None:
+        """`bug`: one of `planted.BUGS`, for the services to have."""
+        self._bug = bug
         self.kafka, self.mongo, self._folder = kafka, mongo, folder
         self._partners = load_partners(ROOT / "partners.yaml")
         law = load_law(self._partners.law_file, (ASSUMPTION,))
@@ -91,8 +94,9 @@ class System:
         await self._webhooks.start(webhook_port)
         await create_topics(self.kafka.bootstrap, self._topics, self.kafka.replication)
         settings = self._settings(webhook_port)
+        kind = BuggyService if self._bug else Service
         self.services = {
-            name: Service(name, port, settings, self._folder) for name, port in zip(SERVICES, ports, strict=True)
+            name: kind(name, port, settings, self._folder) for name, port in zip(SERVICES, ports, strict=True)
         }
         for name in SERVICES:
             self._launch(name)
@@ -172,6 +176,10 @@ class System:
     async def verdict(self, watch: Watch) -> Verdict:
         """Wait until all is still, then check everything since the start."""
         await watch.until_still()
+        return await self.judged()
+
+    async def judged(self) -> Verdict:
+        """Check everything since the start, as it is now."""
         written = [name for name in self._topics if not _is_anothers(name)]
         evidence = await collect(self.kafka.bootstrap, written, self.mongo.uri, _DATABASE, self._webhooks.came)
         ids, sealer = Ids(bytes.fromhex(self._keys.id_key)), Sealer(bytes.fromhex(self._keys.sealing_key))
@@ -200,6 +208,7 @@ class System:
             "ROGATORY_TOKEN_AUDIENCE": AUDIENCE,
             "ROGATORY_WEBHOOKS": json.dumps({"duty-officers": target}),
             "ROGATORY_WEBHOOKS_ALLOW_HTTP": "true",
+            **({"PLANTED": self._bug} if self._bug else {}),
         }
 
 

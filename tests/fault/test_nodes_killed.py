@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from deploy.local.kafka import Kafka
@@ -14,9 +15,11 @@ from deploy.local.mongo import Mongo
 from tests.fault.system import Kill, System
 from tests.fault.trial import Trial
 
+pytestmark = pytest.mark.timeout(600)  # for a machine that has other things to do
+
 KILLS = 2
 """Of brokers, and of primaries."""
-RATE = 50.0
+RATE = 40.0
 """Letters a second."""
 
 

@@ -8,6 +8,7 @@ import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from deploy.local.kafka import Kafka
@@ -16,6 +17,8 @@ from tests.fault.load import Load, Outcome
 from tests.fault.system import SERVICES, Kill, System
 from tests.fault.trial import Trial
 from tests.fault.watch import Watch
+
+pytestmark = pytest.mark.timeout(600)  # for a machine that has other things to do
 
 KILLS = 5
 """Of each service."""
