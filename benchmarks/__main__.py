@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+import shutil
 import statistics
 import sys
 import time
@@ -15,6 +16,7 @@ from benchmarks import report
 from benchmarks.ground import Ground, Ours, Side, bare, insert_one, naive
 from benchmarks.measure import ACCEPTED, BACKLOG, END_TO_END, INSERTED, Letters, Measured, Rounds, Seen
 from deploy.local.jars import ROOT
+from deploy.local.locks import locked
 from deploy.local.processes import signals_interrupt
 
 FOLDER = ROOT / ".rogatory" / "bench"
@@ -61,7 +63,7 @@ def main() -> int:
         print(f"The machine is not quiet (load {os.getloadavg()[0]:.1f}): the figures will be worth less.")
     medians = {}
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it tells of every retry
-    with signals_interrupt(), Ground(FOLDER) as ground:
+    with signals_interrupt(), locked(FOLDER.with_name("bench.lock"), _refuse_second), Ground(FOLDER) as ground:
         print(f"warming up Kafka for {size.warm_seconds:g} s", flush=True)
         ground.warm(size.warm_seconds)
         letters = Letters(ground, size.warm, max(size.letters, size.backlog, sum(size.latency.values())))
@@ -73,12 +75,17 @@ def main() -> int:
             figure.more["servers"] = ground.servers()
             if not asked.quick:
                 report.write(key, figure.rounds, figure.load, figure.more, report.LATEST)
+    shutil.rmtree(FOLDER)  # after a failure it stays: the logs are in it
     for key, median in medians.items():
         aim = report.AIMS[key]
         print(f"{key:20} {median:8.2f}   aim {aim!s:8} {'met' if aim.is_met(median) else 'MISSED':6}  {aim.says}")
     if asked.quick:
         print("Quick: too small to mean anything, nothing was written.")
     return 0
+
+
+def _refuse_second() -> None:
+    sys.exit("Another benchmark runs from this folder.")
 
 
 def _arguments() -> argparse.Namespace:
