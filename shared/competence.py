@@ -85,12 +85,11 @@ class Law:
         """The day on which a moment falls in the law's zone."""
         if at.tzinfo is None:
             raise ValueError("a moment without a zone falls on no certain day")
-        return at.astimezone(self.zone).date()
+        return self._day(at)
 
     def lane(self, type: str, urgency: Urgency, on: date) -> Lane:
         """The queue for a type at an urgency; before the first row the first row already holds."""
-        rows = self.text.lanes
-        return (*holding(rows, on), rows[0])[0].lane(type, urgency)
+        return self._lane(type, urgency, on)
 
     def decide(
         self,
@@ -112,6 +111,18 @@ class Law:
         for name, treaty in self.text.treaties.items():
             if any(row.since is None for row in treaty.in_force):
                 yield f"it is not recorded when '{name}' enters into force for {self.text.state}"
+
+    @cached_property
+    def _day(self) -> Callable[[datetime], date]:
+        """A batch has one time for all its letters."""
+        return lru_cache(maxsize=REMEMBERED)(lambda at: at.astimezone(self.zone).date())
+
+    @cached_property
+    def _lane(self) -> Callable[[str, Urgency, date], Lane]:
+        rows = self.text.lanes
+        return lru_cache(maxsize=REMEMBERED)(
+            lambda type, urgency, on: (*holding(rows, on), rows[0])[0].lane(type, urgency)
+        )
 
     @cached_property
     def _decided(self) -> Decide:
