@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import random
 import struct
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -32,6 +33,10 @@ from shared.metrics import Metrics
 
 DEADLINE = 30.0
 """Seconds for one wave; an idempotent send never ends by itself while Kafka is away."""
+_HESITATION = 3.0
+"""Seconds after which a wave without an answer is said."""
+_LOOK_AGAIN = 60.0
+"""Seconds for which a topic that was not there is taken for missing."""
 _MAX_BATCH = 1_000_000
 _SPENT = (OutOfOrderSequenceNumber, ProducerFenced)
 _TOPIC = (TopicAuthorizationFailedError, UnknownTopicOrPartitionError, InvalidTopicError)
@@ -95,6 +100,7 @@ class Producer:
         self._away = Away("Kafka", logger(part="producer"))
         self._producer: AIOKafkaProducer | None = None
         self._partitions: dict[str, int] = {}
+        self._missing: dict[str, float] = {}
 
     @property
     def is_away(self) -> bool:
@@ -159,6 +165,7 @@ class Producer:
     ) -> dict[tuple[str, int], list[int]]:
         """The indexes by topic and partition; what goes to a topic that is not there is refused."""
         unknown = {out.topic for out in outgoing} - self._partitions.keys()
+        unknown = {topic for topic in unknown if time.monotonic() >= self._missing.get(topic, 0)}
         if unknown:
             await asyncio.gather(*(self._look_up(producer, topic) for topic in unknown))
         groups: dict[tuple[str, int], list[int]] = {}
@@ -171,8 +178,11 @@ class Producer:
         return groups
 
     async def _look_up(self, producer: AIOKafkaProducer, topic: str) -> None:
-        with contextlib.suppress(TimeoutError, KafkaError):
+        try:
             self._partitions[topic] = len(await asyncio.wait_for(producer.partitions_for(topic), 5))
+        except (TimeoutError, KafkaError):
+            # Everything else waits for this look: the next one is not soon.
+            self._missing[topic] = time.monotonic() + _LOOK_AGAIN
 
     async def _send_groups(
         self,
@@ -188,7 +198,10 @@ class Producer:
         ]
         if not sends:
             return []
-        done, late = await asyncio.wait(sends, timeout=DEADLINE)
+        done, late = await asyncio.wait(sends, timeout=_HESITATION)
+        if late:
+            self._lost("no answer")
+            done, late = await asyncio.wait(sends, timeout=DEADLINE - _HESITATION)
         for task in late:
             task.cancel()
         again: list[int] = []

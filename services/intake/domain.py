@@ -116,8 +116,9 @@ def _decide_again(record: Record, filed: Filing) -> Decision:
 
 
 def _refusal(letter_id: str, agency: str, errors: tuple[FieldError, ...]) -> Draft:
+    # Sealed: a pointer may hold a name that the sender chose.
     reasons = [{"pointer": error.pointer, "detail": error.detail} for error in errors]
-    return Draft(ANSWER_REFUSED, (topics.answers_to(agency),), {"letter": letter_id, "errors": reasons})
+    return Draft(ANSWER_REFUSED, (topics.answers_to(agency),), {"letter": letter_id}, {"errors": reasons})
 
 
 def _decide_news(record: Record, news: CaseNews) -> Decision:

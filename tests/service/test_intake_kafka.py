@@ -83,7 +83,7 @@ async def test_another_letter_under_the_same_reference_is_refused_by_field(servi
         await services.produce(GATE, filed(letter(prefix), f"{prefix}-1"), filed(other, f"{prefix}-2"))
         [refused] = await ear.wait_for(lambda one: of(letter_id)(one) and one.type == ANSWER_REFUSED)
 
-    assert [error["pointer"] for error in refused.data["errors"]] == ["/urgency_reason"]
+    assert [error["pointer"] for error in refused.data["content"]["errors"]] == ["/urgency_reason"]
     assert b"secret" not in refused.value
 
 
@@ -123,7 +123,7 @@ async def test_a_refused_letter_does_not_take_the_place_of_a_good_one(services: 
         await ear.wait_for(lambda one: of(services.ids.letter(AGENCY, prefix))(one) and one.type == ANSWER_RECEIPT)
 
     assert (refused.type, refused.sequence) == (ANSWER_REFUSED, 1)
-    assert [error["pointer"] for error in refused.data["errors"]] == ["/party"]
+    assert [error["pointer"] for error in refused.data["content"]["errors"]] == ["/party"]
     assert b"Narnia" not in refused.value
 
 
