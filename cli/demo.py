@@ -19,6 +19,7 @@ def demo(
     mongo: Annotated[str | None, typer.Option(metavar="URI", help="A MongoDB of your own, a replica set.")] = None,
     data: Annotated[Path | None, typer.Option(hidden=True, help="Where data, tokens and logs go.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the cases as one line of JSON.")] = False,
+    picture: Annotated[Path | None, typer.Option(hidden=True, help="Draw the table as SVG into this file.")] = None,
 ) -> None:
     """Start everything, file the fifteen sample letters, and show what becomes of each."""
     # Imported here, for the other commands do without the second that it takes.
@@ -38,7 +39,12 @@ def demo(
                 holds.enter_context(stack)
             from cli.demo_show import Show
 
-            right = asyncio.run(Show(stack, samples, fresh=fresh, once=once, as_json=as_json).run())
+            show = Show(stack, samples, fresh=fresh, once=once, as_json=as_json)
+            right = asyncio.run(show.run())
+            if picture:
+                from cli.demo_picture import drawn
+
+                picture.write_text(drawn(show.rows()), encoding="utf-8")
     except KeyboardInterrupt:
         screen.note("stopped, nothing is left running")
         right = not once

@@ -61,6 +61,10 @@ class Show:
                 finally:
                     self._ear.cancel()
 
+    def rows(self) -> list[Row]:
+        """The cases as they stand now."""
+        return self._board.rows()
+
     async def _course(self, consumer: AIOKafkaConsumer) -> bool:
         if self._watched:
             with Live(get_renderable=self._table, console=self._console, refresh_per_second=8):
