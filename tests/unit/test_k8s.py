@@ -44,7 +44,46 @@ RENDERED = ("base", "overlays/dev")
 KUBERNETES = ("1.33", "1.37")
 PODS = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob")
 
-needs_kubectl = pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl, which holds kustomize, is missing")
+OLDEST_KUSTOMIZE = (4, 5)
+"""Older ones cannot render the overlays; kubectl has it since 1.24, and Debian 12's kubectl is 1.20."""
+
+
+def kustomize_version(kubectl: str = "kubectl") -> tuple[int, ...]:
+    """Which kustomize is in kubectl; () where there is no kubectl, or one too old to say."""
+    try:
+        done = subprocess.run([kubectl, "version", "--client", "-o", "json"], capture_output=True, timeout=60)
+        said = json.loads(done.stdout).get("kustomizeVersion", "")
+    except (OSError, ValueError):
+        return ()
+    return tuple(map(int, re.findall(r"\d+", said)))
+
+
+needs_kubectl = pytest.mark.skipif(
+    kustomize_version() < OLDEST_KUSTOMIZE, reason="kubectl with kustomize 4.5 or newer is missing"
+)
+
+
+@pytest.mark.parametrize(
+    ("prints", "is_enough"),
+    [
+        ('{"clientVersion": {"gitVersion": "v1.32.4"}, "kustomizeVersion": "v5.5.0"}', True),
+        ('{"kustomizeVersion": "v4.5.4"}', True),
+        ('{"kustomizeVersion": "v4.10.0"}', True),
+        ('{"kustomizeVersion": "v4.4.1"}', False),
+        ('{"clientVersion": {"gitVersion": "v1.20.2"}}', False),
+        ("error: unknown flag", False),
+    ],
+)
+def test_a_kubectl_too_old_for_the_overlays_is_known(prints: str, is_enough: bool, tmp_path: Path) -> None:
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text(f"#!/bin/sh\necho '{prints}'\n")
+    kubectl.chmod(0o755)
+
+    assert (kustomize_version(str(kubectl)) >= OLDEST_KUSTOMIZE) is is_enough
+
+
+def test_no_kubectl_is_none_that_is_new_enough(tmp_path: Path) -> None:
+    assert kustomize_version(str(tmp_path / "kubectl")) == ()
 
 
 def _rendered(folder: Path) -> str:
