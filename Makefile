@@ -33,6 +33,9 @@ check: .venv/dev.ok ## ruff, mypy --strict, import-linter
 test: check ## everything: checks and all tests, against real Kafka and MongoDB
 	@.venv/bin/pytest
 
+fault: .venv/dev.ok ## kill services, Kafka and mongod; writes tests/fault/results/latest.json
+	@ROGATORY_FAULT_RESULTS=1 .venv/bin/pytest tests/fault
+
 bench: .venv/dev.ok ## measure against a bare loop; writes benchmarks/results/latest.json
 	@$(PY) -m benchmarks
 
@@ -46,4 +49,4 @@ lock: .venv/run.ok ## write requirements/*.txt anew from requirements/*.in
 clean: ## remove the local stack's data and downloads
 	@rm -rf .rogatory
 
-.PHONY: help setup run check test bench format lock clean
+.PHONY: help setup run check test fault bench format lock clean
