@@ -75,6 +75,8 @@ def read_envelope(headers: Iterable[tuple[str, bytes | None]], value: bytes | No
     for name, text in headers:
         if text is None:
             raise NeverWill("null header")
+        if _HALF.search(name):
+            raise NeverWill("undecodable header")
         found[name.lower()] = text
     if found.get("content-type", b"").startswith(STRUCTURED):
         return _structured(value)

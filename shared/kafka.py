@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
+from shared import lenient_records
 from shared.decisions import Message
 from shared.envelope import Envelope, read_envelope
 from shared.events import schema_of
@@ -46,6 +48,7 @@ class _Quiet(logging.Filter):
 
 def broker_at(bootstrap: str, client: str) -> KafkaBroker:
     """A FastStream broker with our defaults; it connects when it is started."""
+    lenient_records.install()
     log = logging.getLogger("rogatory.faststream")  # never None: that hides failing handlers
     log.addFilter(_Quiet())
     return KafkaBroker(
@@ -157,6 +160,10 @@ class KafkaSource:
         except TryAgain:
             await asyncio.sleep(_PAUSE)
             raise
+        except Exception as error:
+            loop.bug(error, f"a batch of {records[0].topic}")
+            await asyncio.sleep(_PAUSE)  # the batch comes again: never in a hot loop
+            raise
 
     async def start(self) -> None:
         """Start consuming; waits while Kafka is away or a topic is missing, and says so once."""
@@ -187,12 +194,16 @@ class KafkaSource:
             await asyncio.sleep(5)
             self._metrics.lag.clear()
             for subscriber in self._broker.subscribers:
-                consumer: Any = getattr(subscriber, "consumer", None)
-                for place in consumer.assignment() if consumer else ():
-                    end = consumer.highwater(place)
-                    if end is not None:
-                        behind = max(0, end - await consumer.position(place))
-                        self._metrics.lag.labels(place.topic, place.partition).set(behind)
+                # A partition that is just given away has no position: it is measured the next time.
+                with contextlib.suppress(AssertionError, KafkaError):
+                    await self._measure(getattr(subscriber, "consumer", None))
+
+    async def _measure(self, consumer: Any) -> None:
+        for place in consumer.assignment() if consumer else ():
+            end = consumer.highwater(place)
+            if end is not None:
+                behind = max(0, end - await consumer.position(place))
+                self._metrics.lag.labels(place.topic, place.partition).set(behind)
 
 
 def read_event(record: ConsumerRecord[Any, Any], known: frozenset[str]) -> Envelope:

@@ -93,16 +93,27 @@ class Loop:
                     raise
                 await asyncio.sleep(random.uniform(0.05, 0.5))  # noqa: S311 - jitter
                 continue
-            if self._away.is_away:
-                self._metrics.away.labels("mongodb").set(0)
-                self._away.back()
+            self.back()
             if landed:
                 break
             self._metrics.reruns.inc()
+            if time.monotonic() - began > patience:
+                raise TryAgain("other writers win every race")
             await asyncio.sleep(random.uniform(0.001, 0.02))  # noqa: S311 - jitter
         self._feed(batch, tries)
         self._count(batch, source, time.monotonic() - began)
         return batch.outcomes
+
+    @property
+    def is_away(self) -> bool:
+        """Whether MongoDB did not answer the last time."""
+        return self._away.is_away
+
+    def back(self) -> None:
+        """MongoDB answers."""
+        if self._away.is_away:
+            self._metrics.away.labels("mongodb").set(0)
+            self._away.back()
 
     def _lost(self, reason: TryAgain) -> None:
         self._away.lost(str(reason))
@@ -170,9 +181,10 @@ class Loop:
             batch.wanted.add(message.record)
             return Outcome(record)
         except NeverWill as reason:
-            refused = reason
+            refused: NeverWill = reason
         except Exception as error:  # noqa: BLE001 - a bug must cost its message only, not the batch
-            refused = self.bug(error, message.record)
+            refused = tries.bugs.get(mine) or self.bug(error, message.record)
+            tries.bugs[mine] = refused
         else:
             claimed.add(mine)
             return Outcome(record, fresh=bool(decision.events), reply=decision.reply)
@@ -197,9 +209,10 @@ class Loop:
             try:
                 batch.changes.append(self.store.change(record, now))
             except NeverWill as reason:
-                record.fresh.clear()
+                events, record.fresh = record.fresh, []
+                lost = {event.cause for event in events}
                 for message, outcome in zip(messages, batch.outcomes, strict=True):
-                    if message.record == record.id and outcome.fresh:
+                    if message.record == record.id and message.cause in lost:
                         outcome.fresh, outcome.refused = False, reason
 
     def _feed(self, batch: _Batch, tries: "_Tries") -> None:
@@ -227,6 +240,8 @@ class _Tries:
         self.wanted: set[str] = set()
         self.landed: set[tuple[str, str]] = set()
         self.recognised: dict[bytes, Record] = {}
+        self.bugs: dict[tuple[str, str], Bug] = {}
+        """One message is one bug, however often its batch is run."""
         self._attempted: dict[bytes, Record] = {}
 
     def remember(self, records: Iterable[Record]) -> None:

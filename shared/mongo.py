@@ -117,8 +117,9 @@ class Store:
         return await self.find({"_id": {"$in": list(ids)}}, None, limit=len(ids))
 
     async def unsent(self, before: datetime, limit: int, skip: int = 0) -> list[dict[str, Any]]:
-        """Whole documents with events that nobody was seen to send since before a time, the oldest first."""
-        return await self.find({"unsent_since": {"$lt": before}}, None, limit=limit, sort=["unsent_since"], skip=skip)
+        """Ids and sizes of records with events that nobody was seen to send since before a time, the oldest first."""
+        query, wanted = {"unsent_since": {"$lt": before}}, {"size": 1}
+        return await self.find(query, wanted, limit=limit, sort=["unsent_since"], skip=skip)
 
     async def any_key(self) -> tuple[str, bytes] | None:
         """A record and its wrapped key, to see whether the deployment's key is the one that wrapped it."""
@@ -184,7 +185,8 @@ class Store:
                 result = await self._safe.bulk_write(updates, ordered=False)
                 return bool(result.matched_count == len(updates))
         except BulkWriteError as error:
-            if {one.get("code") for one in error.details.get("writeErrors", ())} <= {DUPLICATE_KEY}:
+            codes = {one.get("code") for one in error.details.get("writeErrors", ())}
+            if codes <= {DUPLICATE_KEY} and not error.details.get("writeConcernErrors"):
                 return False
             raise TryAgain("BulkWriteError") from error
         except PyMongoError as error:

@@ -5,12 +5,14 @@ from collections import deque
 from collections.abc import Sequence
 
 from shared.decisions import Message
-from shared.failures import TryAgain
+from shared.failures import Bug, TryAgain
 from shared.loop import Loop, Outcome
 
 MAX_WAITING = 2_000
-"""Messages that may wait; beyond that a caller is told to come again."""
-AT_ONCE = 200
+MAX_WAITING_BYTES = 64_000_000
+"""Messages that may wait, and what was posted of them; beyond that a caller is told to come again."""
+AT_ONCE, AT_ONCE_BYTES = 200, 8_000_000
+"""What is written together at most."""
 PATIENCE = 10.0
 """Seconds for which a caller waits for MongoDB."""
 
@@ -24,17 +26,22 @@ class Posts:
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
-        self._waiting: deque[tuple[Sequence[Message], asyncio.Future[list[Outcome]]]] = deque()
-        self._count = 0
+        self._waiting: deque[_Caller] = deque()
+        self._count = self._size = 0
         self._arrived = asyncio.Event()
 
-    async def put(self, messages: Sequence[Message]) -> list[Outcome]:
-        """The outcomes, once they are in MongoDB by majority and journal; raises `QueueFull` and `TryAgain`."""
-        if self._count and self._count + len(messages) > MAX_WAITING:
+    async def put(self, messages: Sequence[Message], size: int) -> list[Outcome]:
+        """The outcomes, once they are in MongoDB by majority and journal; raises `QueueFull`, `TryAgain` and `Bug`.
+
+        `size`: what was posted, in bytes.
+        """
+        full = self._count + len(messages) > MAX_WAITING or self._size + size > MAX_WAITING_BYTES
+        if self._count and full:
             raise QueueFull
         future: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
-        self._waiting.append((messages, future))
+        self._waiting.append((messages, future, size))
         self._count += len(messages)
+        self._size += size
         self._arrived.set()
         return await future
 
@@ -46,24 +53,41 @@ class Posts:
             try:
                 outcomes = await self._loop.handle(batch, "http", PATIENCE)
             except TryAgain as reason:
-                for _, future in callers:
-                    if not future.done():
-                        future.set_exception(TryAgain(str(reason)))
+                _fail(callers, reason)
+                continue
+            except Exception as error:  # noqa: BLE001 - a bug must cost this batch only
+                _fail(callers, self._loop.bug(error, "a batch of posts"))
                 continue
             at = 0
-            for messages, future in callers:
+            for messages, future, _ in callers:
                 if not future.done():
                     future.set_result(outcomes[at : at + len(messages)])
                 at += len(messages)
 
-    def _take(self) -> tuple[list[Message], list[tuple[Sequence[Message], "asyncio.Future[list[Outcome]]"]]]:
+    def _take(self) -> tuple[list[Message], list["_Caller"]]:
         batch: list[Message] = []
         callers = []
-        while self._waiting and (not batch or len(batch) + len(self._waiting[0][0]) <= AT_ONCE):
+        size = 0
+        while self._waiting and (not batch or self._fits(len(batch), size)):
             caller = self._waiting.popleft()
+            size += caller[2]
             callers.append(caller)
             batch += caller[0]
         self._count -= len(batch)
+        self._size -= size
         if not self._waiting:
             self._arrived.clear()
         return batch, callers
+
+    def _fits(self, count: int, size: int) -> bool:
+        messages, _, more = self._waiting[0]
+        return count + len(messages) <= AT_ONCE and size + more <= AT_ONCE_BYTES
+
+
+_Caller = tuple[Sequence[Message], "asyncio.Future[list[Outcome]]", int]
+
+
+def _fail(callers: Sequence[_Caller], error: TryAgain | Bug) -> None:
+    for _, future, _ in callers:
+        if not future.done():
+            future.set_exception(type(error)(str(error)))

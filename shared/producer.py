@@ -117,9 +117,11 @@ class Producer:
             await self._renew()
             for index in again:
                 await self._send_alone(outgoing[index], index, results)
+                if isinstance(results[index], Unknown):
+                    break  # Kafka has gone meanwhile: each further one would wait as long
         if any(isinstance(result, Unknown) for result in results):
             self._lost("no answer in time")
-        elif self.is_away:
+        elif self.is_away and None in results:
             self._back()
         return results
 
@@ -171,18 +173,21 @@ class Producer:
         groups: dict[tuple[str, int], list[int]] = {}
         for index, out in enumerate(outgoing):
             partitions = self._partitions.get(out.topic)
-            if partitions is None:
-                results[index] = Refused("the topic does not exist or may not be seen")
-            else:
+            if partitions is not None:
                 groups.setdefault((out.topic, partition_of(out.key, partitions)), []).append(index)
+            elif out.topic in self._missing:
+                results[index] = Refused("the topic does not exist or may not be seen")
         return groups
 
     async def _look_up(self, producer: AIOKafkaProducer, topic: str) -> None:
-        try:
+        with contextlib.suppress(TimeoutError, KafkaError):
             self._partitions[topic] = len(await asyncio.wait_for(producer.partitions_for(topic), 5))
-        except (TimeoutError, KafkaError):
-            # Everything else waits for this look: the next one is not soon.
-            self._missing[topic] = time.monotonic() + _LOOK_AGAIN
+            return
+        # Kafka that is away does not know the topic either: only one that answers says that it is not there.
+        with contextlib.suppress(TimeoutError, KafkaError):
+            if await asyncio.wait_for(producer.client.force_metadata_update(), 5):
+                # Everything else waits for this look: the next one is not soon.
+                self._missing[topic] = time.monotonic() + _LOOK_AGAIN
 
     async def _send_groups(
         self,

@@ -5,6 +5,7 @@ know (a refused event, a stopped loop) is kept the same way.
 """
 
 import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,10 +17,15 @@ from aiokafka import ConsumerRecord
 from shared import topics
 from shared.decisions import Decision, Message
 from shared.events import ALERT_RAISED, QUARANTINE, Draft, Event
+from shared.failures import TryAgain
 from shared.ids import Ids
 from shared.loop import Loop
 from shared.metrics import REASONS, Metrics
 from shared.records import Record, State
+
+KEPT_OF_HUGE = 1_000
+"""Bytes that are kept of each part of a record that is too large for a document."""
+MAX_HEADERS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +57,15 @@ class Quarantine:
         self._service, self._loop, self._ids, self._metrics = service, loop, ids, metrics
 
     async def keep(self, entries: Sequence[tuple[ConsumerRecord[Any, Any], str]]) -> None:
-        """Keep Kafka records whole, each with its reason, before their offsets are committed."""
-        await self._loop.handle([self._entry(record, reason) for record, reason in entries], "kafka")
+        """Keep Kafka records whole, each with its reason, before their offsets are committed.
+
+        One that no document can hold is kept by its beginning and its digest. Raises `TryAgain` if any is not kept.
+        """
+        outcomes = await self._loop.handle([self._entry(record, reason) for record, reason in entries], "kafka")
+        huge = [entry for entry, outcome in zip(entries, outcomes, strict=True) if outcome.refused]
+        cut = await self._loop.handle([self._entry(record, reason, KEPT_OF_HUGE) for record, reason in huge], "kafka")
+        if any(outcome.refused for outcome in cut):
+            raise TryAgain("quarantine does not take a record")
         for _, reason in entries:
             self._metrics.quarantined.labels(reason if reason in REASONS else "other").inc()
 
@@ -63,7 +76,7 @@ class Quarantine:
             [Message(alert, f"{self._service}/{kind}", self._service, _Alert(kind, facts))], "clock"
         )
 
-    def _entry(self, record: ConsumerRecord[Any, Any], reason: str) -> Message:
+    def _entry(self, record: ConsumerRecord[Any, Any], reason: str, most: int | None = None) -> Message:
         value = record.value or b""
         entry = self._ids.quarantined(record.topic, record.partition, record.offset, value)
         facts = {
@@ -74,9 +87,10 @@ class Quarantine:
             "reason": reason,
         }
         whole = {
-            "key": _text(record.key),
-            "value": _text(record.value),
-            "headers": [[name, _text(text)] for name, text in record.headers or ()],
+            "key": _text(record.key, most),
+            "value": _text(record.value, most),
+            "sha256": hashlib.sha256(value).hexdigest(),
+            "headers": [[_name(name), _text(text, most)] for name, text in (record.headers or ())[:MAX_HEADERS]],
             "timestamp": record.timestamp,
         }
         return Message(
@@ -87,6 +101,11 @@ class Quarantine:
         )
 
 
-def _text(raw: bytes | None) -> str | None:
-    """Bytes as base64 (RFC 4648 section 4), for they may be anything."""
-    return None if raw is None else base64.b64encode(raw).decode()
+def _text(raw: bytes | None, most: int | None = None) -> str | None:
+    """Bytes as base64 (RFC 4648 section 4), for they may be anything; at most so many of them."""
+    return None if raw is None else base64.b64encode(raw[:most]).decode()
+
+
+def _name(name: str) -> str:
+    """A header's name, with bytes that are no UTF-8 written out."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -76,7 +76,8 @@ class Record:
             content = draft.content if isinstance(draft.content, bytes) else orjson.dumps(draft.content)
             key = key or sealer.new_key(self.id)
             sealed = key.seal(content, place_of(self.id, seq))
-        if to and len(data_json) + len(content or b"") > MAX_EVENT_BYTES:
+        told = content if any(map(topics.carries_content, to)) else None
+        if to and len(data_json) + len(told or b"") > MAX_EVENT_BYTES:
             raise NeverWill(f"the event is larger than {MAX_EVENT_BYTES} bytes")
         chain = link(self.chain, self.id, seq, draft.type, at, by, cause, to, data_json, sealed)
         return Event(seq, draft.type, at, by, cause, to, draft.data, data_json, content, sealed, chain), key

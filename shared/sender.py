@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from shared import envelope, times
-from shared.events import EVENT_REFUSED, Event
+from shared.events import ALERT_RAISED, EVENT_REFUSED, Event
 from shared.failures import TryAgain
 from shared.ids import Ids
 from shared.log import logger
@@ -23,13 +23,15 @@ from shared.producer import Outgoing, Producer, Refused
 from shared.records import event_of, record_of, value_on
 from shared.sealing import Broken, Sealer
 
-MAX_QUEUED = 5_000
+MAX_QUEUED, MAX_QUEUED_BYTES = 5_000, 64_000_000
 """Parcels in memory; beyond that a feed is dropped and the sweep delivers, for Kafka may be down for hours."""
 MAX_TAKEN = 1_000
 SWEEP_EVERY = 10.0
 """Seconds between sweeps, and the age from which a record counts as forgotten."""
 SWEEP_AT_ONCE = 500
+SWEEP_BYTES = 16_000_000
 PROBE = 20
+LOADED_AT_ONCE = 50
 _REMEMBERED = 20_000
 
 
@@ -44,6 +46,11 @@ class Parcel:
     published: int
     """The version up to which MongoDB had the record marked as sent when it was read."""
     events: tuple[Event, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of what is to be sent."""
+        return sum(len(event.data_json) + len(event.content or b"") for event in self.events)
 
 
 @dataclass(slots=True)
@@ -67,6 +74,7 @@ class Sender:
         self._producer, self._ids, self._sealer, self._metrics = producer, ids, sealer, metrics
         self._log = logger(part="sender")
         self._queue: deque[Parcel] = deque()
+        self._queued_bytes = 0
         self._waiting: Counter[str] = Counter()
         self._fed = asyncio.Event()
         self._sent: OrderedDict[str, int] = OrderedDict()
@@ -74,14 +82,17 @@ class Sender:
         self._idle = asyncio.Event()
         self._idle.set()
         self._acknowledged = 0
+        self._refusals: dict[str, Mapping[str, str]] = {}
+        self._told: OrderedDict[str, int] = OrderedDict()
         self.alarm: Alarm | None = None
 
     def feed(self, parcels: Iterable[Parcel]) -> None:
         """Take parcels to be sent; more than fit are left to the sweep."""
         for parcel in parcels:
-            if len(self._queue) >= MAX_QUEUED:
+            if len(self._queue) >= MAX_QUEUED or self._queued_bytes > MAX_QUEUED_BYTES:
                 return
             self._queue.append(parcel)
+            self._queued_bytes += parcel.size
             self._waiting[parcel.record] += 1
             self._idle.clear()
             self._fed.set()
@@ -95,9 +106,11 @@ class Sender:
                 self._fed.clear()
             try:
                 await self._deliver(taken)
+                await self._raise_alarms()
             except TryAgain as reason:
                 # MongoDB is away: the loop says so; the sweep finds what was left.
                 self._log.debug("left to the sweep", reason=str(reason))
+            self._queued_bytes -= sum(parcel.size for parcel in taken)
             self._waiting.subtract(Counter(parcel.record for parcel in taken))
             self._waiting = +self._waiting
             if not self._queue:
@@ -120,7 +133,7 @@ class Sender:
             # Nothing to send where this process sent it all: then its mark was lost.
             version = run.events[-1].seq if run.events else self._sent.get(run.parcel.record, 0)
             if version and not run.failed:
-                self._remember(run.parcel.record, version)
+                _remember(self._sent, run.parcel.record, version)
                 done.setdefault(run.parcel.store, {}).setdefault(version, []).append(run.parcel.record)
         if done:
             if self._mark:
@@ -151,7 +164,8 @@ class Sender:
             by_store.setdefault(parcel.store, []).append(record)
         loaded: list[Parcel] = []
         for store, records in by_store.items():
-            loaded += self._parcels(store, await store.histories(records))
+            for at in range(0, len(records), LOADED_AT_ONCE):
+                loaded += self._parcels(store, await store.histories(records[at : at + LOADED_AT_ONCE]))
         return loaded
 
     def _parcels(self, store: Store, documents: Sequence[Mapping[str, object]]) -> list[Parcel]:
@@ -180,13 +194,13 @@ class Sender:
                 owners += [run] * len(event.to)
         results = await self._producer.send(outgoing) if outgoing else []
         now, acknowledged = times.now(), 0
-        for run, result in zip(owners, results, strict=True):
+        for run, out, result in zip(owners, outgoing, results, strict=True):
             if result is None:
                 acknowledged += 1
                 continue
             run.failed = True
             if isinstance(result, Refused):
-                await self._refused(run, result)
+                self._refused(run, out.topic, result)
         self._acknowledged += acknowledged
         self._metrics.sent.inc(acknowledged)
         for run in wave:
@@ -207,19 +221,31 @@ class Sender:
             for topic in event.to
         ]
 
-    async def _refused(self, run: _Run, refused: Refused) -> None:
+    def _refused(self, run: _Run, topic: str, refused: Refused) -> None:
+        """Say it, and raise one alert an hour for a topic and a reason: a lost right refuses thousands of events."""
         event = run.events[run.next]
         self._metrics.refused.inc()
         self._log.error("refused by kafka", record=run.parcel.record, event_type=event.type, reason=refused.reason)
-        if self.alarm:
-            facts = {"record": run.parcel.record, "event": event.type, "reason": refused.reason}
-            await self.alarm(EVENT_REFUSED, f"{run.parcel.record}/{event.seq}", facts)
+        # An alert about an alert that is refused would be refused too, and so on without end.
+        if event.type != ALERT_RAISED:
+            self._refusals.setdefault(
+                f"{topic}/{refused.reason}/{event.at[:13]}",
+                {
+                    "topic": topic,
+                    "event": event.type,
+                    "record": run.parcel.record,
+                    "reason": refused.reason,
+                },
+            )
 
-    def _remember(self, record: str, version: int) -> None:
-        self._sent[record] = version
-        self._sent.move_to_end(record)
-        if len(self._sent) > _REMEMBERED:
-            self._sent.popitem(last=False)
+    async def _raise_alarms(self) -> None:
+        """After the sending, which must not wait for it."""
+        while self._refusals:
+            key, facts = next(iter(self._refusals.items()))
+            if self.alarm and key not in self._told:
+                await self.alarm(EVENT_REFUSED, key, facts)
+                _remember(self._told, key, 1)
+            del self._refusals[key]
 
     async def _mark_sent(self, done: Mapping[Store, Mapping[int, list[str]]]) -> None:
         for store, versions in done.items():
@@ -256,7 +282,21 @@ class Sender:
         # for good must not stand before the rest.
         beyond = min(count, 10_000) - limit
         skip = random.randrange(beyond + 1) if beyond > 0 and random.random() < 0.5 else 0  # noqa: S311
-        documents = await store.unsent(before, limit, skip)
-        forgotten = [document for document in documents if document["_id"] not in self._waiting]
-        self.feed(self._parcels(store, forgotten))
-        return len(documents) == limit and bool(forgotten)
+        heads = await store.unsent(before, limit, skip)
+        forgotten: list[str] = []
+        size = 0
+        for head in heads:
+            size += head["size"]
+            if size > SWEEP_BYTES and forgotten:
+                break
+            if head["_id"] not in self._waiting:
+                forgotten.append(head["_id"])
+        self.feed(self._parcels(store, await store.histories(forgotten)))
+        return bool(forgotten) and (len(heads) == limit or size > SWEEP_BYTES)
+
+
+def _remember(known: OrderedDict[str, int], name: str, value: int) -> None:
+    known[name] = value
+    known.move_to_end(name)
+    if len(known) > _REMEMBERED:
+        known.popitem(last=False)

@@ -193,6 +193,7 @@ async def _stop(platform: Platform, tasks: list[asyncio.Task[Any]], sending: asy
     await platform.kafka.stop()
     await platform.sender.drain(5)
     sending.cancel()
+    await asyncio.gather(sending, return_exceptions=True)
     await platform.producer.stop()
     await platform.mongo.close()
 
@@ -239,6 +240,12 @@ async def _watch(platform: Platform, server: _Server) -> None:
     """The heartbeat, and the end after a bug."""
     while True:
         platform.beat = time.monotonic()
+        if any(loop.is_away for loop in platform.loops):
+            # A quiet night brings no batch that would notice.
+            with contextlib.suppress(TryAgain):
+                await platform.mongo.ping()
+                for loop in platform.loops:
+                    loop.back()
         if any(loop.broken.is_set() for loop in platform.loops):
             with contextlib.suppress(TryAgain, TimeoutError):
                 async with asyncio.timeout(5):

@@ -82,7 +82,7 @@ class Door:
     async def _one(self, agency: str, raw: bytes) -> tuple[int, Any]:
         try:
             letter = self._letter(agency, raw)
-            (outcome,) = await self._posts.put([filing(agency, letter, self._ids)])
+            (outcome,) = await self._posts.put([filing(agency, letter, self._ids)], len(raw))
         except ProblemError as error:
             return error.problem.status, error.problem
         except QueueFull:
@@ -111,8 +111,9 @@ class Door:
                 answers[number] = (error.problem.status, error.problem)
             else:
                 good.append((number, letter, filing(agency, letter, self._ids)))
+        size = sum(len(line) for _, line in lines)
         try:
-            outcomes = await self._posts.put([message for _, _, message in good]) if good else []
+            outcomes = await self._posts.put([message for *_, message in good], size) if good else []
         except (QueueFull, TryAgain) as error:
             away = problems.queue_full() if isinstance(error, QueueFull) else problems.unavailable()
             answers |= {number: (503, away) for number, _, _ in good}

@@ -19,13 +19,13 @@ class Answering(Loop):
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
         self.began = asyncio.Event()
-        self.is_away = False
+        self.down = False
 
     async def handle(self, messages: Sequence[Message], source: Source, patience: float = 60) -> list[Outcome]:
         self.batches.append([message.record for message in messages])
         self.began.set()
         await asyncio.sleep(0)
-        if self.is_away:
+        if self.down:
             raise TryAgain("away")
         return [Outcome(Record(message.record, message.record, {})) for message in messages]
 
@@ -56,7 +56,7 @@ def letters(*names: str) -> list[Message]:
 
 async def put(posts: Posts, *names: str) -> list[str]:
     """Who gets which answers."""
-    return [outcome.record.id for outcome in await posts.put(letters(*names))]
+    return [outcome.record.id for outcome in await posts.put(letters(*names), 1_000)]
 
 
 async def waiting(posts: Posts, *callers: Sequence[str]) -> "list[asyncio.Task[list[str]]]":
@@ -102,7 +102,7 @@ async def test_a_full_queue_says_so_at_once_and_takes_again_when_there_is_room(p
     callers = await waiting(posts, *([f"{n}"] for n in range(MAX_WAITING)))
 
     with pytest.raises(QueueFull):
-        await posts.put(letters("one too many"))
+        await posts.put(letters("one too many"), 1_000)
 
     async with running(posts):
         await asyncio.gather(*callers)
@@ -119,12 +119,12 @@ async def test_a_single_caller_with_more_than_the_queue_holds_is_served_when_nob
 async def test_a_database_that_is_away_is_told_to_every_caller_and_the_next_are_served(
     posts: Posts, answering: Answering
 ) -> None:
-    answering.is_away = True
+    answering.down = True
     callers = await waiting(posts, ["a"], ["b"])
 
     async with running(posts):
         results = await asyncio.gather(*callers, return_exceptions=True)
-        answering.is_away = False
+        answering.down = False
         assert await put(posts, "c") == ["c"]
 
     assert [type(result) for result in results] == [TryAgain, TryAgain]

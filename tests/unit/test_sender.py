@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared import sender as module
-from shared.events import ALERT_RAISED, Draft, Event
+from shared.events import ALERT_RAISED, NOTICE_RAISED, Draft, Event
 from shared.failures import TryAgain
 from shared.ids import Ids
 from shared.metrics import Metrics
@@ -130,7 +130,7 @@ def record(record_id: str, *said: str, to: Sequence[str] = (OPEN,)) -> Record:
     """A record whose events each carry one word."""
     made = Record(record_id, record_id, {"letterid": "let_1"})
     for word in said:
-        draft = Draft(ALERT_RAISED, tuple(to), {"said": word})
+        draft = Draft(NOTICE_RAISED, tuple(to), {"said": word})
         made.append(draft, by="router", cause=word, now=NOW, evolve=as_it_was, sealer=SEALER)
     return made
 
@@ -301,42 +301,53 @@ async def test_an_event_that_is_refused_on_one_of_its_topics_holds_the_next_back
     assert sending.store.marks == []
 
 
-async def test_a_refused_event_raises_one_alarm_whose_key_is_the_same_each_time() -> None:
+async def test_what_is_refused_raises_one_alarm_an_hour_for_a_topic_and_a_reason() -> None:
     sending = Sending()
-    whole = record("cas_1", "a")
-    sending.store.keep(whole)
+    one, two = record("cas_1", "a"), record("cas_2", "a")
+    sending.store.keep(one)
+    sending.store.keep(two)
     sending.producer.answer = fails("a", Refused("MessageSizeTooLargeError"))
 
-    await sending.deliver(parcel(sending, whole, 1, 1))
-    assert sending.alarms == [
-        (
-            "event-refused",
-            "cas_1/1",
-            {"record": "cas_1", "event": ALERT_RAISED, "reason": "MessageSizeTooLargeError"},
-        )
-    ]
-
+    await sending.deliver(parcel(sending, one, 1, 1), parcel(sending, two, 1, 1))
     await sending.sweep()
-    assert {(kind, key) for kind, key, _ in sending.alarms} == {("event-refused", "cas_1/1")}
+
+    [(kind, key, facts)] = sending.alarms
+    assert (kind, key) == ("event-refused", f"{OPEN}/MessageSizeTooLargeError/2026-03-10T08")
+    assert facts == {"topic": OPEN, "record": "cas_1", "event": NOTICE_RAISED, "reason": "MessageSizeTooLargeError"}
 
 
-async def test_an_alarm_that_cannot_be_kept_leaves_everything_to_the_sweep() -> None:
+async def test_an_alert_that_is_refused_raises_no_alert() -> None:
+    sending = Sending()
+    alert = Record("alt_1", "alt_1", {})
+    draft = Draft(ALERT_RAISED, (OPEN,), {"said": "a"})
+    alert.append(draft, by="router", cause="a", now=NOW, evolve=as_it_was, sealer=SEALER)
+    sending.store.keep(alert)
+    sending.producer.answer = lambda _: Refused("TopicAuthorizationFailedError")
+
+    await sending.deliver(parcel(sending, alert, 1, 1))
+
+    assert sending.alarms == []
+
+
+async def test_an_alarm_that_cannot_be_kept_now_is_raised_with_the_next_delivery() -> None:
     sending = Sending()
     one, two = record("cas_1", "a"), record("cas_2", "x")
     sending.store.keep(one)
     sending.store.keep(two)
+    keep = sending.sender.alarm
 
     async def away(_kind: str, _key: str, _facts: Mapping[str, str]) -> None:
         raise TryAgain("MongoDB is away")
 
     sending.sender.alarm = away
     sending.producer.answer = fails("a", Refused("InvalidTopicError"))
-    await sending.deliver(parcel(sending, one, 1, 1), parcel(sending, two, 1, 1))
-    assert sending.store.marks == []
+    await sending.deliver(parcel(sending, one, 1, 1))
+    assert sending.alarms == []
 
-    sending.producer.answer = lambda _: None
-    await sending.sweep()
-    assert sending.store.marks == [{1: ["cas_1", "cas_2"]}]
+    sending.sender.alarm = keep
+    await sending.deliver(parcel(sending, two, 1, 1))
+    assert [kind for kind, *_ in sending.alarms] == ["event-refused"]
+    assert sending.store.marks == [{1: ["cas_2"]}]
 
 
 # What this process was not fed
@@ -405,6 +416,7 @@ async def test_a_history_that_cannot_be_read_now_is_left_to_the_sweep() -> None:
     await sending.deliver(parcel(sending, whole, 2, 2, published=0))
     assert sending.said() == []
 
+    sending.store.is_away = False
     await sending.sweep()
     assert sending.said() == ["cas_1:a", "cas_1:b"]
 
