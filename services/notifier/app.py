@@ -20,7 +20,7 @@ def build(platform: Platform, settings: NotifierSettings) -> ASGI:
     platform.kafka.subscribe("events", Lane.NORMAL, [topics.case_events(Lane.NORMAL)], read, notices)
     urgent = [topics.case_events(Lane.URGENT), topics.ALERTS_RAISED]
     platform.kafka.subscribe("events", Lane.URGENT, urgent, read, notices)
-    sending = delivery.Delivery(notices, Webhooks(settings.webhooks), platform.quarantine, platform.metrics)
+    sending = delivery.Delivery(notices, Webhooks(settings.webhooks), settings.webhooks, platform.metrics)
     platform.tasks.append(sending.run)
     return Starlette(routes=platform.routes())
 

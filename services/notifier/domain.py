@@ -8,7 +8,16 @@ from typing import Any
 from services.notifier.rules import FACTS, AlertRules, Rule
 from shared import topics
 from shared.decisions import Decision, Message
-from shared.events import NOTICE_ATTEMPTED, NOTICE_DELIVERED, NOTICE_FAILED, NOTICE_RAISED, Draft, Event
+from shared.events import (
+    ALERT_RAISED,
+    NOTICE_ATTEMPTED,
+    NOTICE_DELIVERED,
+    NOTICE_FAILED,
+    NOTICE_GIVEN_UP,
+    NOTICE_RAISED,
+    Draft,
+    Event,
+)
 from shared.ids import Ids
 from shared.partners import NoticeChannel, Subscriber
 from shared.records import Record, State
@@ -90,12 +99,12 @@ def decide(record: Record, message: Message, now: datetime) -> Decision:
     if isinstance(body, Raising):
         return Decision() if record.version else Decision([_raised(record, body, now)])
     if isinstance(body, Attempt):
-        return Decision([_attempted(state, now)] if state.get("next_due") == body.due else ())
+        return Decision(_attempted(record, now) if state.get("next_due") == body.due else ())
     if state.get("status") != "attempting" or state["attempts"] != body.attempt:
         return Decision()  # another process has taken over since
     if isinstance(body, Delivered):
         return Decision([Draft(NOTICE_DELIVERED, (), {"attempt": body.attempt})])
-    return Decision([_failed(body, now)])
+    return Decision(_failed(record, body, now))
 
 
 def _raised(record: Record, raising: Raising, now: datetime) -> Draft:
@@ -114,19 +123,39 @@ def _raised(record: Record, raising: Raising, now: datetime) -> Draft:
     return Draft(NOTICE_RAISED, to, data)
 
 
-def _attempted(state: State, now: datetime) -> Draft:
-    if state["attempts"] > len(WAITS):
+def _attempted(record: Record, now: datetime) -> list[Draft]:
+    attempts = record.state["attempts"]
+    if attempts > len(WAITS):
         # Every attempt ended without an outcome, as if its process had died: enough.
-        return _failed(Failed(state["attempts"], "no outcome", for_good=True), now)
-    return Draft(NOTICE_ATTEMPTED, (), {"attempt": state["attempts"] + 1, "until": text_of(now + CLAIM)})
+        return _failed(record, Failed(attempts, "no outcome", for_good=True), now)
+    return [Draft(NOTICE_ATTEMPTED, (), {"attempt": attempts + 1, "until": text_of(now + CLAIM)})]
 
 
-def _failed(failed: Failed, now: datetime) -> Draft:
-    data: dict[str, Any] = {"attempt": failed.attempt, "reason": failed.reason, "next_due": None}
-    if not failed.for_good and failed.attempt <= len(WAITS):
-        wait = max(WAITS[failed.attempt - 1], min(failed.retry_after or timedelta(), LONGEST_WAIT))
-        data["next_due"] = text_of(now + wait)
-    return Draft(NOTICE_FAILED, (), data)
+def _failed(record: Record, failed: Failed, now: datetime) -> list[Draft]:
+    """It is due again later; or it has failed for good, and somebody must hear of that."""
+    is_over = failed.for_good or failed.attempt > len(WAITS)
+    next_due = None if is_over else text_of(now + _wait(failed))
+    drafts = [Draft(NOTICE_FAILED, (), {"attempt": failed.attempt, "reason": failed.reason, "next_due": next_due})]
+    # That a notice failed is told once: where that cannot be told either, another notice would not help.
+    if is_over and record.state.get("kind") != NOTICE_GIVEN_UP:
+        drafts.append(_given_up(record, failed.reason))
+    return drafts
+
+
+def _wait(failed: Failed) -> timedelta:
+    return max(WAITS[failed.attempt - 1], min(failed.retry_after or timedelta(), LONGEST_WAIT))
+
+
+def _given_up(record: Record, reason: str) -> Draft:
+    data = {
+        "alert": record.id,
+        "kind": NOTICE_GIVEN_UP,
+        "service": "notifier",
+        "notice": record.id,
+        "subscriber": record.state["subscriber"],
+        "reason": reason,
+    }
+    return Draft(ALERT_RAISED, (topics.ALERTS_RAISED,), data)
 
 
 def evolve(state: State, event: Event) -> State:
@@ -134,12 +163,16 @@ def evolve(state: State, event: Event) -> State:
     data = event.data
     if event.type == NOTICE_RAISED:
         kept = {name: data[name] for name in ("alert", "rule", "subscriber", "channel", "about", "raised_at")}
+        if "kind" in data["facts"]:
+            kept["kind"] = data["facts"]["kind"]
         if data["channel"] == NoticeChannel.KAFKA:
             # The sender's acknowledgement is the delivery; nothing is due.
             return {**kept, "status": "published"}
         return {**kept, "status": "waiting", "attempts": 0, "next_due": data["raised_at"]}
     if event.type == NOTICE_ATTEMPTED:
         return {**state, "status": "attempting", "attempts": data["attempt"], "next_due": data["until"]}
+    if event.type == ALERT_RAISED:
+        return state
     settled = {name: value for name, value in state.items() if name != "next_due"}
     if event.type == NOTICE_DELIVERED:
         return {**settled, "status": "delivered", "delivered_at": event.at}

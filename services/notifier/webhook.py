@@ -1,5 +1,6 @@
 """The webhook channel: one POST, signed as Standard Webhooks wants it, with its outcome in our words."""
 
+import asyncio
 import base64
 import json
 from collections.abc import Collection, Mapping
@@ -15,7 +16,9 @@ from shared.failures import BadStart
 from shared.partners import NoticeChannel, Partners
 
 TIMEOUT = 15.0
-"""Seconds; Standard Webhooks asks for 15 to 30."""
+"""Seconds for each part of a request (to connect, to write, to read); Standard Webhooks asks for 15 to 30."""
+WHOLE = 20.0
+"""Seconds for a request as a whole, however slowly its answer drips; well below the claim on its notice."""
 
 
 class Target(BaseModel):
@@ -76,8 +79,9 @@ class Webhooks:
             "webhook-signature": signer.sign(notice, now, text),
         }
         try:
-            response = await self._client.post(url, content=text.encode(), headers=headers)
-        except httpx.HTTPError as error:
+            async with asyncio.timeout(WHOLE):
+                response = await self._client.post(url, content=text.encode(), headers=headers)
+        except (httpx.HTTPError, TimeoutError) as error:
             # The text of the error may hold the address, which may hold a token.
             return Failed(attempt, type(error).__name__)
         if response.is_success:

@@ -141,7 +141,7 @@ async def test_a_recipient_that_is_gone_is_left_alone_and_somebody_hears_of_it(s
         [alert] = await ear.wait_for(lambda one: one.type == ALERT_RAISED and one.data.get("notice") == failed["_id"])
         await ear.wait_for(lambda one: one.topic == OPERATIONS and one.data["about"] == alert.data["alert"])
 
-    assert steps(failed) == [NOTICE_RAISED, NOTICE_ATTEMPTED, NOTICE_FAILED]
+    assert steps(failed) == [NOTICE_RAISED, NOTICE_ATTEMPTED, NOTICE_FAILED, ALERT_RAISED]
     assert "next_due" not in failed
     assert (alert.data["kind"], alert.data["reason"]) == ("notice-failed", "HTTP 410")
     assert len(services.receiver.about(case)) == 1

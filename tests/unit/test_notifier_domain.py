@@ -28,13 +28,16 @@ from services.notifier.domain import (
 )
 from services.notifier.handlers import on_event
 from services.notifier.rules import FACTS, AlertRules, Rule, load_rules
+from shared import topics
 from shared.decisions import Decision, Message
 from shared.events import (
     ALERT_RAISED,
     CASE_ASSIGNED,
+    KINDS,
     NOTICE_ATTEMPTED,
     NOTICE_DELIVERED,
     NOTICE_FAILED,
+    NOTICE_GIVEN_UP,
     NOTICE_RAISED,
     schema_of,
 )
@@ -42,6 +45,7 @@ from shared.failures import BadStart, NeverWill
 from shared.ids import Ids
 from shared.law import Law, load_law
 from shared.partners import Partners, load_partners
+from shared.payloads import AlertRaised
 from shared.records import Record
 from shared.sealing import Sealer
 from shared.times import read, text_of
@@ -360,7 +364,7 @@ def test_each_failure_waits_longer_than_the_one_before_and_the_last_is_for_good(
         assert read(record.state["next_due"]) == NOW + wait
 
     record = after(attempted(len(WAITS) + 1), Failed(len(WAITS) + 1, "HTTP 500"))
-    assert record.fresh[-1].type == NOTICE_FAILED
+    assert [event.type for event in record.fresh[-2:]] == [NOTICE_FAILED, ALERT_RAISED]
     assert (record.state["status"], record.state.get("next_due")) == ("failed", None)
 
 
@@ -386,7 +390,46 @@ def test_a_recipient_who_is_gone_is_not_asked_again() -> None:
     record = after(attempted(1), Failed(1, "HTTP 410", for_good=True))
 
     assert record.state["status"] == "failed"
-    assert after(record, Attempt(DUE)).version == 3
+    assert after(record, Attempt(DUE)).version == 4
+
+
+def test_that_a_notice_has_failed_for_good_is_said_in_its_own_history() -> None:
+    record = after(attempted(1), Failed(1, "HTTP 410", for_good=True))
+
+    alert = record.fresh[-1]
+    assert (alert.type, alert.to) == (ALERT_RAISED, {topics.ALERTS_RAISED: 1})
+    assert alert.data == {
+        "alert": "not_1",
+        "kind": NOTICE_GIVEN_UP,
+        "service": "notifier",
+        "notice": "not_1",
+        "subscriber": "duty-officers",
+        "reason": "HTTP 410",
+    }
+    assert AlertRaised.model_validate_json(alert.data_json).kind in KINDS
+    assert record.state == evolve(record.state, alert)
+
+
+def test_a_notice_without_any_outcome_fails_for_good_and_is_no_longer_sent() -> None:
+    record = attempted(len(WAITS) + 1)
+
+    after(record, Attempt(record.state["next_due"]), now=NOW + CLAIM)
+
+    assert record.state["status"] == "failed"
+    assert [event.type for event in record.fresh[-2:]] == [NOTICE_FAILED, ALERT_RAISED]
+
+
+def test_a_notice_about_a_notice_that_failed_raises_no_further_alert() -> None:
+    failed = after(attempted(1), Failed(1, "HTTP 410", for_good=True))
+    heard_of_it = heard(ALERT_RAISED, failed.fresh[-1].data)
+    (webhook,) = [message for message in heard_of_it if message.body.channel == "webhook"]
+
+    second = Record(webhook.record, webhook.subject, {})
+    after(second, webhook.body, Attempt(DUE), Failed(1, "HTTP 410", for_good=True))
+
+    assert webhook.subject == failed.id
+    assert second.fresh[-1].type == NOTICE_FAILED
+    assert second.state["status"] == "failed"
 
 
 def test_a_webhook_carries_the_notice_as_its_data() -> None:

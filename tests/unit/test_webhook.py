@@ -1,5 +1,6 @@
 """Webhooks: signed as Standard Webhooks says, and every answer understood."""
 
+import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -14,8 +15,9 @@ import standardwebhooks
 import svix.webhooks
 from pydantic import SecretStr
 
-from services.notifier.domain import Delivered, Failed
-from services.notifier.webhook import Target, Webhooks, check_targets
+from services.notifier.delivery import CLAIM_PATIENCE
+from services.notifier.domain import CLAIM, Delivered, Failed
+from services.notifier.webhook import WHOLE, Target, Webhooks, check_targets
 from shared.failures import BadStart
 from shared.partners import Agency, NoticeChannel, Partners, Subscriber
 
@@ -142,6 +144,23 @@ async def test_a_failure_on_the_way_is_named_by_its_kind_for_its_text_may_hold_t
         raise error
 
     assert await sending(fail)() == Failed(1, type(error).__name__)
+
+
+async def test_a_request_that_drips_for_ever_ends_as_a_whole(
+    sending: Callable[[Answer], Send], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def drip(_request: httpx.Request) -> httpx.Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    send = sending(drip)  # type: ignore[arg-type]  # the transport takes both kinds
+    monkeypatch.setattr("services.notifier.webhook.WHOLE", 0.01)
+
+    assert await send() == Failed(1, "TimeoutError")
+
+
+def test_a_request_ends_well_before_the_claim_on_its_notice() -> None:
+    assert timedelta(seconds=WHOLE + CLAIM_PATIENCE) < CLAIM / 2
 
 
 # The targets
