@@ -2,14 +2,12 @@
 
 import shutil
 import signal
-import socket
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
-from typing import Self
 
 from deploy.local.jars import CACHE, HERE, jars
 from deploy.local.java import java
+from deploy.local.nodes import Nodes
 from deploy.local.ports import HOST, free_ports
 from deploy.local.processes import PATIENCE, Child, ChildStopped, last_lines, stop_all, wait_until
 from deploy.local.screen import SILENCE, Screen
@@ -21,7 +19,7 @@ _CLUSTER_ID = "cm9nYXRvcnktbG9jYWwtMQ"
 _JVM = ("-Xshare:auto", "-XX:+UseSerialGC", f"-Dlog4j2.configurationFile={HERE}/log4j2.properties")
 
 
-class Kafka:
+class Kafka(Nodes):
     """A Kafka whose data, logs and nodes belong to whoever made it."""
 
     def __init__(
@@ -37,13 +35,11 @@ class Kafka:
         screen: Screen = SILENCE,
     ) -> None:
         """Choose ports and fetch the jars if nobody has yet; `users` (name: password) are known to SCRAM."""
-        self.folder, self.logs, self._jvm = folder, logs or folder, jvm
-        self._settings, self._users = settings or {}, users or {}
         chosen = free_ports(2 * node_count)
-        self._ports = dict(enumerate([port or chosen[0], *chosen[1:node_count]], 1))
+        super().__init__(folder, logs, dict(enumerate([port or chosen[0], *chosen[1:node_count]], 1)))
+        self._settings, self._users, self._jvm = settings or {}, users or {}, jvm
         self._controllers = dict(enumerate(chosen[node_count:], 1))
         self._libs = jars(java(), screen, CACHE)
-        self._nodes: dict[int, Child] = {}
 
     @property
     def bootstrap(self) -> str:
@@ -51,32 +47,15 @@ class Kafka:
         return ",".join(f"{HOST}:{port}" for port in self._ports.values())
 
     @property
-    def children(self) -> list[Child]:
-        """The processes, one per node."""
-        return list(self._nodes.values())
-
-    @property
     def replication(self) -> int:
         """On how many nodes a topic should be."""
         return min(3, len(self._ports))
-
-    def launch(self) -> None:
-        """Start all nodes without waiting for them."""
-        for node in self._ports:
-            self._launch(node)
 
     def wait(self, patience: float = PATIENCE) -> None:
         """Wait until every node that should run takes connections, which it does only once it is in the cluster."""
         for node, child in self._nodes.items():
             if child.is_running:
-                is_up = partial(_takes_connections, self._ports[node])
-                wait_until(is_up, f"{child.name}'s start", [child], patience)
-
-    def start(self) -> Self:
-        """Start and wait."""
-        self.launch()
-        self.wait()
-        return self
+                self._wait_for_port(node, patience)
 
     def kill(self, node: int = 1, how: int = signal.SIGKILL) -> None:
         """End one node, as a crash does or (SIGTERM) as an operator does, and see it gone."""
@@ -93,14 +72,6 @@ class Kafka:
         """Stop all nodes; of several the last has no majority left to sign off with, so they are not given long."""
         stop_all(self.children, patience=10 if len(self._ports) == 1 else 2)
         self._keep_class_archive()
-
-    def __enter__(self) -> Self:
-        """Start, and stop when the block ends."""
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        """Stop."""
-        self.stop()
 
     def _launch(self, node: int) -> None:
         folder = self.folder / f"node-{node}"
@@ -186,11 +157,3 @@ def _publish(made: Path, kept: Path) -> None:
         half.rename(kept)
     except OSError:  # another process was first
         shutil.rmtree(half, ignore_errors=True)
-
-
-def _takes_connections(port: int) -> bool:
-    try:
-        socket.create_connection((HOST, port), 1).close()
-    except OSError:
-        return False
-    return True

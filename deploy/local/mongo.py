@@ -5,14 +5,14 @@ This file may speak to MongoDB by itself: it starts servers, it stores nothing.
 
 import importlib.metadata
 import shutil
-import socket
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pymongo
 from pymongo.errors import OperationFailure, PyMongoError
 
+from deploy.local.nodes import Nodes
 from deploy.local.ports import HOST, free_ports
 from deploy.local.processes import PATIENCE, Child, stop_all, wait_until
 from shared.failures import BadStart
@@ -51,7 +51,7 @@ def mongod() -> Path:
     )
 
 
-class Mongo:
+class Mongo(Nodes):
     """A replica set whose data, logs and nodes belong to whoever made it."""
 
     def __init__(
@@ -64,10 +64,9 @@ class Mongo:
         logs: Path | None = None,
     ) -> None:
         """Choose ports; `extra` are options for mongod."""
-        self.folder, self.logs, self._extra = folder, logs or folder, extra
         chosen = free_ports(node_count)
-        self._ports = dict(enumerate([port or chosen[0], *chosen[1:]], 1))
-        self._nodes: dict[int, Child] = {}
+        super().__init__(folder, logs, dict(enumerate([port or chosen[0], *chosen[1:]], 1)))
+        self._extra = extra
 
     @property
     def uri(self) -> str:
@@ -75,28 +74,12 @@ class Mongo:
         hosts = ",".join(f"{HOST}:{port}" for port in self._ports.values())
         return f"mongodb://{hosts}/?replicaSet={_REPLICA_SET}"
 
-    @property
-    def children(self) -> list[Child]:
-        """The processes, one per node."""
-        return list(self._nodes.values())
-
-    def launch(self) -> None:
-        """Start all nodes without waiting for them."""
-        for node in self._ports:
-            self._launch(node)
-
     def wait(self, patience: float = PATIENCE) -> None:
         """Wait until the nodes answer, make them a replica set, and wait for its primary."""
         for node in self._ports:
             self._wait_for_port(node, patience)
         self._make_replica_set()
         wait_until(lambda: self.primary() is not None, "the election of a primary", self.children, patience)
-
-    def start(self) -> Self:
-        """Start and wait."""
-        self.launch()
-        self.wait()
-        return self
 
     def primary(self) -> int | None:
         """The node that is primary now, if any is."""
@@ -129,24 +112,12 @@ class Mongo:
         """Stop all nodes."""
         stop_all(self.children)
 
-    def __enter__(self) -> Self:
-        """Start, and stop when the block ends."""
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        """Stop."""
-        self.stop()
-
     def _launch(self, node: int) -> None:
         data = self.folder / f"node-{node}"
         data.mkdir(parents=True, exist_ok=True)
         name = "mongod" if len(self._ports) == 1 else f"mongod node {node}"
         command = [str(mongod()), "--dbpath", str(data), "--port", str(self._ports[node]), *_OPTIONS, *self._extra]
         self._nodes[node] = Child(name, command, self.logs / f"mongod-{node}.log")
-
-    def _wait_for_port(self, node: int, patience: float) -> None:
-        child = self._nodes[node]
-        wait_until(lambda: _takes_connections(self._ports[node]), f"{child.name}'s start", [child], patience)
 
     def _make_replica_set(self) -> None:
         """Make the set, or move it to today's ports where its data were kept."""
@@ -175,11 +146,3 @@ class Mongo:
                 if name == "hello":
                     return {}
                 raise
-
-
-def _takes_connections(port: int) -> bool:
-    try:
-        socket.create_connection((HOST, port), 1).close()
-    except OSError:
-        return False
-    return True

@@ -24,6 +24,15 @@ def is_free(port: int) -> bool:
     return True
 
 
+def takes_connections(port: int) -> bool:
+    """Whether a server listens on the port now."""
+    try:
+        socket.create_connection((HOST, port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
 def reserve(port: int) -> bool:
     """Reserve the port among all local stacks and test runs, until we end; False where another has it.
 
