@@ -16,7 +16,8 @@ IN_FORCE = "laws/assumptions/in-force.yaml"
 @pytest.fixture(autouse=True)
 def in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    monkeypatch.delenv("ROGATORY_LAW", raising=False)
+    for name in ("LAW", "LAW_ASSUMPTIONS", "PARTNERS"):
+        monkeypatch.delenv(f"ROGATORY_{name}", raising=False)
 
 
 def ask(*words: str) -> Result:
@@ -81,6 +82,48 @@ def test_the_environment_names_another_law(monkeypatch: pytest.MonkeyPatch) -> N
     assert about("extradition").stderr == "laws/nowhere.yaml: there is no such file\n"
 
 
+def test_the_environment_names_the_assumptions_and_an_option_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROGATORY_LAW_ASSUMPTIONS", IN_FORCE)
+    assert "  assumed      in-force\n" in about("data_preservation", "incoming", "--party", "FR").stdout
+
+    monkeypatch.setenv("ROGATORY_LAW_ASSUMPTIONS", "nowhere.yaml")
+    assert about("extradition").stderr == "nowhere.yaml: there is no such file\n"
+    assert about("extradition", "incoming", "--assume", IN_FORCE).exit_code == 0
+
+
+def test_the_environment_names_the_partners_and_so_their_law(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ROGATORY_PARTNERS", str(ROOT / "partners.yaml"))
+    monkeypatch.chdir(tmp_path)
+    assert about("extradition").exit_code == 0
+
+    monkeypatch.setenv("ROGATORY_PARTNERS", "elsewhere.yaml")
+    assert about("extradition").stderr == "elsewhere.yaml: there is no such file\n"
+    assert about("extradition", "incoming", "--law", str(ROOT / "laws" / "azerbaijan.yaml")).exit_code == 0
+
+
+def test_outside_the_project_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    said = about("extradition")
+
+    wanted = "partners.yaml not found: run it in the project's folder or set ROGATORY_PARTNERS\n"
+    assert (said.exit_code, said.stderr, said.stdout) == (2, wanted, "")
+
+
+def hints(*words: str) -> list[str]:
+    said = about("data_preservation", "incoming", *words)
+    assert said.exit_code == 0
+    return [line for line in said.stdout.splitlines() if "--assume" in line]
+
+
+def test_where_only_the_conventions_force_is_missing_people_are_told_how_to_assume_it() -> None:
+    assert hints("--party", "FR") == [f"  hint         `--assume {IN_FORCE}` answers as the samples do"]
+    assert hints("--party", "FR", "--json") == []
+    assert hints("--party", "FR", "--assume", IN_FORCE) == []
+    assert hints("--party", "FR", "--treaty", "cis") == []
+    assert hints() == []
+
+
 WRONG_USE = {
     "an unknown type": (
         ("--type", "data_preservatio", "--direction", "incoming"),
@@ -92,7 +135,11 @@ WRONG_USE = {
     ),
     "a country by its name": (
         ("--type", "extradition", "--direction", "incoming", "--party", "France"),
-        "--party takes two capital letters such as FR, not 'France'\n",
+        "--party takes the two capital letters of a State such as FR, not 'France'\n",
+    ),
+    "a State that there is not": (
+        ("--type", "extradition", "--direction", "incoming", "--party", "ZZ"),
+        "--party takes the two capital letters of a State such as FR, not 'ZZ'\n",
     ),
     "a law that is not there": (
         ("--type", "extradition", "--direction", "incoming", "--law", "nowhere.yaml"),
