@@ -10,7 +10,8 @@ from starlette.routing import BaseRoute
 
 from shared import problems
 from shared.bad_letter import FieldError
-from shared.failures import TryAgain
+from shared.failures import TryAgain, place_of
+from shared.log import logger
 from shared.problems import MEDIA_TYPE, Problem, ProblemError
 
 
@@ -43,7 +44,8 @@ def api(title: str, routes: Sequence[BaseRoute]) -> FastAPI:
         return answer(problems.of_status(error.status_code, dict(error.headers or {})))
 
     @app.exception_handler(Exception)
-    async def on_bug(_request: Request, _error: Exception) -> Response:
+    async def on_bug(_request: Request, error: Exception) -> Response:
+        logger(part="http").error("bug", error=type(error).__name__, place=place_of(error))
         return answer(problems.internal())
 
     return app

@@ -12,9 +12,10 @@ from services.intake.domain import Conflict, filing
 from shared import problems, times
 from shared.bad_letter import BadLetter, FieldError
 from shared.decisions import Message
-from shared.failures import Bug, TryAgain
+from shared.failures import Bug, TryAgain, place_of
 from shared.ids import Ids
 from shared.letter import MAX_LETTER_BYTES, Letter, parse_letter
+from shared.log import logger
 from shared.loop import Outcome
 from shared.posts import AT_ONCE, Posts, QueueFull
 from shared.problems import MEDIA_TYPE, Problem, ProblemError
@@ -28,6 +29,8 @@ MAX_NDJSON_BYTES = 16 * 1024 * 1024
 
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Answer = tuple[int, str, bytes, Sequence[tuple[str, str]]]
+"""Status, media type, body, and headers beside these."""
 
 
 class Door:
@@ -46,22 +49,24 @@ class Door:
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request."""
-        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        headers: dict[bytes, bytes] = dict(scope["headers"])
         try:
             status, media_type, body, more = await self._answer(headers, receive)
         except ProblemError as error:
-            problem = error.problem
-            status, media_type, body, more = problem.status, MEDIA_TYPE, problem.body(), problem.headers
+            status, media_type, body, more = _refusal(error.problem)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the caller gets a problem and we its place
+            logger(part="door").error("bug", error=type(error).__name__, place=place_of(error))
+            status, media_type, body, more = _refusal(problems.internal())
         pairs = [("content-type", media_type), ("content-length", str(len(body))), *more]
         encoded = [(name.lower().encode(), value.encode("latin-1")) for name, value in pairs]
         await send({"type": "http.response.start", "status": status, "headers": encoded})
         await send({"type": "http.response.body", "body": body})
 
     async def _answer(
-        self, headers: Mapping[bytes, str], receive: Receive
+        self, headers: Mapping[bytes, bytes], receive: Receive
     ) -> tuple[int, str, bytes, Sequence[tuple[str, str]]]:
-        agency = await self._agency(headers.get(b"authorization"))
-        media_type = headers.get(b"content-type", "").partition(";")[0].strip().lower()
+        agency = await self._agency(headers.get(b"authorization", b"").decode("latin-1"))
+        media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("latin-1")
         if media_type == JSON:
             raw = await _read(headers, receive, MAX_LETTER_BYTES)
             status, told = await self._one(agency, raw)
@@ -137,6 +142,10 @@ def receipt_of(record_id: str, state: Mapping[str, Any], reference: str) -> dict
     return receipt | ({"cases": state["cases"]} if state["cases"] else {})
 
 
+def _refusal(problem: Problem) -> Answer:
+    return problem.status, MEDIA_TYPE, problem.body(), problem.headers
+
+
 def _told(letter: Letter, outcome: Outcome) -> tuple[int, Any]:
     if isinstance(outcome.refused, Bug):
         return 500, problems.internal()
@@ -153,9 +162,9 @@ def _line(number: int, status: int, told: Any) -> bytes:
     return b'{"line":%d,"status":%d,"receipt":%b}\n' % (number, status, orjson.dumps(told))
 
 
-async def _read(headers: Mapping[bytes, str], receive: Receive, limit: int) -> bytes:
+async def _read(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:
     """The body; raises 413 as soon as it is known to be over the limit."""
-    declared = headers.get(b"content-length", "")
+    declared = headers.get(b"content-length", b"")
     if declared.isdigit() and int(declared) > limit:
         raise ProblemError(problems.too_large(f"A body of this type has at most {limit} bytes."))
     parts: list[bytes] = []

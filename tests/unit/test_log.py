@@ -1,4 +1,8 @@
-"""The log: what is away is said once when it begins and once when it ends."""
+"""The log: what is away is said once when it begins and once when it ends, and no line holds an error's text."""
+
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import structlog
@@ -61,3 +65,82 @@ def test_a_logger_says_its_fixed_facts_on_every_line() -> None:
         logger(part="sender").info("refused", record="cas_1")
 
     assert said == [{"event": "refused", "log_level": "info", "part": "sender", "record": "cas_1"}]
+
+
+MARK = "Sensitive-4711"
+FAILING = """
+import asyncio, logging, sys, uvicorn, httpx
+from services.intake.door import Door
+from shared.http import api
+from shared.log import logger, start_logging
+
+MARK = sys.argv[2]
+start_logging("test", sys.argv[1])
+
+class Careless:
+    async def verify(self, *_):
+        held = {"officer": MARK}
+        raise LookupError(f"nobody called {held}")
+
+pages, door = api("Test", []), Door(Careless(), {}, frozenset(), None, None)
+
+@pages.get("/page")
+async def page():
+    held = MARK
+    raise ValueError(held)
+
+async def app(scope, receive, send):
+    await (door if scope["path"] == "/door" else pages)(scope, receive, send)
+
+async def forgotten():
+    raise ValueError(MARK)
+
+async def main():
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off"))
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    async with httpx.AsyncClient(verify=False) as client:
+        for path in ("page", "door"):
+            answer = await client.get(f"http://127.0.0.1:{port}/{path}")
+            assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
+            assert MARK not in answer.text
+    lost = asyncio.create_task(forgotten())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    del lost
+    server.should_exit = True
+    await serving
+
+try:
+    raise RuntimeError(MARK)
+except RuntimeError as error:
+    logger().exception("ours")
+    logger().error("ours with it", exc_info=error)
+    library = logging.getLogger("library")
+    library.exception(f"RuntimeError: {error}")
+    library.error("without a trace: %s", error)
+    library.error("%(error)s", {"error": "by name"})
+    library.error("a line that\\ngoes on with %d", MARK)
+asyncio.run(main())
+held = MARK
+raise KeyError(held)
+"""
+
+
+@pytest.mark.parametrize("form", ["json", "terminal"])
+def test_no_line_holds_the_text_of_an_error_or_what_stood_around_it(form: str) -> None:
+    root = Path(__file__).parents[2]
+    run = subprocess.run(
+        [sys.executable, "-c", FAILING, form, MARK], capture_output=True, text=True, timeout=60, check=False, cwd=root
+    )
+
+    said = run.stdout + run.stderr
+    assert run.returncode == 1, said
+    assert MARK not in said
+    assert "Traceback" not in said
+    for told in ("ours", "ours with it", "without a trace: RuntimeError", "by name", "a line that", "uvicorn.error"):
+        assert told in said
+    for error in ("ValueError", "LookupError", "KeyError"):
+        assert error in said
