@@ -75,27 +75,24 @@ def read_envelope(headers: Iterable[tuple[str, bytes | None]], value: bytes | No
     for name, text in headers:
         if text is None:
             raise NeverWill("null header")
-        if _HALF.search(name):
+        if not name.isascii() and _HALF.search(name):
             raise NeverWill("undecodable header")
         found[name.lower()] = text
     if found.get("content-type", b"").startswith(STRUCTURED):
         return _structured(value)
-    attributes: dict[str, str] = {}
-    for name, text in found.items():
-        if name.startswith("ce_"):
-            try:
-                attributes[name[3:]] = text.decode()
-            except UnicodeDecodeError:
-                raise NeverWill("undecodable header") from None
+    try:
+        attributes = {name[3:]: text.decode() for name, text in found.items() if name.startswith("ce_")}
+    except UnicodeDecodeError:
+        raise NeverWill("undecodable header") from None
     return _envelope(attributes, value)
 
 
 def _envelope(attributes: dict[str, str], data: bytes) -> Envelope:
     if attributes.pop("specversion", None) != "1.0":
         raise NeverWill("not a CloudEvent of specversion 1.0")
-    if any(len(text) > _LONGEST_ATTRIBUTE for text in attributes.values()):
+    if attributes and max(map(len, attributes.values())) > _LONGEST_ATTRIBUTE:
         raise NeverWill("an attribute is too long")
-    event_id, source, event_type = (attributes.pop(name, "") for name in ("id", "source", "type"))
+    event_id, source, event_type = attributes.pop("id", ""), attributes.pop("source", ""), attributes.pop("type", "")
     if not (event_id and source and event_type):
         raise NeverWill("id, source or type is missing")
     return Envelope(event_id, source, event_type, attributes, data)

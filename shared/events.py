@@ -55,9 +55,12 @@ class Draft:
     content: Mapping[str, Any] | bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Event:
-    """One thing that happened to a record; the stored form of it is `records.stored_form`."""
+    """One thing that happened to a record; the stored form of it is `records.stored_form`.
+
+    Nobody changes one; it is not frozen only because that would make a new one three times as slow, on the hot path.
+    """
 
     seq: int
     """Counts from 1 in the record."""

@@ -28,6 +28,9 @@ STALE = 3600.0
 _TYPES: Mapping[str, type[Key]] = {"EC": ECKey, "OKP": OKPKey, "RSA": RSAKey}
 """Public-key types alone: a secret in a JWKS (`oct`) is no key of ours, so no HMAC token can ever be good."""
 
+_AWAY = (httpx.HTTPError, httpx.InvalidURL, TimeoutError)
+"""What asking an address can raise beside what a file can; a redirection may name one that is none."""
+
 _log = structlog.get_logger()
 
 
@@ -87,7 +90,7 @@ class KeySource:
         self._looked = at
         try:
             self._keys = _keys_in(json.loads(await self._fetch()))
-        except (OSError, ValueError, TypeError, httpx.HTTPError, TimeoutError) as error:
+        except (OSError, ValueError, TypeError, RecursionError, *_AWAY) as error:
             if not self._is_failing:
                 _log.warning("keys cannot be read", error=type(error).__name__)
             self._is_failing = True

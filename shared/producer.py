@@ -43,9 +43,9 @@ _TOPIC = (TopicAuthorizationFailedError, UnknownTopicOrPartitionError, InvalidTo
 _WAIT = (KafkaConnectionError, KafkaTimeoutError, NodeNotReadyError)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outgoing:
-    """One record for one topic."""
+    """One record for one topic; not frozen, as `Event`."""
 
     topic: str
     key: bytes

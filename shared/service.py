@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 import sys
@@ -176,6 +177,10 @@ async def run(platform: Platform, app: ASGI) -> int:
     own = [_begin(platform, log), platform.sender.sweep(stores), platform.kafka.watch_lag(), _watch(platform, server)]
     tasks = [asyncio.create_task(task) for task in (*own, *(task() for task in platform.tasks))]
     guard = asyncio.create_task(_until_one_fails([sending, *tasks], server, log))
+    # What is there now stays: the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
     log.info("started", host=settings.host, port=settings.port, law=platform.law.version, instance=settings.instance)
     await server.serve(sockets=[door])
     fault = guard.result() if guard.done() else None

@@ -1,10 +1,11 @@
 """Settings: environment variables that begin with `ROGATORY_`; a wrong one stops the start with one plain sentence."""
 
+import re
 import socket
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, SecretBytes, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretBytes, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.failures import BadStart
@@ -27,6 +28,25 @@ def _paths(value: Any) -> Any:
     return [part for part in value.split(",") if part] if isinstance(value, str) else value
 
 
+def _brokers(value: str) -> str:
+    if not all(_is_broker(one) for one in value.split(",")):
+        raise ValueError("must be host:port, or several of these with commas between")
+    return value
+
+
+def _is_broker(text: str) -> bool:
+    found = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})", text, re.ASCII)
+    return found is not None and 1 <= int(found[2]) <= 65535
+
+
+def _database(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,38}", value):
+        raise ValueError("must be 1 to 38 letters, digits, hyphens and underscores")
+    return value
+
+
+Brokers = Annotated[str, AfterValidator(_brokers)]
+Database = Annotated[str, AfterValidator(_database)]
 Key = Annotated[SecretBytes, BeforeValidator(_key)]
 Paths = Annotated[list[Path], NoDecode, BeforeValidator(_paths)]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -37,11 +57,11 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="ROGATORY_", frozen=True, extra="ignore")
 
-    kafka: str
+    kafka: Brokers
     """`host:port` of Kafka's brokers, comma separated."""
     mongo: SecretStr
     """`mongodb://...` of the replica set."""
-    database: str = "rogatory"
+    database: Database = "rogatory"
     mongo_driver: Literal["motor", "pymongo"] = "motor"
     host: str = "127.0.0.1"
     port: Port = 8000

@@ -142,8 +142,9 @@ def _decide_news(record: Record, news: CaseNews) -> Decision:
 def evolve(state: State, event: Event) -> State:
     """A letter is what was received, and the last that was heard of each of its cases."""
     if event.type == LETTER_RECEIVED:
-        kept = {name: value for name, value in event.data.items() if name != "letter"}
-        return {**kept, "status": "received", "cases": []}
+        kept = {**event.data, "status": "received", "cases": []}
+        del kept["letter"]
+        return kept
     if event.type == ANSWER_STATUS:
         news: dict[str, Any] = {name: value for name, value in event.data.items() if name != "letter"}
         others = [case for case in state["cases"] if case["measure"] != news["measure"]]

@@ -1,13 +1,30 @@
 """The intake's settings."""
 
+from typing import Annotated
+
+import httpx
+from pydantic import AfterValidator
+
 from shared.settings import Port, Settings
+
+
+def _file_or_address(value: str) -> str:
+    """An address must be one at the start: later, the keys would only seem to be away."""
+    if value.startswith(("http://", "https://")):
+        try:
+            is_address = bool(httpx.URL(value).host)
+        except (httpx.InvalidURL, UnicodeError):  # a host's name that IDNA does not know is a UnicodeError
+            is_address = False
+        if not is_address:
+            raise ValueError("must be a file, or an address like https://host/...")
+    return value
 
 
 class IntakeSettings(Settings):
     """As every service, and who may file; see `shared.settings`."""
 
     port: Port = 8001
-    jwks: str
+    jwks: Annotated[str, AfterValidator(_file_or_address)]
     """The issuer's public keys: a file or an http(s) address of a JWKS (RFC 7517)."""
     token_issuer: str
     token_audience: str

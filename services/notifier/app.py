@@ -1,12 +1,11 @@
 """The notifier, put together: case events and alerts in, notices out. No I/O here."""
 
-from starlette.applications import Starlette
-
 from services.notifier import delivery, domain, handlers
 from services.notifier.rules import load_rules
 from services.notifier.settings import NotifierSettings
 from services.notifier.webhook import Webhooks, check_targets
 from shared import topics
+from shared.http import api
 from shared.service import ASGI, Platform
 from shared.vocabulary import Lane
 
@@ -22,7 +21,7 @@ def build(platform: Platform, settings: NotifierSettings) -> ASGI:
     platform.kafka.subscribe("events", Lane.URGENT, urgent, read, notices)
     sending = delivery.Delivery(notices, Webhooks(settings.webhooks), settings.webhooks, platform.metrics)
     platform.tasks.append(sending.run)
-    return Starlette(routes=platform.routes())
+    return api("Rogatory notifier", platform.routes())
 
 
 INDEXES = (delivery.INDEX, {"keys": [("state.about", 1)], "name": "about"})

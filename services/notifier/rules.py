@@ -1,8 +1,9 @@
 """The alert rules: a table in `alerts.yaml`, checked whole at the start, matched by one pure function."""
 
 import string
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from pydantic import Field
@@ -45,8 +46,17 @@ class AlertRules:
 
     rules: tuple[Rule, ...]
 
-    def choose(self, facts: Mapping[str, str]) -> list[Rule]:
+    def choose(self, facts: Mapping[str, str]) -> Sequence[Rule]:
         """The rules that fire, in order: the first match wins unless it says `then_continue`."""
+        return self._chosen(tuple(facts.get(name) for name in FACTS))
+
+    @cached_property
+    def _chosen(self) -> Callable[[tuple[str | None, ...]], Sequence[Rule]]:
+        """Facts are closed lists, so few combinations come again and again."""
+        return lru_cache(maxsize=8_192)(self._choose)
+
+    def _choose(self, values: tuple[str | None, ...]) -> Sequence[Rule]:
+        facts = {name: value for name, value in zip(FACTS, values, strict=True) if value is not None}
         chosen = []
         for rule in self.rules:
             if rule.matches(facts):

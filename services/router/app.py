@@ -1,10 +1,9 @@
 """The router, put together: two lanes of letters in, cases out. No I/O here."""
 
-from starlette.applications import Starlette
-
 from services.router import domain, handlers
 from services.router.settings import RouterSettings
 from shared import topics
+from shared.http import api
 from shared.service import ASGI, Platform
 from shared.vocabulary import Lane
 
@@ -15,7 +14,7 @@ def build(platform: Platform, _settings: RouterSettings) -> ASGI:
     for lane in Lane:
         read = handlers.on_letter(platform.ids)
         platform.kafka.subscribe("letters", lane, [topics.letters_received(lane)], read, cases)
-    return Starlette(routes=platform.routes())
+    return api("Rogatory router", platform.routes())
 
 
 INDEXES = ({"keys": [("state.authority", 1), ("state.received_at", 1)], "name": "authority"},)

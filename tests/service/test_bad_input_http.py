@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, OKPKey
@@ -17,7 +18,7 @@ from shared import times
 from shared.keys import make_key
 from shared.letter import MAX_LETTER_BYTES
 from shared.tokens import make_token
-from tests.service.running import AGENCY, System, letter, lines
+from tests.service.running import AGENCY, SERVICES, System, letter, lines
 
 NDJSON = "application/x-ndjson"
 MARK = "Sensitive-4711"
@@ -206,10 +207,16 @@ async def test_a_page_that_nobody_named_is_no_error_of_ours(services: System, af
     assert answer.status_code in {200, 422}
 
 
-async def test_unknown_paths_and_methods_get_problems_too(services: System) -> None:
-    answer = await services.get("/v1/nothing")
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/v1/nothing", 404), ("DELETE", "/live", 405)])
+async def test_unknown_paths_and_methods_get_problems_too(
+    services: System, service: str, method: str, path: str, status: int
+) -> None:
+    async with httpx.AsyncClient(verify=False) as client:
+        answer = await client.request(method, services.url(service, path))
 
-    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert answer.json()["status"] == status
 
 
 Claims = dict[str, Any]

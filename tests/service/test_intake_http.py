@@ -3,13 +3,14 @@
 import asyncio
 import json
 
+import httpx
 import pymongo
 
 from shared import topics
 from shared.events import ANSWER_RECEIPT, ANSWER_STATUS, LETTER_RECEIVED
 from shared.letter import digest_of
 from shared.vocabulary import Lane
-from tests.service.running import AGENCY, Document, System, eventually, letter, lines, of
+from tests.service.running import AGENCY, SERVICES, Document, System, eventually, letter, lines, of
 
 
 async def test_a_letter_gets_a_receipt_and_goes_to_the_router(services: System, prefix: str) -> None:
@@ -208,6 +209,13 @@ async def test_the_openapi_document_names_both_doors(services: System) -> None:
 
     assert {"get", "post"} <= document["paths"]["/v1/letters"].keys()
     assert "Letter" in document["components"]["schemas"]
+
+
+async def test_every_service_has_an_openapi_document(services: System) -> None:
+    for name in SERVICES:
+        async with httpx.AsyncClient(verify=False) as client:
+            document = (await client.get(services.url(name, "/openapi.json"))).raise_for_status().json()
+        assert document["info"]["title"] == f"Rogatory {name}"
 
 
 async def test_health_and_metrics_need_no_token(services: System) -> None:

@@ -91,6 +91,30 @@ WRONG: dict[str, tuple[type[Settings], dict[str, str | None], str]] = {
         {"ROGATORY_KAFKA": None, "ROGATORY_LOG": SECRET},
         "ROGATORY_KAFKA is not set; ROGATORY_LOG is wrong: Input should be 'json' or 'terminal'",
     ),
+    **{
+        f"Kafka at {address!r}": (
+            RouterSettings,
+            {"ROGATORY_KAFKA": address},
+            "ROGATORY_KAFKA is wrong: must be host:port, or several of these with commas between",
+        )
+        for address in ("", SECRET, f"{SECRET}:", f"{SECRET}:port", f"{SECRET}:0", f"{SECRET}:65536", f"{SECRET}:1,")
+    },
+    **{
+        f"a database {name!r}": (
+            RouterSettings,
+            {"ROGATORY_DATABASE": name},
+            "ROGATORY_DATABASE is wrong: must be 1 to 38 letters, digits, hyphens and underscores",
+        )
+        for name in ("", f"{SECRET}.x", f"{SECRET} x", f"${SECRET}", SECRET * 7, f"{SECRET}\n")
+    },
+    **{
+        f"keys at {address!r}": (
+            IntakeSettings,
+            {"ROGATORY_JWKS": address},
+            "ROGATORY_JWKS is wrong: must be a file, or an address like https://host/...",
+        )
+        for address in (f"http://[{SECRET}", "https://", f"https://{SECRET}:port/")
+    },
     "no keys for tokens": (IntakeSettings, {"ROGATORY_JWKS": None}, "ROGATORY_JWKS is not set"),
     "no issuer": (IntakeSettings, {"ROGATORY_TOKEN_ISSUER": None}, "ROGATORY_TOKEN_ISSUER is not set"),
     "no audience": (IntakeSettings, {"ROGATORY_TOKEN_AUDIENCE": None}, "ROGATORY_TOKEN_AUDIENCE is not set"),
@@ -129,6 +153,13 @@ def test_a_wrong_setting_is_one_sentence_with_its_name_and_never_its_value(
     assert str(refusal.value) == sentence
     assert SECRET not in str(refusal.value)
     assert refusal.value.__cause__ is None
+
+
+@pytest.mark.parametrize("address", ["kafka:9092", "127.0.0.1:1,kafka-2.example:65535", "[::1]:9092"])
+def test_kafka_may_be_at_several_addresses(environment: pytest.MonkeyPatch, address: str) -> None:
+    environment.setenv("ROGATORY_KAFKA", address)
+
+    assert read_settings(RouterSettings).kafka == address
 
 
 def test_secrets_are_not_printed(environment: pytest.MonkeyPatch) -> None:
