@@ -338,7 +338,10 @@ def test_a_service_can_be_built_from_the_images_files_and_the_dev_settings(servi
     _, container = services(things)[service]
     told = environment(things, container, f"{service}-0")
 
-    settings = {name: text.replace("/app/", f"{image}/") for name, text in told.items()}
+    mounted = f"{K8S}/overlays/dev/"
+    settings = {
+        name: text.replace("/app/", f"{image}/").replace("/etc/rogatory/jwks/", mounted) for name, text in told.items()
+    }
     printed = run_as_image(image, BUILD, service, **settings)
 
     host, port, instance, assumptions, pages = json.loads(printed.splitlines()[-1])
