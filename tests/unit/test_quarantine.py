@@ -1,0 +1,89 @@
+"""Quarantine keeps what it is given, also what no document can hold, and never says so falsely."""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import pytest
+from aiokafka import ConsumerRecord
+
+from shared import quarantine
+from shared.decisions import Message
+from shared.failures import NeverWill, TryAgain
+from shared.ids import Ids
+from shared.loop import Loop, Outcome, Source
+from shared.metrics import Metrics
+from shared.records import Record
+from shared.sealing import Sealer
+
+NOW = datetime(2026, 3, 10, 8, tzinfo=UTC)
+
+
+class Keeping(Loop):
+    """A stand-in for the loop over MongoDB: the real decisions and limits, documents in memory."""
+
+    def __init__(self, refuses: bool = False) -> None:
+        self.kept: list[Record] = []
+        self._refuses = refuses
+
+    async def handle(self, messages: Sequence[Message], source: Source, patience: float = 60) -> list[Outcome]:
+        return [self._keep(message) for message in messages]
+
+    def _keep(self, message: Message) -> Outcome:
+        record = Record(message.record, message.record, {})
+        try:
+            if self._refuses:
+                raise NeverWill("whatever it is")
+            for draft in quarantine.decide(record, message, NOW).events:
+                record.append(draft, by="", cause="", now=NOW, evolve=quarantine.evolve, sealer=Sealer(b"s" * 32))
+        except NeverWill as reason:
+            return Outcome(record, refused=reason)
+        self.kept.append(record)
+        return Outcome(record, fresh=True)
+
+
+def consumed(value: bytes | None, headers: Sequence[tuple[str, bytes]] = ()) -> ConsumerRecord[Any, Any]:
+    return ConsumerRecord("agency.a.letters.v1", 1, 7, 0, 0, b"key", value, None, 0, 0, tuple(headers))
+
+
+async def kept(loop: Keeping, record: ConsumerRecord[Any, Any]) -> dict[str, Any]:
+    await quarantine.Quarantine("intake", loop, Ids(b"i" * 32), Metrics("test")).keep([(record, "not a letter")])
+    [entry] = loop.kept
+    content: dict[str, Any] = orjson.loads(entry.fresh[0].content or b"")
+    return content
+
+
+@pytest.mark.parametrize("size", [0, 100, 700_000, 1_048_576])
+async def test_whatever_the_broker_lets_through_is_kept_whole(size: int) -> None:
+    value = b"x" * size
+
+    content = await kept(Keeping(), consumed(value))
+
+    assert base64.b64decode(content["value"]) == value
+
+
+async def test_what_no_document_can_hold_is_kept_by_its_beginning_and_its_digest() -> None:
+    value = b"0123456789" * 1_000_000
+
+    content = await kept(Keeping(), consumed(value))
+
+    assert base64.b64decode(content["value"]) == value[: quarantine.KEPT_OF_HUGE]
+    assert content["sha256"] == hashlib.sha256(value).hexdigest()
+
+
+async def test_what_is_not_kept_is_not_taken_for_kept() -> None:
+    keeper = quarantine.Quarantine("intake", Keeping(refuses=True), Ids(b"i" * 32), Metrics("test"))
+
+    with pytest.raises(TryAgain):
+        await keeper.keep([(consumed(b"x"), "not a letter")])
+
+
+async def test_a_header_name_that_does_not_decode_is_written_out() -> None:
+    name = b"d\xe9p".decode("utf-8", "surrogateescape")
+
+    content = await kept(Keeping(), consumed(b"x", [(name, b"\xff")]))
+
+    assert content["headers"] == [["d\\xe9p", base64.b64encode(b"\xff").decode()]]
