@@ -66,7 +66,7 @@ def explain(
 
 
 def _lines(law: Law, answer: Competence, day: date) -> Iterator[str]:
-    name = "the law names nobody" if answer.authority == DESK else law.authorities[answer.authority].name
+    name = "the 24/7 desk" if answer.authority == DESK else law.authorities[answer.authority].name
     yield f"{answer.authority} ({name})"
     yield f"  because      {answer.because}"
     yield f"  rule         {answer.rule}, asked for {day}"

@@ -52,7 +52,7 @@ def test_what_the_law_gives_to_nobody_is_for_the_desk_with_a_hint() -> None:
     said = about("asset_freeze", "incoming", "--on", "2026-03-10")
 
     assert said.exit_code == 0
-    assert said.stdout.startswith("desk (the law names nobody)\n")
+    assert said.stdout.startswith("desk (the 24/7 desk)\n")
     assert "  lean         security-service (a hint for the desk, never a route)" in said.stdout
 
 
