@@ -2,9 +2,11 @@
 
 import re
 import socket
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
+import httpx
 from pydantic import AfterValidator, BeforeValidator, Field, SecretBytes, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -26,6 +28,16 @@ def _key(value: Any) -> Any:
 
 def _paths(value: Any) -> Any:
     return [part for part in value.split(",") if part] if isinstance(value, str) else value
+
+
+def is_address(text: str, schemes: Collection[str] = ("https", "http")) -> bool:
+    """Whether a setting can be the address of something on the web."""
+    try:
+        url = httpx.URL(text)
+        # What no host's name may hold, such as a lone bracket, comes out escaped.
+        return url.scheme in schemes and bool(url.host) and "%" not in url.host
+    except (httpx.InvalidURL, UnicodeError):  # a host's name that IDNA does not know is a UnicodeError
+        return False
 
 
 def _brokers(value: str) -> str:

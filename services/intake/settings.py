@@ -2,21 +2,15 @@
 
 from typing import Annotated
 
-import httpx
 from pydantic import AfterValidator
 
-from shared.settings import Port, Settings
+from shared.settings import Port, Settings, is_address
 
 
 def _file_or_address(value: str) -> str:
     """An address must be one at the start: later, the keys would only seem to be away."""
-    if value.startswith(("http://", "https://")):
-        try:
-            is_address = bool(httpx.URL(value).host)
-        except (httpx.InvalidURL, UnicodeError):  # a host's name that IDNA does not know is a UnicodeError
-            is_address = False
-        if not is_address:
-            raise ValueError("must be a file, or an address like https://host/...")
+    if value.startswith(("http://", "https://")) and not is_address(value):
+        raise ValueError("must be a file, or an address like https://host/...")
     return value
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 
@@ -14,6 +14,7 @@ from standardwebhooks import Webhook
 from services.notifier.domain import Delivered, Failed
 from shared.failures import BadStart
 from shared.partners import NoticeChannel, Partners
+from shared.settings import is_address
 
 TIMEOUT = 15.0
 """Seconds for each part of a request (to connect, to write, to read); Standard Webhooks asks for 15 to 30."""
@@ -36,18 +37,10 @@ def check_targets(targets: Mapping[str, Target], partners: Partners, allow_http:
     for name in sorted(targets.keys() - wanted):
         raise BadStart(f"ROGATORY_WEBHOOKS names {name}, who does not hear by webhook in the partners file")
     for name, target in targets.items():
-        if not _is_address(target.url, {"https", "http"} if allow_http else {"https"}):
+        if not is_address(target.url, {"https", "http"} if allow_http else {"https"}):
             raise BadStart(f"ROGATORY_WEBHOOKS: the address of {name} must be like https://host/...")
         if not _is_secret(target.secret.get_secret_value()):
             raise BadStart(f"ROGATORY_WEBHOOKS: the secret of {name} is not whsec_ and base64")
-
-
-def _is_address(text: str, schemes: Collection[str]) -> bool:
-    try:
-        url = httpx.URL(text)
-        return url.scheme in schemes and bool(url.host)
-    except (httpx.InvalidURL, UnicodeError):  # a host's name that IDNA does not know is a UnicodeError
-        return False
 
 
 def _is_secret(text: str) -> bool:

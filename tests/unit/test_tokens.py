@@ -235,6 +235,17 @@ async def test_without_any_keys_it_is_503_until_they_come() -> None:
     assert await checks.verify(f"Bearer {token()}", "letters:read", NOW + timedelta(seconds=2))
 
 
+@pytest.mark.parametrize(
+    ("where", "answer"), [("https://keys.example.org/", b"[" * 100_000), ("http://[", b""), ("https://:80", b"{}")]
+)
+async def test_a_source_that_is_none_is_away(where: str, answer: bytes) -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=answer))
+    source = KeySource(where, client=httpx.AsyncClient(transport=transport))
+
+    with pytest.raises(ProblemError, match="503"):
+        await Verifier("issuer", "rogatory", source).verify(f"Bearer {token()}", "letters:read", NOW)
+
+
 async def test_keys_come_from_a_file_as_well(tmp_path: Path) -> None:
     path = tmp_path / "jwks.json"
     source = KeySource(path)

@@ -197,6 +197,8 @@ WRONG: dict[str, tuple[Mapping[str, Target], bool, str]] = {
     "another scheme": ({"duty": target("ftp://hooks.example")}, True, NOT_HTTPS),
     "no scheme": ({"duty": target("hooks.example")}, True, NOT_HTTPS),
     "no host": ({"duty": target("https://")}, False, NOT_HTTPS),
+    "half an address": ({"duty": target("https://[")}, False, NOT_HTTPS),
+    "no host's name": ({"duty": target("https://xn--a/")}, False, NOT_HTTPS),
     "no address at all": ({"duty": target("https://hooks.example:port/")}, False, NOT_HTTPS),
     "a secret that is no base64": ({"duty": target(secret="whsec_x")}, False, NO_SECRET),
     "an empty secret": ({"duty": target(secret="")}, False, NO_SECRET),
