@@ -105,7 +105,7 @@ def _attachments_for(sent: Mapping[str, Any], n: int) -> list[dict[str, Any]]:
     lists = [measure.get("attachments") or () for measure in sent["measures"]]
     named = {name for names in lists for name in names}
     files = [{name: value for name, value in file.items() if value is not None} for file in sent["attachments"]]
-    return [f for f in files if f["name"] in lists[n - 1] or (len(lists) == 1 and f["name"] not in named)]
+    return [f for f in files if f.get("name") in lists[n - 1] or (len(lists) == 1 and f.get("name") not in named)]
 
 
 def _parse_quickly(raw: bytes, known_types: Collection[str]) -> Letter | None:

@@ -20,6 +20,9 @@ from shared.states import STATES
 from shared.strict_json import LARGEST
 from shared.vocabulary import Channel, Direction, Urgency
 
+LONGEST_REFERENCE = 200
+"""Characters."""
+
 MOST = {"measures": 50, "attachments": 200}
 """How many of each a letter may have; what comes after the first too many is not looked at."""
 
@@ -68,7 +71,9 @@ _Moment = Annotated[datetime, BeforeValidator(_moment)]
 _State = Annotated[str, BeforeValidator(_state)]
 _Reference = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\p{Cc}\u{2028}\u{2029}]*$"),
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=LONGEST_REFERENCE, pattern=r"^[^\p{Cc}\u{2028}\u{2029}]*$"
+    ),
 ]
 _Agency = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
 _Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,4}$")]
@@ -101,14 +106,14 @@ class Contact(_Part):
 class RequestedDeadline(_Part):
     """The sender's own deadline; without a reason it is kept and marked so (UNCC article 40(26))."""
 
-    at: _Moment
+    at: _Moment | None = None
     reason: str | None = None
 
 
 class Attachment(_Part):
-    """A file that travels beside the letter."""
+    """A file that travels beside the letter; one without a name can belong to no measure by name."""
 
-    name: _FileName
+    name: _FileName | None = None
     sha256: _Sha256 | None = None
     size: Annotated[StrictInt, Field(ge=0, le=LARGEST)] | None = None
     """Bytes."""

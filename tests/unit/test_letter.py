@@ -241,9 +241,20 @@ def test_a_reference_is_what_remains_without_the_space_around_it() -> None:
     assert parsed(reference=" FR 1\n").reference == "FR 1"
 
 
-def test_a_deadline_needs_its_time_but_no_reason() -> None:
-    assert parsed(requested_deadline={"at": "2026-06-18T09:30+02:00"}).requested_deadline
-    assert list(refused(as_bytes(a_letter(requested_deadline={"reason": "why"})))[1]) == ["/requested_deadline/at"]
+@pytest.mark.parametrize("deadline", [{}, {"reason": "why"}, {"at": "2026-06-18T09:30+02:00"}, {"at": None}])
+def test_what_is_missing_in_a_deadline_is_no_matter_of_the_door(deadline: dict[str, Any]) -> None:
+    assert parsed(requested_deadline=deadline).requested_deadline
+
+
+@pytest.mark.parametrize("at", ["2026-06-18T09:30", 7, "soon", {}])
+def test_a_deadline_that_is_none_is_refused(at: Any) -> None:
+    assert list(refused(as_bytes(a_letter(requested_deadline={"at": at})))[1]) == ["/requested_deadline/at"]
+
+
+def test_an_attachment_needs_no_name_but_one_that_is_given_is_text() -> None:
+    assert parsed(attachments=[{"size": 1}, {"size": 1}, {"name": None}, {}]).attachments
+    for name in (7, "", ["a"]):
+        assert list(refused(as_bytes(a_letter(attachments=[{"name": name}])))[1]) == ["/attachments/0/name"]
 
 
 def test_a_hostile_letter_gets_an_answer_of_bounded_size() -> None:

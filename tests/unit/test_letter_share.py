@@ -95,6 +95,18 @@ def test_an_authority_sees_its_measure_and_nothing_of_the_others() -> None:
     }
 
 
+def test_an_attachment_without_a_name_belongs_to_no_measure_by_name() -> None:
+    files = [{"name": "one.pdf"}, {"size": 1}]
+    measures = [{"type": "extradition", "attachments": ["one.pdf"]}, {"type": "stored_data_access"}]
+
+    two = content_of(parsed(attachments=files, measures=measures))
+    assert split_content(two, 1)["attachments"] == [{"name": "one.pdf"}]
+    assert "attachments" not in split_content(two, 2)
+
+    one = content_of(parsed(attachments=files, measures=measures[:1]))
+    assert split_content(one, 1)["attachments"] == files
+
+
 def test_attachments_that_no_measure_names_go_with_the_only_one() -> None:
     assert split_content(content_of(parsed(attachments=[{"name": "loose.pdf"}])), 1)["attachments"] == [
         {"name": "loose.pdf"}
