@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 
@@ -19,12 +19,21 @@ from shared.vocabulary import Lane
 
 
 @dataclass(frozen=True, slots=True)
+class AgencyEvent:
+    """The event in which an agency sent something by Kafka, as the agency named it."""
+
+    source: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Filing:
     """An agency files a letter."""
 
     agency: str
     letter: Letter
-    door: Literal["http", "kafka"]
+    event: AgencyEvent | None
+    """None for one that comes by HTTP: its sender has the answer in the response."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +42,9 @@ class Refusal:
 
     agency: str
     errors: tuple[FieldError, ...]
+    event: AgencyEvent
+    reference: str | None
+    """Where it can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +67,7 @@ def filing(agency: str, letter: Letter, ids: Ids) -> Message:
     """The message of a letter that comes by HTTP; a post is known by its content, so that a repeated one is known."""
     record = ids.letter(agency, letter.reference)
     cause = f"http/{agency}/{record}/{digest_of(letter)}"
-    return Message(record, cause, agency, Filing(agency, letter, "http"), context={"agency": agency})
+    return Message(record, cause, agency, Filing(agency, letter, None), context={"agency": agency})
 
 
 def decide_by(law: Law) -> Decide:
@@ -66,7 +78,7 @@ def decide_by(law: Law) -> Decide:
         if isinstance(body, Filing):
             return _decide_again(record, body) if record.version else Decision(_acceptance(record.id, body, law, now))
         if isinstance(body, Refusal):
-            return Decision([_refusal(record.id, body.agency, body.errors)] if not record.version else ())
+            return Decision([_refusal(record.id, body)] if not record.version else ())
         return _decide_news(record, body)
 
     return decide
@@ -104,21 +116,26 @@ def _decide_again(record: Record, filed: Filing) -> Decision:
     """The same letter gets the same receipt; another one under its reference is named by what differs."""
     digest = digest_of(filed.letter)
     if record.state["digest"] == digest:
-        # Who filed by HTTP has the receipt in the response.
         again = _receipt(record.id, filed, digest, record.state["received_at"])
-        return Decision([again] if filed.door == "kafka" else ())
+        return Decision([again] if filed.event else ())
     first = next(event for event in history_of(record) if event.type == LETTER_RECEIVED)
     pointers = tuple(differing_fields(orjson.loads(first.content or b"{}"), content_of(filed.letter)))
-    if filed.door == "http":
+    if filed.event is None:
         return Decision(reply=Conflict(pointers))
-    errors = [FieldError(pointer, "Differs from the letter that has this reference.") for pointer in pointers]
-    return Decision([_refusal(record.id, filed.agency, tuple(errors))], Conflict(pointers))
+    errors = tuple(FieldError(pointer, "Differs from the letter that has this reference.") for pointer in pointers)
+    refusal = Refusal(filed.agency, errors, filed.event, filed.letter.reference)
+    return Decision([_refusal(record.id, refusal)], Conflict(pointers))
 
 
-def _refusal(letter_id: str, agency: str, errors: tuple[FieldError, ...]) -> Draft:
-    # Sealed: a pointer may hold a name that the sender chose.
-    reasons = [{"pointer": error.pointer, "detail": error.detail} for error in errors]
-    return Draft(ANSWER_REFUSED, (topics.answers_to(agency),), {"letter": letter_id}, {"errors": reasons})
+def _refusal(letter_id: str, refusal: Refusal) -> Draft:
+    # Sealed: a pointer may hold a name that the sender chose, and so may its own event's.
+    said: dict[str, Any] = {
+        "errors": [{"pointer": error.pointer, "detail": error.detail} for error in refusal.errors],
+        "about": {"source": refusal.event.source, "id": refusal.event.id},
+    }
+    if refusal.reference is not None:
+        said["reference"] = refusal.reference
+    return Draft(ANSWER_REFUSED, (topics.answers_to(refusal.agency),), {"letter": letter_id}, said)
 
 
 def _decide_news(record: Record, news: CaseNews) -> Decision:

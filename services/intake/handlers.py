@@ -4,10 +4,11 @@ import re
 from collections.abc import Collection
 from typing import Any
 
+import orjson
 from aiokafka import ConsumerRecord
 from pydantic import ValidationError
 
-from services.intake.domain import HEARD, CaseNews, Filing, Refusal
+from services.intake.domain import HEARD, AgencyEvent, CaseNews, Filing, Refusal
 from shared.decisions import Message
 from shared.envelope import Envelope, read_envelope
 from shared.events import LETTER_RECEIVED
@@ -15,10 +16,11 @@ from shared.failures import NeverWill
 from shared.ids import Ids
 from shared.kafka import Read, read_event
 from shared.letter import MAX_LETTER_BYTES, BadLetter, parse_letter
+from shared.letter_model import LONGEST_REFERENCE
 from shared.payloads import CaseAssigned
 
 _VERSION_1 = re.compile(r"(^|[:/.])v1($|[:/.])")
-_NAMES = re.compile(r"[a-z][a-z0-9-]*")
+_PARTS = re.compile(r"[/:]")
 
 
 def on_letter(agencies: Collection[str], known_types: Collection[str], ids: Ids) -> Read:
@@ -38,22 +40,34 @@ def on_letter(agencies: Collection[str], known_types: Collection[str], ids: Ids)
         try:
             letter = parse_letter(event.data, known_types)
         except BadLetter as bad:
-            told = Message(
-                ids.refused_letter(agency, event.source, event.id), cause, agency, Refusal(agency, bad.errors)
-            )
+            refusal = Refusal(agency, bad.errors, AgencyEvent(event.source, event.id), _reference_in(event.data))
+            told = Message(ids.refused_letter(agency, event.source, event.id), cause, agency, refusal)
             raise NeverWill("not a letter", also=[told]) from None
         if letter.agency not in (None, agency):
             raise NeverWill("another agency's name")
         record_id = ids.letter(agency, letter.reference)
-        return [Message(record_id, cause, agency, Filing(agency, letter, "kafka"), context={"agency": agency})]
+        filing = Filing(agency, letter, AgencyEvent(event.source, event.id))
+        return [Message(record_id, cause, agency, filing, context={"agency": agency})]
 
     return read
+
+
+def _reference_in(data: bytes) -> str | None:
+    """The reference of what is no good letter, where it is plainly there."""
+    try:
+        letter = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    found = letter.get("reference") if isinstance(letter, dict) else None
+    found = found.strip() if isinstance(found, str) else ""
+    return found if 0 < len(found) <= LONGEST_REFERENCE and found.isprintable() else None
 
 
 def _refuse_foreign(agency: str, agencies: Collection[str], event: Envelope) -> None:
     """An agency's topic carries what that agency says, and nobody else's name."""
     said = event.attributes.get("agency", agency)
-    others = {*_NAMES.findall(event.source)} & {*agencies} - {agency}
+    # Whole parts only: a host such as central-authority.example is nobody's name.
+    others = {*_PARTS.split(event.source)} & {*agencies} - {agency}
     if said != agency or others:
         raise NeverWill("another agency's name")
 

@@ -193,7 +193,10 @@ def test_who_sent_what_is_no_letter_is_told_so(told: Told) -> None:
         refused_id = told.system.ids.refused_letter(AGENCY, f"/{AGENCY}", one.event_id)
         answers = [heard for heard in told.heard if heard.record == refused_id]
         assert [heard.type for heard in answers] == ([ANSWER_REFUSED] if one.poison.is_told else []), one.poison.name
-        assert MARK.encode() not in b"".join(heard.value for heard in answers)
+        for answer in answers:
+            content = answer.data["content"]
+            assert content["about"] == {"source": f"/{AGENCY}", "id": one.event_id}
+            assert MARK not in json.dumps([*content["errors"], *answer.headers.values()])
 
 
 def test_the_log_names_no_poison(told: Told) -> None:

@@ -84,6 +84,8 @@ async def test_another_letter_under_the_same_reference_is_refused_by_field(servi
         [refused] = await ear.wait_for(lambda one: of(letter_id)(one) and one.type == ANSWER_REFUSED)
 
     assert [error["pointer"] for error in refused.data["content"]["errors"]] == ["/urgency_reason"]
+    assert refused.data["content"]["about"] == {"source": f"/{AGENCY}", "id": f"{prefix}-2"}
+    assert refused.data["content"]["reference"] == prefix
     assert b"secret" not in refused.value
 
 

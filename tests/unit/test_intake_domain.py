@@ -10,7 +10,7 @@ import orjson
 import pytest
 from aiokafka import ConsumerRecord
 
-from services.intake.domain import CaseNews, Conflict, Filing, Refusal, decide_by, evolve, filing
+from services.intake.domain import AgencyEvent, CaseNews, Conflict, Filing, Refusal, decide_by, evolve, filing
 from services.intake.handlers import on_case, on_letter
 from shared.decisions import Decision, Message, NeedsHistory
 from shared.events import ANSWER_RECEIPT, ANSWER_REFUSED, ANSWER_STATUS, CASE_ASSIGNED, LETTER_RECEIVED, schema_of
@@ -30,6 +30,7 @@ LATER = NOW + timedelta(days=400)
 IDS, SEALER = Ids(b"k" * 32), Sealer(b"s" * 32)
 AGENCY = "contact-point"
 ANSWERS = f"agency.{AGENCY}.answers.v1"
+EVENT = AgencyEvent("/fr/registry", "event-7")
 NAME = "Maud Vernier"
 RECEIVED_AT = "2026-03-10T08:00:00.000000Z"
 
@@ -64,7 +65,7 @@ def http(filed: Letter) -> Message:
 
 
 def kafka(filed: Letter) -> Message:
-    return Message("let_1", "ext_1", AGENCY, Filing(AGENCY, filed, "kafka"), context={"agency": AGENCY})
+    return Message("let_1", "ext_1", AGENCY, Filing(AGENCY, filed, EVENT), context={"agency": AGENCY})
 
 
 def decided(record: Record, message: Message, now: datetime = NOW) -> Decision:
@@ -222,6 +223,8 @@ def test_by_kafka_a_conflict_is_answered_with_what_differs_and_never_a_value() -
     assert (refusal.type, refusal.to) == (ANSWER_REFUSED, (ANSWERS,))
     assert isinstance(refusal.content, dict)
     assert [error["pointer"] for error in refusal.content["errors"]] == ["/contact/officer"]
+    assert refusal.content["about"] == {"source": "/fr/registry", "id": "event-7"}
+    assert refusal.content["reference"] == "FR-1"
     assert "Somebody" not in str(refusal)
     assert decision.reply == Conflict(("/contact/officer",))
 
@@ -244,13 +247,18 @@ def test_a_conflict_leaves_the_letter_as_it_was() -> None:
 
 
 def test_what_is_no_letter_is_answered_once_to_who_sent_it() -> None:
-    refusal = Message("let_9", "ext_9", AGENCY, Refusal(AGENCY, (FieldError("/party", "This field is required."),)))
+    errors = (FieldError("/party", "This field is required."),)
+    refusal = Message("let_9", "ext_9", AGENCY, Refusal(AGENCY, errors, EVENT, "FR-1"))
     record = Record("let_9", "let_9", {})
 
     (said,) = decided(record, refusal).events
     assert (said.type, said.to) == (ANSWER_REFUSED, (ANSWERS,))
     assert said.data == {"letter": "let_9"}  # a pointer may hold a name that the sender chose: it is sealed
-    assert said.content == {"errors": [{"pointer": "/party", "detail": "This field is required."}]}
+    assert said.content == {
+        "errors": [{"pointer": "/party", "detail": "This field is required."}],
+        "about": {"source": "/fr/registry", "id": "event-7"},
+        "reference": "FR-1",
+    }
 
     assert kept(record, refusal).state == {"status": "refused"}
     assert decided(record, refusal).events == ()
@@ -321,7 +329,7 @@ def test_the_topic_names_the_agency_and_the_letters_id_is_the_same_through_both_
 
     assert message.record == http(letter()).record
     assert (message.by, message.context) == (AGENCY, {"agency": AGENCY})
-    assert message.body == Filing(AGENCY, letter(), "kafka")
+    assert message.body == Filing(AGENCY, letter(), AgencyEvent("/fr", "1"))
 
 
 def test_the_same_event_has_the_same_cause_and_anothers_another() -> None:
@@ -339,6 +347,7 @@ NOT_TAKEN: dict[str, tuple[bytes, Mapping[str, str], str]] = {
     "another version": (text(), {"dataschema": "urn:rogatory:schema:letter.received:v2"}, "unknown event version"),
     "an attribute with another agency": (text(), {"agency": "foreign-ministry"}, "another agency's name"),
     "a source with another agency": (text(), {"source": "/foreign-ministry/1"}, "another agency's name"),
+    "another agency's URN as source": (text(), {"source": "urn:foreign-ministry:x"}, "another agency's name"),
     "a letter with another agency": (text(agency="foreign-ministry"), {}, "another agency's name"),
     "too many bytes": (b" " * 600_000, {}, "too large"),
     "no JSON": (b"{", {}, "not a letter"),
@@ -360,6 +369,8 @@ def test_what_is_not_taken_is_set_aside_with_its_reason(case: str) -> None:
 OWN_NAME: dict[str, Mapping[str, str]] = {
     "as an attribute": {"agency": AGENCY},
     "in the source": {"source": f"/{AGENCY}/registry"},
+    "beside a host that is called like another agency": {"source": "https://central-authority.example/letters"},
+    "beside a word that holds another agency's name": {"source": "urn:registry:not-foreign-ministry"},
     "nowhere, but a schema of version 1": {"dataschema": "https://fr.example/letter/v1.json"},
 }
 
@@ -376,7 +387,31 @@ def test_who_sent_what_is_no_letter_is_answered_under_an_id_that_no_good_letter_
     (answer,) = refusal.value.also
     assert isinstance(answer.body, Refusal)
     assert answer.body.errors[0].pointer == "/party"
+    assert (answer.body.event, answer.body.reference) == (AgencyEvent("/fr", "1"), "FR-1")
     assert answer.record != http(letter()).record
+
+
+UNREADABLE = {
+    "no JSON": b"{",
+    "no object": b"[]",
+    "no reference": b"{}",
+    "a number": text(reference=7),
+    "nothing": text(reference=""),
+    "too long": text(reference="r" * 201),
+    "two lines": text(reference="one\ntwo"),
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+def test_a_reference_that_cannot_be_read_is_left_out_of_the_answer(case: str) -> None:
+    with pytest.raises(NeverWill) as refusal:
+        read(heard(LETTERS, UNREADABLE[case]))
+
+    (answer,) = refusal.value.also
+    assert answer.body.reference is None
+    (said,) = decided(Record("let_9", "let_9", {}), answer).events
+    assert isinstance(said.content, dict)
+    assert said.content.keys() == {"errors", "about"}
 
 
 def test_a_case_event_becomes_news_for_its_letter() -> None:

@@ -332,9 +332,12 @@ LETTER = {
 }
 
 
-def filing(door: Any, party: str = "FR") -> intake.Filing:
+EVENT = intake.AgencyEvent("/fr", "1")
+
+
+def filing(event: intake.AgencyEvent | None, party: str = "FR") -> intake.Filing:
     letter = parse_letter(orjson.dumps({**LETTER, "party": party}), law().request_types)
-    return intake.Filing("contact-point", letter, door)
+    return intake.Filing("contact-point", letter, event)
 
 
 def opening(measure: int) -> router.Opening:
@@ -345,7 +348,7 @@ def opening(measure: int) -> router.Opening:
 
 
 def received() -> Mapping[str, Any]:
-    events = intake.decide_by(law())(Record("let_1", "let_1", {}), message(filing("http")), NOW).events
+    events = intake.decide_by(law())(Record("let_1", "let_1", {}), message(filing(None)), NOW).events
     return dict(events[0].data)
 
 
@@ -368,8 +371,8 @@ DUE = ("2026-03-10T08:00:00.000000Z", "2026-03-10T08:01:00.000000Z", "2026-03-10
 @cache
 def services() -> Mapping[str, tuple[Decide, Evolve, Sequence[Any]]]:
     """Each service's own functions, and what can be said to it."""
-    refusal = intake.Refusal("contact-point", (FieldError("/party", "This field is required."),))
-    heard = (filing("http"), filing("kafka"), filing("kafka", party="MA"), news(1), news(2))
+    refusal = intake.Refusal("contact-point", (FieldError("/party", "This field is required."),), EVENT, None)
+    heard = (filing(None), filing(EVENT), filing(EVENT, party="MA"), news(1), news(2))
     told = (
         raising("kafka"),
         raising("webhook"),
