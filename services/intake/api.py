@@ -1,6 +1,6 @@
 """What agencies read by HTTP: their letters, what became of them, and the answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import orjson
@@ -14,14 +14,17 @@ from shared.events import LETTER_RECEIVED, Event
 from shared.http import api
 from shared.ids import Ids
 from shared.letter import Letter
+from shared.log import logger
 from shared.mongo import Store
 from shared.problems import MEDIA_TYPE, ProblemError
 from shared.records import Record, event_of, record_of
-from shared.sealing import Sealer
+from shared.sealing import Broken, Sealer
 from shared.tokens import Verifier
 
 PAGE = 100
 """Letters at once."""
+_AFTER = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z~let_[0-9a-f]{32}$"
+"""Where a page ends: when its last letter came, and which it was."""
 
 
 class CaseView(BaseModel):
@@ -78,6 +81,7 @@ class Letters:
 
     def __init__(self, store: Store, ids: Ids, sealer: Sealer) -> None:
         self._store, self._ids, self._sealer = store, ids, sealer
+        self._log = logger(collection=store.name)
 
     async def one(self, agency: str, letter: str) -> tuple[Record, list[Event]]:
         """A letter with its history; what is not the agency's does not exist."""
@@ -94,13 +98,21 @@ class Letters:
         if party is not None:
             query["state.party"] = party
         if after is not None:
-            received_at, _, last = after.partition("~")
+            received_at, _, letter = after.partition("~")
             later = {"state.received_at": {"$gt": received_at}}
-            query["$or"] = [later, {"state.received_at": received_at, "_id": {"$gt": last}}]
+            query["$or"] = [later, {"state.received_at": received_at, "_id": {"$gt": letter}}]
         documents = await self._store.find(query, None, limit=PAGE + 1, sort=("state.received_at", "_id"))
-        views = [view(*self._opened(document)) for document in documents[:PAGE]]
-        more = len(documents) > PAGE
-        return LetterPage(letters=views, next=f"{views[-1].received_at}~{views[-1].id}" if more else None)
+        last = documents[PAGE - 1] if len(documents) > PAGE else None
+        following = f"{last['state']['received_at']}~{last['_id']}" if last else None
+        return LetterPage(letters=list(self._views(documents[:PAGE])), next=following)
+
+    def _views(self, documents: Iterable[Mapping[str, Any]]) -> Iterator[LetterView]:
+        """Each letter that opens: one that does not must not hide the others."""
+        for document in documents:
+            try:
+                yield view(*self._opened(document))
+            except Broken:
+                self._log.error("does not open", record=document["_id"])
 
     def _opened(self, document: Mapping[str, Any]) -> tuple[Record, list[Event]]:
         record = record_of({**document, "causes": (), "chain": b""}, self._sealer)
@@ -150,7 +162,7 @@ def build_api(letters: Letters, verifier: Verifier, routes: Sequence[BaseRoute])
         caller: Caller,
         reference: Annotated[str | None, Query(max_length=200)] = None,
         party: Annotated[str | None, Query(pattern="^[A-Z]{2}$")] = None,
-        after: Annotated[str | None, Query(max_length=80)] = None,
+        after: Annotated[str | None, Query(max_length=80, pattern=_AFTER)] = None,
     ) -> LetterPage:
         """The caller's letters, by reference or party, in the order in which they came."""
         return await letters.page(caller, reference, party, after)

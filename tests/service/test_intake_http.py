@@ -197,6 +197,21 @@ async def test_letters_are_listed_page_by_page_in_the_order_in_which_they_came(s
     assert [one["received_at"] for one in first["letters"]] == sorted(one["received_at"] for one in first["letters"])
 
 
+async def test_a_letter_that_does_not_open_hides_no_other(services: System, prefix: str) -> None:
+    agency = "central-authority"
+    ids = [(await services.post(letter(f"{prefix}-{n}", party="NR"), agency=agency)).json()["id"] for n in range(3)]
+    with pymongo.MongoClient[Document](services.mongo) as client:
+        letters = client[services.database]["letters"]
+        before = letters.find_one_and_update({"_id": ids[1]}, {"$set": {"key": b"of another deployment"}})
+        try:
+            listed = await services.get("/v1/letters", agency=agency, party="NR")
+        finally:
+            letters.update_one({"_id": ids[1]}, {"$set": {"key": (before or {})["key"]}})
+
+    assert [one["id"] for one in listed.json()["letters"]] == [ids[0], ids[2]]
+    assert [line["record"] for line in services.said("intake", "does not open")] == [ids[1]]
+
+
 async def test_the_digest_is_that_of_the_canonical_form(services: System, prefix: str) -> None:
     raw = json.dumps(letter(prefix)).encode()
     receipt = (await services.post(raw)).json()
