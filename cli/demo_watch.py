@@ -1,4 +1,4 @@
-"""What the demo listens to: every topic that somebody outside reads, and the duty officers' webhook."""
+"""What the demo listens to: every topic that somebody outside reads, and the webhooks."""
 
 import asyncio
 import json
@@ -76,7 +76,10 @@ def _on_answer(
     if event.type == ANSWER_RECEIPT:
         board.received(data["letter"], agency, data["content"]["reference"])
     elif event.type == ANSWER_REFUSED:
-        board.troubles.append(f"a letter of {agency} was refused: {json.dumps(data['errors'], ensure_ascii=False)}")
+        content = data["content"]
+        which = content.get("reference") or f"event {content['about']['id']} from {content['about']['source']}"
+        errors = json.dumps(content["errors"], ensure_ascii=False)
+        board.troubles.append(f"a letter of {agency} was refused ({which}): {errors}")
 
 
 def _on_notice(board: Board, _record: ConsumerRecord[Any, Any], event: Envelope, data: Mapping[str, Any]) -> None:
@@ -91,7 +94,7 @@ def _on_trouble(board: Board, _record: ConsumerRecord[Any, Any], event: Envelope
 
 @contextmanager
 def webhook_receiver(url: str, secret: str, board: Board) -> Iterator[None]:
-    """The duty officers' end of the webhook: takes what is signed with their secret and nothing else."""
+    """The subscribers' end of the webhooks: takes what is signed with their secret and nothing else."""
     loop, verifier = asyncio.get_running_loop(), Webhook(secret)
 
     class Receiver(BaseHTTPRequestHandler):

@@ -10,7 +10,7 @@ from typing import Self
 from deploy.local.jars import ROOT
 from deploy.local.keys import AUDIENCE, ISSUER, Keys, write_tokens
 from shared.law import load_law
-from shared.partners import load_partners
+from shared.partners import NoticeChannel, load_partners
 from shared.topics import all_topics
 
 
@@ -24,6 +24,8 @@ class Deployment:
     keys: Keys
     jwks: Path
     topics: Mapping[str, int]
+    by_webhook: tuple[str, ...]
+    """The subscribers who hear by webhook; all have the same address here."""
 
     @classmethod
     def prepare(cls, folder: Path) -> Self:
@@ -39,11 +41,12 @@ class Deployment:
         jwks = folder / "jwks.json"
         jwks.write_text(json.dumps(keys.jwks))
         topics = all_topics(law.authorities, partners.agencies, partners.subscribers)
-        return cls(partners_file, law_file, assumptions, keys, jwks, topics)
+        hear = [name for name, one in partners.subscribers.items() if NoticeChannel.WEBHOOK in one.channels]
+        return cls(partners_file, law_file, assumptions, keys, jwks, topics, tuple(hear))
 
     def settings(self, kafka: str, mongo: str, webhook_url: str) -> dict[str, str]:
         """What every service is told; each takes what it knows."""
-        webhooks = {"duty-officers": {"url": webhook_url, "secret": self.keys.webhook_secret}}
+        target = {"url": webhook_url, "secret": self.keys.webhook_secret}
         return {
             "ROGATORY_KAFKA": kafka,
             "ROGATORY_MONGO": mongo,
@@ -57,6 +60,6 @@ class Deployment:
             "ROGATORY_JWKS": str(self.jwks),
             "ROGATORY_TOKEN_ISSUER": ISSUER,
             "ROGATORY_TOKEN_AUDIENCE": AUDIENCE,
-            "ROGATORY_WEBHOOKS": json.dumps(webhooks),
+            "ROGATORY_WEBHOOKS": json.dumps(dict.fromkeys(self.by_webhook, target)),
             "ROGATORY_WEBHOOKS_ALLOW_HTTP": "true",
         }

@@ -32,7 +32,7 @@ OWN = ROOT / ".rogatory" / "own"
 """Keys and tokens where a server is somebody's own: its data outlive us, so nothing here is ever emptied."""
 
 WEBHOOK_PORT = 8004
-"""Where the duty officers' webhook goes: whoever wants to see the notices listens there."""
+"""Where all webhooks go: whoever wants to see the notices listens there."""
 
 _KAFKA_PORT, _MONGO_PORT = 19092, 27117
 
@@ -86,7 +86,7 @@ class Stack:
 
     @property
     def webhook_url(self) -> str:
-        """Where the duty officers' notices are sent; the signature's secret is `keys.webhook_secret`."""
+        """Where notices by webhook are sent; the signature's secret is `keys.webhook_secret`."""
         return f"http://{HOST}:{self.webhook_port}/notices"
 
     @property

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import ConsumerRecord
 from rich.cells import cell_len
 from rich.console import Console
 
@@ -13,12 +15,21 @@ from cli.demo_board import Arrival, Board
 from cli.demo_letters import Expected, Sample, load_samples
 from cli.demo_table import cells_of, clean, line, mark, table, why
 from cli.demo_watch import what_to_hear
+from services.intake.domain import decide_by
+from services.intake.handlers import on_letter
 from shared import topics
-from shared.failures import BadStart
+from shared.envelope import Envelope
+from shared.events import LETTER_RECEIVED
+from shared.failures import BadStart, NeverWill
+from shared.ids import Ids
+from shared.law import load_law
 from shared.partners import load_partners
+from shared.records import Record
 from shared.vocabulary import Direction, Lane, Urgency
 
 ROOT = Path(__file__).parents[2]
+NOW = datetime(2026, 3, 10, 8, tzinfo=UTC)
+IDS = Ids(b"k" * 32)
 FACTS = {
     "type": "asset_freeze",
     "party": "CN",
@@ -211,6 +222,32 @@ def test_every_topic_that_somebody_outside_reads_is_heard() -> None:
         assert {topics.cases_of(authority, lane) for lane in Lane} <= heard.keys()
     assert {topics.notices_to(name) for name in partners.subscribers} <= heard.keys()
     assert {topics.answers_to(name) for name in partners.agencies} <= heard.keys()
+
+
+@pytest.mark.parametrize(
+    ("reference", "which"), [('"reference": "FR-1"', "FR-1"), ('"reference": 7', "event e1 from /systems/x")]
+)
+def test_a_refused_letter_is_a_trouble_that_says_which_and_why(reference: str, which: str) -> None:
+    partners, topic = load_partners(ROOT / "partners.yaml"), topics.answers_to("contact-point")
+    headers = [("ce_specversion", b"1.0"), ("ce_id", b"e1"), ("ce_source", b"/systems/x")]
+    sent = filed("{" + reference + "}", [*headers, ("ce_type", LETTER_RECEIVED.encode())])
+    with pytest.raises(NeverWill) as refusal:
+        on_letter(partners.agencies, {"extradition"}, IDS)(sent)
+    (message,) = refusal.value.also
+    (draft,) = decide_by(load_law(ROOT / "laws/azerbaijan.yaml"))(Record("let_1", "let_1", {}), message, NOW).events
+    answer = Envelope("1", "/answers", draft.type, {}, b"")
+    board = board_of()
+
+    what_to_hear([], partners)[topic](board, sent, answer, {**draft.data, "content": draft.content})
+
+    (trouble,) = board.wrong()
+    assert trouble.startswith(f"a letter of contact-point was refused ({which}): ")
+    assert '"pointer": "/party"' in trouble
+
+
+def filed(value: str, headers: list[tuple[str, bytes]]) -> "ConsumerRecord[Any, Any]":
+    raw = value.encode()
+    return ConsumerRecord("agency.contact-point.letters.v1", 0, 0, 0, 0, None, raw, None, 0, len(raw), headers)
 
 
 def test_the_samples_are_read_with_what_is_expected_of_them() -> None:
