@@ -10,9 +10,9 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import (
+from yaml import CSafeLoader, parse
+from yaml.error import MarkedYAMLError, YAMLError
+from yaml.events import (
     AliasEvent,
     DocumentStartEvent,
     Event,
@@ -114,7 +114,7 @@ def read_yaml(path: Path) -> YamlFile:
     """The file as text with lines; whatever is wrong with it is one plain sentence."""
     content = _content(path)
     try:
-        events = YAML(typ="safe", pure=True).parse(content.decode())
+        events = parse(content.decode(), Loader=CSafeLoader)
         reader = _Reader(path, iter(events))
         return YamlFile(path, content, reader.document(), reader.lines)
     except UnicodeDecodeError as defect:
@@ -143,6 +143,10 @@ def _bad(path: Path, line: int, sentence: str) -> BadStart:
     return BadStart(f"{path}:{line}: {sentence.rstrip('.')}")
 
 
+def _line(event: Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 1
+
+
 @dataclass
 class _Reader:
     """Builds the tree from the parser's events, so that aliases, tags and deep nests are refused before they cost."""
@@ -164,7 +168,7 @@ class _Reader:
 
     def node(self, event: Event, place: Place) -> Tree:
         self.refuse(event, place)
-        self.lines.setdefault(place, event.start_mark.line + 1)
+        self.lines.setdefault(place, _line(event))
         if isinstance(event, ScalarEvent):
             return str(event.value)
         if isinstance(event, SequenceStartEvent):
@@ -187,7 +191,7 @@ class _Reader:
             if key in members:
                 first = self.lines[(*place, key)]
                 raise self.bad(event, f"{quoted(key)} stands here for the second time (first on line {first})")
-            self.lines[(*place, key)] = event.start_mark.line + 1
+            self.lines[(*place, key)] = _line(event)
             members[key] = self.node(next(self.events), (*place, key))
         return members
 
@@ -200,7 +204,7 @@ class _Reader:
             raise self.bad(event, f"more than {DEEPEST} levels of nesting")
 
     def bad(self, event: Event, sentence: str) -> BadStart:
-        return _bad(self.path, event.start_mark.line + 1, sentence)
+        return _bad(self.path, _line(event), sentence)
 
 
 SENTENCES = {
