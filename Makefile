@@ -11,8 +11,10 @@ help: ## list the tasks
 	@python3 -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Rogatory needs Python 3.11 or newer; on Debian 12: apt-get install python3 python3-venv")'
 	@test -x $(PY) || python3 -m venv .venv
 	@test -x $(UV) || $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
-	@$(UV) pip install --quiet --python $(PY) --require-hashes -r requirements/run.txt
+	@# Compiled once here: where Python may not write bytecode, every service would compile 2 s at every start.
+	@$(UV) pip install --quiet --python $(PY) --compile-bytecode --require-hashes -r requirements/run.txt
 	@$(UV) pip install --quiet --python $(PY) --no-deps --no-build-isolation -e .
+	@$(PY) -m compileall -q shared services cli deploy
 	@touch $@
 
 .venv/dev.ok: .venv/run.ok requirements/dev.txt
