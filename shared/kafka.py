@@ -166,7 +166,7 @@ class KafkaSource:
             raise
 
     async def start(self) -> None:
-        """Start consuming; waits while Kafka is away or a topic is missing, and says so once."""
+        """Start consuming; waits while Kafka is away, and says so once. The topics must be there before."""
         away = False
         while True:
             try:
