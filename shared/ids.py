@@ -23,6 +23,10 @@ class Ids:
         """The id of the case of one measure (numbered from 1) of a letter."""
         return self._make("cas_", letter, str(measure))
 
+    def reference(self, party: str, reference: str) -> str:
+        """What stands in state and queries for a foreign reference: one State's, whoever brought it."""
+        return self._make("ref_", party, reference.strip())
+
     def alert(self, rule: str, event: str) -> str:
         """The id of an alert: one rule that fires on one event."""
         return self._make("alt_", rule, event)

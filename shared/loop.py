@@ -13,7 +13,7 @@ import asyncio
 import random
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -62,9 +62,17 @@ class Loop:
     """The loop over the records of one collection."""
 
     def __init__(
-        self, store: Store, decide: Decide, evolve: Evolve, sealer: Sealer, sender: Sender, metrics: Metrics
+        self,
+        store: Store,
+        decide: Decide,
+        evolve: Evolve,
+        sealer: Sealer,
+        sender: Sender,
+        metrics: Metrics,
+        now: Callable[[], datetime] = times.now,
     ) -> None:
-        self.store, self.evolve, self.sealer = store, evolve, sealer
+        """`now`: the time of the events, the sender's too."""
+        self.store, self.evolve, self.sealer, self.now = store, evolve, sealer, now
         self._decide_one, self._sender, self._metrics = decide, sender, metrics
         self._log = logger(collection=store.name)
         self._away = Away("MongoDB", self._log)
@@ -80,7 +88,7 @@ class Loop:
         """
         if not messages:
             return []
-        began, now, tries = time.monotonic(), times.now(), _Tries()
+        began, now, tries = time.monotonic(), self.now(), _Tries()
         while True:
             try:
                 batch = await self._try(messages, now, tries)

@@ -92,5 +92,8 @@ class Metrics:
         )
         for outcome in ("delivered", "failed"):
             self.deliveries.labels("webhook", outcome)
+        self.simulated = Gauge(
+            "rogatory_simulated_time", "1 where letters and cases live in a simulated time.", registry=r
+        )
         for reason in REASONS:
             self.quarantined.labels(reason)

@@ -7,7 +7,7 @@ its end of life. Only calls that are the same on both are used, save the two in 
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import bson
@@ -72,12 +72,39 @@ class Mongo:
 
     async def ping(self) -> None:
         """Returns when a primary answers; raises `TryAgain` otherwise."""
+        await self._hello()
+
+    async def time(self) -> datetime:
+        """The primary's own time, in milliseconds; raises `TryAgain`."""
+        at: datetime = (await self._hello())["localTime"]
+        return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+    async def _hello(self) -> Mapping[str, Any]:
         try:
-            hello = await self._client.admin.command("hello")
+            hello: Mapping[str, Any] = await self._client.admin.command("hello")
         except PyMongoError as error:
             raise TryAgain(type(error).__name__) from error
         if not hello.get("isWritablePrimary"):
             raise TryAgain("no primary")
+        return hello
+
+    async def kept(self, collection: str, document: str) -> Mapping[str, Any] | None:
+        """A document that is no record, such as the simulation's; raises `TryAgain`."""
+        try:
+            found: Mapping[str, Any] | None = await self._plain(collection).find_one({"_id": document})
+        except PyMongoError as error:
+            raise TryAgain(type(error).__name__) from error
+        return found
+
+    async def keep(self, collection: str, document: Mapping[str, Any]) -> None:
+        """Put such a document in the place of the one with its id; raises `TryAgain`."""
+        try:
+            await self._plain(collection).replace_one({"_id": document["_id"]}, document, upsert=True)
+        except PyMongoError as error:
+            raise TryAgain(type(error).__name__) from error
+
+    def _plain(self, collection: str) -> Any:
+        return self._database[collection].with_options(write_concern=SAFE)
 
     async def close(self) -> None:
         """Close every connection."""

@@ -11,7 +11,7 @@ import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from shared import envelope, times
 from shared.events import ALERT_RAISED, EVENT_REFUSED, Event
@@ -73,7 +73,11 @@ Alarm = Callable[[str, str, Mapping[str, str]], Awaitable[None]]
 class Sender:
     """Sends what it is fed in waves: event k+1 of a record only after event k is acknowledged on all its topics."""
 
-    def __init__(self, producer: Producer, ids: Ids, sealer: Sealer, metrics: Metrics) -> None:
+    def __init__(
+        self, producer: Producer, ids: Ids, sealer: Sealer, metrics: Metrics, now: Callable[[], datetime] = times.now
+    ) -> None:
+        """`now`: the time in which the loops that feed it live."""
+        self._now = now
         self._producer, self._ids, self._sealer, self._metrics = producer, ids, sealer, metrics
         self._log = logger(part="sender")
         self._queue: deque[Parcel] = deque()
@@ -200,7 +204,7 @@ class Sender:
                 outgoing += self._outgoing(run.parcel, event)
                 owners += [run] * len(event.to)
         results = await self._producer.send(outgoing) if outgoing else []
-        now, acknowledged = times.now(), 0
+        now, acknowledged = self._now(), 0
         for run, out, result in zip(owners, outgoing, results, strict=True):
             if result is None:
                 acknowledged += 1
@@ -284,7 +288,7 @@ class Sender:
             return False
         # While Kafka is away a few go as a probe: their success is what tells that it is back.
         limit = PROBE if self._producer.is_away else SWEEP_AT_ONCE
-        before = times.now() - timedelta(seconds=age)
+        before = self._now() - timedelta(seconds=age)
         # Half of the sweeps begin somewhere in a long tail: replicas should not all take the same, and what is refused
         # for good must not stand before the rest.
         beyond = min(count, 10_000) - limit

@@ -36,6 +36,8 @@ from shared.records import Evolve
 from shared.sealing import Broken, Sealer
 from shared.sender import Sender
 from shared.settings import S, Settings, read_settings
+from shared.time_source import Time
+from shared.times import text_of
 
 ASGI = Callable[..., Awaitable[None]]
 Task = Callable[[], Coroutine[Any, Any, None]]
@@ -60,6 +62,7 @@ class Platform:
     sender: Sender
     quarantine: Quarantine
     kafka: KafkaSource
+    time: Time
     needs_kafka: bool = True
     """Whether the service is of use only while it consumes; intake takes letters while Kafka is down."""
     loops: list[Loop] = field(default_factory=list)
@@ -72,7 +75,8 @@ class Platform:
 
     def loop(self, collection: str, decide: Decide, evolve: Evolve, indexes: Iterable[Mapping[str, Any]] = ()) -> Loop:
         """The loop over one collection, swept and indexed."""
-        loop = Loop(self.mongo.store(collection), decide, evolve, self.sealer, self.sender, self.metrics)
+        store = self.mongo.store(collection)
+        loop = Loop(store, decide, evolve, self.sealer, self.sender, self.metrics, self.time.now)
         self.loops.append(loop)
         self.indexes[loop.store] = list(indexes)
         return loop
@@ -96,19 +100,22 @@ class Platform:
             waiting.append("MongoDB")
         if not self.prepared and not waiting:
             waiting.append("indexes")
-        return _health(waiting)
+        return _health(waiting, {"simulated_time": text_of(self.time.now())} if self.time.is_simulated else {})
 
     async def _metrics_page(self, _request: Request) -> Response:
         return Response(generate_latest(self.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
-def _health(waiting_for: list[str]) -> Response:
-    body = {"ok": not waiting_for} | ({"waiting_for": waiting_for} if waiting_for else {})
+def _health(waiting_for: list[str], facts: Mapping[str, str] | None = None) -> Response:
+    body = {"ok": not waiting_for, **(facts or {})} | ({"waiting_for": waiting_for} if waiting_for else {})
     return JSONResponse(body, 503 if waiting_for else 200)
 
 
-def connect(name: str, settings: Settings) -> Platform:
-    """The common parts of a service; raises `BadStart` for a wrong file. Nothing is opened before `run`."""
+def connect(name: str, settings: Settings, may_be_simulated: bool = True) -> Platform:
+    """The common parts of a service; raises `BadStart` for a wrong file. Nothing is opened before `run`.
+
+    `may_be_simulated`: whether a simulation, where it is switched on, is this service's time too.
+    """
     partners = load_partners(settings.partners)
     law = load_law(settings.law or partners.law_file, settings.law_assumptions)
     metrics, ids = Metrics(name), Ids(settings.id_key.get_secret_value())
@@ -116,28 +123,49 @@ def connect(name: str, settings: Settings) -> Platform:
     mongo = Mongo(settings.mongo.get_secret_value(), settings.database, settings.mongo_driver)
     client = f"rogatory-{name}-{settings.instance}"
     producer = Producer(settings.kafka, client, metrics)
-    sender = Sender(producer, ids, sealer, metrics)
+    time_source = Time(settings.simulation and may_be_simulated)
+    metrics.simulated.set(time_source.is_simulated)
+    sender = Sender(producer, ids, sealer, metrics, time_source.now)
     entries = Loop(
-        mongo.store(f"{name}_quarantine"), quarantine_domain.decide, quarantine_domain.evolve, sealer, sender, metrics
+        mongo.store(f"{name}_quarantine"),
+        quarantine_domain.decide,
+        quarantine_domain.evolve,
+        sealer,
+        sender,
+        metrics,
+        time_source.now,
     )
     quarantine = Quarantine(name, entries, ids, metrics)
     sender.alarm = quarantine.alarm
     kafka = KafkaSource(broker_at(settings.kafka, client), name, settings.instance, quarantine, metrics)
     platform = Platform(
-        name, settings, partners, law, mongo, ids, sealer, metrics, producer, sender, quarantine, kafka, loops=[entries]
+        name,
+        settings,
+        partners,
+        law,
+        mongo,
+        ids,
+        sealer,
+        metrics,
+        producer,
+        sender,
+        quarantine,
+        kafka,
+        time_source,
+        loops=[entries],
     )
     platform.indexes[entries.store] = []
     return platform
 
 
-def main(name: str, kind: type[S], build: Callable[[Platform, S], ASGI]) -> NoReturn:
+def main(name: str, kind: type[S], build: Callable[[Platform, S], ASGI], *, may_be_simulated: bool = True) -> NoReturn:
     """Run a service as a process: exit code 2 with one sentence for a wrong setting or file, 1 after a bug."""
     try:
         settings = read_settings(kind)
         start_logging(name, settings.log)
 
         async def live() -> int:
-            platform = connect(name, settings)
+            platform = connect(name, settings, may_be_simulated)
             return await run(platform, build(platform, settings))
 
         code = uvloop.run(live())
@@ -161,7 +189,7 @@ async def run(platform: Platform, app: ASGI) -> int:
     door = _bind(settings)
     server = _Server(
         uvicorn.Config(
-            app,
+            _saying_so(app, platform.time) if platform.time.is_simulated else app,
             log_config=None,
             access_log=False,
             proxy_headers=False,
@@ -174,13 +202,21 @@ async def run(platform: Platform, app: ASGI) -> int:
         asyncio.get_running_loop().add_signal_handler(number, setattr, server, "should_exit", True)
     stores = [loop.store for loop in platform.loops]
     sending = asyncio.create_task(platform.sender.run())
-    own = [_begin(platform, log), platform.sender.sweep(stores), platform.kafka.watch_lag(), _watch(platform, server)]
+    own = [
+        _begin(platform, log),
+        platform.sender.sweep(stores),
+        platform.kafka.watch_lag(),
+        platform.time.run(platform.mongo),
+        _watch(platform, server),
+    ]
     tasks = [asyncio.create_task(task) for task in (*own, *(task() for task in platform.tasks))]
     guard = asyncio.create_task(_until_one_fails([sending, *tasks], server, log))
     # What is there now stays: the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+    if platform.time.is_simulated:
+        log.warning("simulated time", reason="ROGATORY_SIMULATION is set: nothing here is meant in earnest")
     log.info("started", host=settings.host, port=settings.port, law=platform.law.version, instance=settings.instance)
     await server.serve(sockets=[door])
     fault = guard.result() if guard.done() else None
@@ -189,6 +225,21 @@ async def run(platform: Platform, app: ASGI) -> int:
     if isinstance(fault, BadStart):
         raise fault
     return 1 if fault or any(loop.broken.is_set() for loop in platform.loops) else 0
+
+
+def _saying_so(app: ASGI, time_source: Time) -> ASGI:
+    """Every answer says in a header that its times are simulated."""
+
+    async def marked(scope: Any, receive: Any, send: Any) -> None:
+        async def say(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                mark = (b"rogatory-simulated-time", text_of(time_source.now()).encode())
+                message = {**message, "headers": [*message.get("headers", ()), mark]}
+            await send(message)
+
+        await app(scope, receive, say)
+
+    return marked
 
 
 async def _stop(platform: Platform, tasks: list[asyncio.Task[Any]], sending: asyncio.Task[None]) -> None:
@@ -215,6 +266,7 @@ async def _begin(platform: Platform, log: Any) -> None:
     said = False
     while not platform.prepared:
         try:
+            await platform.time.ask(platform.mongo)
             for store, indexes in platform.indexes.items():
                 await store.prepare(indexes)
                 await _check_key(store, platform.sealer)

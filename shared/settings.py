@@ -85,6 +85,8 @@ class Settings(BaseSettings):
     law: Path | None = None
     """The law file; without it, the one that the partners file names."""
     law_assumptions: Paths = []
+    simulation: bool = False
+    """Letters and cases live in a simulated time (`shared.time_source`): for demonstrations only."""
     log: Literal["json", "terminal"] = "json"
 
 

@@ -5,4 +5,4 @@ from services.notifier.settings import NotifierSettings
 from shared.service import main
 
 if __name__ == "__main__":
-    main("notifier", NotifierSettings, build)
+    main("notifier", NotifierSettings, build, may_be_simulated=False)

@@ -15,6 +15,7 @@ MAKERS: dict[str, Callable[[Ids], str]] = {
     "let_": lambda ids: ids.letter("contact-point", "FR-2026-1"),
     "let_ (refused)": lambda ids: ids.refused_letter("contact-point", "/fr", "1"),
     "cas_": lambda ids: ids.case("let_1", 1),
+    "ref_": lambda ids: ids.reference("FR", "FR-2026-1"),
     "alt_": lambda ids: ids.alert("let_1", "1"),
     "not_": lambda ids: ids.notice("alt_1", "operations", "kafka"),
     "qua_": lambda ids: ids.quarantined("letters.received.v1", 0, 7, b"value"),
