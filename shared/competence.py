@@ -6,12 +6,18 @@ from datetime import date, datetime, timedelta
 from functools import cached_property, lru_cache
 from zoneinfo import ZoneInfo
 
+from shared import law_answers
+from shared.clocks import Calendar
 from shared.failures import NeverWill
-from shared.law_text import NOBODY, Authority, LawText, Named, RequestType, Row, holding, weakest
+from shared.law_answers import WEEKDAYS, ClockRule, Required
+from shared.law_gate import NOT_CHECKED, Gate, gate_for
+from shared.law_sources import weakest
+from shared.law_text import NOBODY, PARENT, Authority, Ground, LawText, Named, RequestType, Row, holding
 from shared.vocabulary import DESK, Direction, Lane, Urgency
 
-NOT_CHECKED = "not checked"
 REMEMBERED = 8192
+HOLIDAYS_AHEAD = timedelta(days=90)
+"""So long before the last recorded holiday somebody should hear of it: the clocks of working days depend on them."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,8 @@ class Competence:
     lean: str | None
     gate: str
     assumptions: tuple[str, ...]
+    treaty: str | None = None
+    """The treaty that let it pass the gate."""
 
     def as_json(self) -> dict[str, object]:
         """What `rogatory explain --json` prints."""
@@ -51,20 +59,13 @@ class Competence:
             "rejected": [{"rule": row.rule, "why": row.why} for row in self.rejected],
             "lean": self.lean,
             "gate": self.gate,
+            "treaty": self.treaty,
             "assumptions": list(self.assumptions),
         }
 
 
-@dataclass(frozen=True)
-class Gate:
-    """Whether a treaty binds the two States: which one, or why none does."""
-
-    says: str
-    treaty: str | None = None
-    closed: bool = False
-
-
-Decide = Callable[[str, Direction, date, str | None, tuple[str, ...]], Competence]
+Decide = Callable[[str, Direction, date, str | None, tuple[str, ...], str | None], Competence]
+ClocksFor = Callable[[str, Direction, Urgency, str | None, date, str | None], tuple[ClockRule, ...]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,9 +100,53 @@ class Law:
         *,
         party: str | None = None,
         treaty_basis: Sequence[str] = (),
+        parent: str | None = None,
     ) -> Competence:
-        """Who is competent for this measure on this day; without a party the legal basis is not checked."""
-        return self._decided(type, direction, on, party, tuple(treaty_basis))
+        """Who is competent for this measure on this day; without a party the legal basis is not checked.
+
+        `parent`: who has the case that this one follows, for the types whose law says that they go the same way.
+        """
+        return self._decided(type, direction, on, party, tuple(treaty_basis), parent)
+
+    def named(self, type: str, direction: Direction, on: date) -> str | None:
+        """The authority that the law itself names: none where it names nobody or the case follows another."""
+        return law_answers.named(self.text, type, Direction(direction), on)
+
+    def may_hold(self, authority: str, type: str) -> bool:
+        """Whether the authority may have a case of this type, whoever would give it; the desk may have any."""
+        return law_answers.may_hold(self.text, authority, type)
+
+    def required(self, type: str, on: date) -> tuple[Required, ...]:
+        """What a letter of this type must contain; before its first day the law asks for nothing."""
+        return self._required(type, on)
+
+    def clocks_for(
+        self,
+        type: str,
+        direction: Direction,
+        urgency: Urgency,
+        treaty: str | None,
+        on: date,
+        holder: str | None = None,
+    ) -> tuple[ClockRule, ...]:
+        """The clocks that may run for such a case; `holder` is who has it: some run only while the desk does."""
+        return self._clocks_for(type, direction, urgency, treaty, on, holder)
+
+    def grounds(self, type: str) -> Mapping[str, Ground]:
+        """On what grounds a case of this type may be refused: no others, and one that is not `alone` never alone."""
+        return self._grounds[type]
+
+    def outcomes(self, type: str) -> tuple[str, ...]:
+        """How such cases usually end."""
+        return self.request_types[type].outcomes
+
+    @cached_property
+    def calendar(self) -> Calendar:
+        """The working days of the law's State."""
+        days = (
+            row.since + timedelta(days=n) for row in self.text.holidays for n in range((row.last - row.since).days + 1)
+        )
+        return Calendar(self.zone, frozenset(WEEKDAYS.index(day) for day in self.text.weekend), frozenset(days))
 
     def warnings(self, today: date) -> Iterator[str]:
         """What is not wrong but should be looked at: sources not checked for long, treaties of unknown force."""
@@ -111,6 +156,9 @@ class Law:
         for name, treaty in self.text.treaties.items():
             if any(row.since is None for row in treaty.in_force):
                 yield f"it is not recorded when '{name}' enters into force for {self.text.state}"
+        last = max((row.last for row in self.text.holidays), default=None)
+        if last and last - today < HOLIDAYS_AHEAD:
+            yield f"the holidays are recorded until {last} only"
 
     @cached_property
     def _day(self) -> Callable[[datetime], date]:
@@ -125,17 +173,42 @@ class Law:
         )
 
     @cached_property
+    def _required(self) -> Callable[[str, date], tuple[Required, ...]]:
+        return lru_cache(maxsize=REMEMBERED)(lambda type, on: law_answers.required(self.text, type, on))
+
+    @cached_property
+    def _clocks_for(self) -> ClocksFor:
+        @lru_cache(maxsize=REMEMBERED)
+        def found(
+            type: str, direction: Direction, urgency: Urgency, treaty: str | None, on: date, holder: str | None
+        ) -> tuple[ClockRule, ...]:
+            lane = self.lane(type, urgency, on)
+            return tuple(law_answers.clocks_for(self.text, type, direction, urgency, lane, treaty, holder, on))
+
+        return found
+
+    @cached_property
+    def _grounds(self) -> Mapping[str, Mapping[str, Ground]]:
+        return {code: law_answers.grounds(self.text, one) for code, one in self.request_types.items()}
+
+    @cached_property
     def _decided(self) -> Decide:
         """The decision remembered per question, for a bounded number of questions: letters choose party and treaty."""
         return lru_cache(maxsize=REMEMBERED)(self._decide)
 
     def _decide(
-        self, type: str, direction: Direction, on: date, party: str | None, cited: tuple[str, ...]
+        self,
+        type: str,
+        direction: Direction,
+        on: date,
+        party: str | None,
+        cited: tuple[str, ...],
+        parent: str | None,
     ) -> Competence:
         if (request_type := self.request_types.get(type)) is None:
             raise NeverWill("the letter asks for a request type that the law file does not have")
         rows = request_type.rows(Direction(direction))
-        gate = self._gate(request_type, party, on, cited)
+        gate = gate_for(self.text, request_type, party, on, cited)
         held = holding(rows, on)
         if not held:
             return self._before_the_law(type, direction, on, min(rows, key=lambda row: row.since), gate)
@@ -143,11 +216,15 @@ class Law:
         if row.to == NOBODY:
             because = row.because or "The law names nobody."
             return self._answer(type, direction, on, row, gate, DESK, because, lean=row.lean)
+        to = parent if row.to == PARENT else row.to
+        if to is None or to not in self.authorities or not self.may_hold(to, type):
+            because = "It follows another case, and no authority has one that it could follow."
+            return self._answer(type, direction, on, row, gate, DESK, because, lean=row.lean)
         if gate.closed:
             because = f"No legal basis is known between {self.text.state} and {party} on {on}: {gate.says}."
-            return self._answer(type, direction, on, row, gate, DESK, because, lean=row.to)
-        because = row.because or f"The law names the {self.authorities[row.to].name}."
-        return self._answer(type, direction, on, row, gate, row.to, because)
+            return self._answer(type, direction, on, row, gate, DESK, because, lean=to)
+        because = row.because or f"The law names the {self.authorities[to].name}."
+        return self._answer(type, direction, on, row, gate, to, because)
 
     def _answer(
         self,
@@ -181,6 +258,7 @@ class Law:
             lean=lean,
             gate=f"no basis: {gate.says}" if gate.closed else gate.says,
             assumptions=self.assumptions if gate.says != NOT_CHECKED else (),
+            treaty=gate.treaty,
         )
 
     def _before_the_law(self, type: str, direction: Direction, on: date, first: Row, gate: Gate) -> Competence:
@@ -198,47 +276,6 @@ class Law:
                     yield Rejected(rule_id(type, other, row), f"it holds from {row.since} only")
                 elif row is not chosen:
                     yield Rejected(rule_id(type, other, row), "it held on earlier days only")
-
-    def _gate(self, request_type: RequestType, party: str | None, on: date, cited: tuple[str, ...]) -> Gate:
-        """A treaty that this type may rest on must be in force between the two; what the letter cites decides which."""
-        if party is None:
-            return Gate(NOT_CHECKED)
-        why_not: list[str] = []
-        for name in self._considered(request_type, cited):
-            obstacle = self._obstacle(name, request_type, party, on)
-            if obstacle is None:
-                return Gate(f"passed: {name}", name)
-            if obstacle not in why_not:
-                why_not.append(obstacle)
-        return Gate("; ".join(why_not), closed=True)
-
-    def _considered(self, request_type: RequestType, cited: tuple[str, ...]) -> tuple[str | None, ...]:
-        """The treaties that the letter cites (None for one unknown to the law file), or else all that may serve."""
-        if not cited:
-            return self._serving(request_type)
-        return tuple(self._treaty_names.get(name.casefold()) for name in cited)
-
-    def _serving(self, request_type: RequestType) -> tuple[str, ...]:
-        return request_type.rests_on or self.text.legal_basis.rests_on
-
-    @cached_property
-    def _treaty_names(self) -> Mapping[str, str]:
-        return {
-            called.casefold(): name
-            for name, treaty in self.text.treaties.items()
-            for called in (name, *treaty.also_called)
-        }
-
-    def _obstacle(self, name: str | None, request_type: RequestType, party: str, on: date) -> str | None:
-        if name is None:
-            return "a cited basis is not among the law file's treaties"
-        if name not in self._serving(request_type):
-            return f"{name} is not a basis on which the named authority acts for this type"
-        if not self.text.treaties[name].in_force_here(on):
-            return f"{name} is not recorded as in force for {self.text.state}"
-        if not self.text.treaties[name].in_force_for(party, on):
-            return f"{party} is not recorded as a party to {name}"
-        return None
 
 
 def rule_id(type: str, direction: Direction, row: Row) -> str:

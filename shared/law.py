@@ -9,12 +9,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from shared.competence import NOT_CHECKED, Competence, Law, Rejected
+from shared.competence import Competence, Law, Rejected
+from shared.law_answers import ClockRule, Required
 from shared.law_checks import check_assumption, check_law
-from shared.law_text import Assumption, Authority, Certainty, LawText, RequestType
+from shared.law_gate import NOT_CHECKED
+from shared.law_sources import Certainty
+from shared.law_text import Assumption, Authority, Ground, LawText, RequestType
 from shared.yaml_file import read_yaml
 
-__all__ = ["NOT_CHECKED", "Authority", "Certainty", "Competence", "Law", "Rejected", "RequestType", "load_law"]
+__all__ = [
+    "NOT_CHECKED",
+    "Authority",
+    "Certainty",
+    "ClockRule",
+    "Competence",
+    "Ground",
+    "Law",
+    "Rejected",
+    "RequestType",
+    "Required",
+    "load_law",
+]
 
 
 def load_law(path: Path, assumptions: Sequence[Path] = ()) -> Law:

@@ -1,39 +1,22 @@
-"""The words a law file may use: its sources, authorities, treaties, clocks, field sets and request types, typed."""
+"""The words a law file may use, typed; what it answers with them stands in `competence` and `law_answers`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
-from enum import StrEnum
 from typing import Annotated, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from shared.law_sources import Certainty, InForce, LegalBasis, Parties, References, Source, State, Treaty
 from shared.vocabulary import DESK, Direction, Lane, Urgency
-from shared.yaml_file import Day, DayOrUnknown, Id, Strict, Words, quoted
+from shared.yaml_file import Day, Id, Strict, Words, quoted
 
 NOBODY = "nobody"
-RESERVED = {DESK, NOBODY, "agency", "letters", "cases", "answers", "alerts", "notices", "audit"}
+PARENT = "parent"
+"""Of a row that follows another case: whoever has that case has this one."""
+RESERVED = {DESK, NOBODY, PARENT, "agency", "letters", "cases", "answers", "alerts", "notices", "audit"}
 """Words of the topics' own names; an authority called so would collide with them."""
-
-
-class Certainty(StrEnum):
-    """How we know a thing, the strongest first; `press` ranks below recalled articles because no text was seen."""
-
-    VERIFIED = "verified"
-    RECALLED_HIGH = "recalled-high"
-    RECALLED_MEDIUM = "recalled-medium"
-    PRESS = "press"
-    RECALLED_LOW = "recalled-low"
-    INFERENCE = "inference"
-
-
-STRENGTH = {certainty: rank for rank, certainty in enumerate(Certainty)}
-
-
-def weakest(chain: Iterable[Certainty]) -> Certainty:
-    """A conclusion is as certain as the weakest link in its chain."""
-    return max(chain, key=STRENGTH.__getitem__)
 
 
 def _zone(name: object) -> ZoneInfo:
@@ -50,16 +33,24 @@ def _not_reserved(authority: str) -> str:
     return authority
 
 
+def _yes_or_no(read: object) -> object:
+    if read not in ("true", "false"):
+        raise PydanticCustomError("plain", "write true or false here", {})
+    return read
+
+
 def _one_or_more(read: object) -> object:
     return [read] if isinstance(read, str) else read
 
 
 Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
+YesOrNo = Annotated[bool, BeforeValidator(_yes_or_no)]
 AuthorityId = Annotated[Id, AfterValidator(_not_reserved)]
 TypeCode = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-State = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
-References = Annotated[tuple[Words, ...], Field(min_length=1)]
-"""Where a thing is said, each `<source> <article>`: `uncc 42(8)`."""
+Word = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,64}$")]
+"""The name of an update or of one of its fields, as the life cycle's table has them."""
+Length = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,4} (minutes|hours|days)$")]
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
 
 class Dated(Strict):
@@ -79,80 +70,36 @@ def holding(rows: Sequence[DatedRow], on: date) -> tuple[DatedRow, ...]:
     return tuple(row for row in begun if (on <= row.through if row.through else row.since == latest))
 
 
-class Quote(Strict):
-    """The official words, their sha256 and who read them: what makes a source `verified`."""
-
-    text: Words
-    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-    read_by: Words
-
-
-class Source(Strict):
-    """A text that answers rest on; `articles` is the closed list of what may be cited, by how well it is known."""
-
-    title: Words
-    certainty: Certainty
-    checked: Day
-    kind: Literal["law", "policy"] = "law"
-    seen: Words | None = None
-    quote: Quote | None = None
-    articles: Mapping[Certainty, tuple[Words, ...]] = {}
-
-    def certainty_of(self, article: str) -> Certainty:
-        for certainty, articles in self.articles.items():
-            if article in articles:
-                return certainty
-        return self.certainty
-
-
 class Named(Strict):
     """Somebody with a name: an authority, or a body that an authority forwards cases to."""
 
     name: Words
 
 
+class Never(Strict):
+    """What an authority is never given, whatever a row or the desk says: it has no need to know."""
+
+    types: Annotated[tuple[TypeCode, ...], Field(min_length=1)]
+    basis: References
+
+
 class Authority(Named):
-    """Whom the law makes competent."""
+    """Whom the law makes competent, and for what it never can be."""
+
+    never: Never | None = None
 
 
-class InForce(Strict):
-    """Days on which a treaty is in force for this State; `from: null` says that the day is not known."""
+class Holiday(Strict):
+    """Days on which nobody is expected at work: one, or through the last of several."""
 
-    since: DayOrUnknown = Field(alias="from")
+    since: Day = Field(alias="from")
     through: Day | None = None
-
-    def covers(self, on: date) -> bool:
-        return self.since is not None and self.since <= on and (self.through is None or on <= self.through)
-
-
-class Parties(InForce):
-    """Other States for which the treaty is in force on the same days."""
-
-    states: Annotated[tuple[State, ...], Field(min_length=1)]
-
-
-class Treaty(Strict):
-    """A treaty that can be a letter's legal basis, and between whom it is in force; `certainty` is that of the days."""
-
-    source: Id
-    certainty: Certainty | None = None
-    also_called: tuple[Words, ...] = ()
-    in_force: tuple[InForce, ...]
-    parties: tuple[Parties, ...] = ()
-
-    def in_force_here(self, on: date) -> bool:
-        return any(row.covers(on) for row in self.in_force)
-
-    def in_force_for(self, party: str, on: date) -> bool:
-        return any(row.covers(on) and party in row.states for row in self.parties)
-
-
-class LegalBasis(Strict):
-    """Why a letter needs a treaty between the two States, and which treaties serve where a type names none."""
-
     says: Words
     basis: References
-    rests_on: Annotated[tuple[Id, ...], Field(min_length=1)]
+
+    @property
+    def last(self) -> date:
+        return self.through or self.since
 
 
 class LaneRow(Dated):
@@ -167,13 +114,36 @@ class LaneRow(Dated):
 
 
 class Span(Dated):
-    """How long a clock runs from that day on, and how the end is counted."""
+    """How a clock runs from that day on: what starts and stops it, and when it ends.
 
-    starts: Words
-    lasts: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,4} (hours|days)$")]
-    counted: Literal["calendar", "working"]
-    rounding: Literal["to the second", "to the end of the day"]
+    `lasts` counts from the start, `ends` takes the day from a field of what started it; with both, the field counts
+    and is never earlier than the length allows.
+    """
+
+    starts: Word
+    stops: tuple[Word, ...] = ()
+    lasts: Length | None = None
+    ends: Word | None = None
+    warn: tuple[Length, ...] = ()
+    at_end: Literal["tell", "lapse"] = "tell"
+    counted: Literal["calendar", "working"] = "calendar"
+    rounding: Literal["to the second", "to the end of the day"] = "to the second"
     basis: References
+
+
+class RunsFor(Strict):
+    """For which cases a clock runs at all; what is left empty makes no difference."""
+
+    urgency: tuple[Urgency, ...] = ()
+    lane: tuple[Lane, ...] = ()
+    direction: tuple[Direction, ...] = ()
+    treaty: tuple[Id, ...] = ()
+    holder: tuple[Id, ...] = ()
+
+    def fits(self, urgency: Urgency, lane: Lane, direction: Direction, treaty: str | None, holder: str | None) -> bool:
+        given = ((self.urgency, urgency), (self.lane, lane), (self.direction, direction))
+        named = ((self.treaty, treaty), (self.holder, holder))
+        return all(not wanted or is_ in wanted for wanted, is_ in (*given, *named))
 
 
 class Clock(Strict):
@@ -181,20 +151,40 @@ class Clock(Strict):
 
     kind: Literal["statutory", "requested", "policy"]
     says: Words
-    versions: tuple[Span, ...] = ()
+    runs_for: RunsFor = Field(default=RunsFor(), alias="for")
+    versions: Annotated[tuple[Span, ...], Field(min_length=1)]
 
 
 class Content(Dated):
-    """One word that a letter must contain; `pointer` says where, when it does not stand in the measure's contents."""
+    """One word that a letter must contain; `pointer` says where, when it does not stand in the measure's contents.
+
+    `unless <word>`: only if that other word of the same type is not given either.
+    """
 
     says: Words
     basis: References
-    need: Literal["always", "where applicable"] = "always"
-    pointer: Words | None = None
+    need: Annotated[str, StringConstraints(pattern=r"^(always|where applicable|unless [a-z][a-z0-9_]{0,63})$")] = (
+        "always"
+    )
+    pointer: Annotated[str, StringConstraints(pattern=r"^(/[a-z_]+)+$")] | None = None
+
+
+class Ground(Strict):
+    """A reason for which the law lets an authority refuse; not `alone`: only beside another."""
+
+    says: Words
+    basis: References
+    alone: YesOrNo = True
+
+
+class Outcome(Strict):
+    """How such a request usually ends."""
+
+    says: Words
 
 
 class Row(Dated):
-    """One dated answer to: who is competent?"""
+    """One dated answer to: who is competent? An authority, `nobody`, or `parent`: whoever has the case it follows."""
 
     to: Words
     basis: References
@@ -213,6 +203,11 @@ class RequestType(Strict):
     without: tuple[Words, ...] = ()
     must_contain: Mapping[TypeCode, Content] = {}
     clocks: tuple[Id, ...] = ()
+    grounds: tuple[Id, ...] = ()
+    outcomes: tuple[TypeCode, ...] = ()
+    cycle: Literal["preservation", "arrest"] | None = None
+    follows: tuple[TypeCode, ...] = ()
+    holds_parent: YesOrNo = False
     incoming: Annotated[tuple[Row, ...], Field(min_length=1)]
     outgoing: Annotated[tuple[Row, ...], Field(min_length=1)]
 
@@ -227,6 +222,8 @@ class LawText(Strict):
     version: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\d\.[0-9]{1,3}$")]
     state: State
     zone: Zone
+    weekend: tuple[Weekday, ...] = ()
+    holidays: tuple[Holiday, ...] = ()
     review_after_days: Annotated[int, Field(ge=1, le=3650)] = 365
     sources: Mapping[Id, Source]
     authorities: Annotated[Mapping[AuthorityId, Authority], Field(min_length=1)]
@@ -235,6 +232,10 @@ class LawText(Strict):
     legal_basis: LegalBasis
     lanes: Annotated[tuple[LaneRow, ...], Field(min_length=1)]
     clocks: Mapping[Id, Clock] = {}
+    standard_clocks: tuple[Id, ...] = ()
+    refusal_grounds: Mapping[TypeCode, Ground] = {}
+    ground_sets: Mapping[Id, Annotated[tuple[TypeCode, ...], Field(min_length=1)]] = {}
+    outcomes: Mapping[TypeCode, Outcome] = {}
     field_sets: Mapping[Id, Mapping[TypeCode, Content]] = {}
     request_types: Annotated[Mapping[TypeCode, RequestType], Field(min_length=1)]
 

@@ -159,8 +159,157 @@ REFUSED = {
         "basis: [house]}\nfield",
         ":20: the statutory clock 'kept' rests on 'house', which is policy",
     ),
-    "a clock in months": ("60 days", "2 months", ":20: '2 months' must match ^[1-9][0-9]{0,4} (hours|days)$"),
+    "a clock in months": ("60 days", "2 months", ":20: '2 months' must match ^[1-9][0-9]{0,4} (minutes|hours|days)$"),
     "a clock without rounding": (", rounding: to the second", "", ":20: 'rounding' is missing"),
+    "a clock without an end": (
+        "lasts: 60 days, ",
+        "",
+        ":20: the statutory clock 'kept' says neither how long it lasts nor which field ends it",
+    ),
+    "a requested clock of our own length": (
+        "kind: statutory",
+        "kind: requested",
+        ":20: the requested clock 'kept' must end with a field of the letter (ends) and nothing else",
+    ),
+    "a clock without versions": (
+        "versions:\n      - {from: 2026-01-01, starts: order, lasts: 60 days,"
+        " counted: calendar, rounding: to the second, basis: [uncc]}",
+        "versions: []",
+        ":19: 'versions' must not be empty",
+    ),
+    "a clock started by no word": (
+        "starts: order",
+        "starts: order made",
+        ":20: 'order made' must match ^[a-z_]{1,64}$",
+    ),
+    "a clock that stops what starts it": (
+        "starts: order,",
+        "starts: order, stops: [order],",
+        ":20: 'kept' is started and stopped by 'order'",
+    ),
+    "a warning as long as the clock": (
+        "lasts: 60 days,",
+        "lasts: 60 days, warn: [7 days, 60 days],",
+        ":20: 'kept' lasts 60 days and cannot warn 60 days before its end",
+    ),
+    "working days without a weekend": (
+        "counted: calendar",
+        "counted: working",
+        ":20: 'kept' counts working days, but no weekend is named",
+    ),
+    "working hours": (
+        "lasts: 60 days, counted: calendar",
+        "lasts: 60 hours, counted: working",
+        ":20: 'kept' counts working hours; only days can be working days",
+    ),
+    "a clock for an unknown treaty": (
+        "says: Kept.",
+        "says: Kept.\n    for: {treaty: [ece]}",
+        ":19: there is no treaty 'ece'",
+    ),
+    "a clock for an unknown authority": (
+        "says: Kept.",
+        "says: Kept.\n    for: {holder: [polise]}",
+        ":19: there is no authority 'polise'; did you mean 'police'?",
+    ),
+    "an unknown standard clock": (
+        "field_sets:\n",
+        "standard_clocks: [kep]\nfield_sets:\n",
+        ":21: there is no clock 'kep'; did you mean 'kept'?",
+    ),
+    "a holiday that ends before it begins": (
+        "zone: Asia/Baku\n",
+        "zone: Asia/Baku\nholidays: [{from: 2026-03-20, through: 2026-03-19, says: Spring, basis: [statute]}]\n",
+        ":5: a holiday ends on 2026-03-19 before it begins on 2026-03-20",
+    ),
+    "a holiday of a month": (
+        "zone: Asia/Baku\n",
+        "zone: Asia/Baku\nholidays: [{from: 2026-03-20, through: 2027-03-19, says: Spring, basis: [statute]}]\n",
+        ":5: a holiday of 365 days is too long",
+    ),
+    "a holiday written twice": (
+        "zone: Asia/Baku\n",
+        "zone: Asia/Baku\nholidays:\n  - {from: 2026-03-20, through: 2026-03-24, says: Spring, basis: [statute]}\n"
+        "  - {from: 2026-03-22, says: Fast, basis: [statute]}\n",
+        ":7: 2026-03-22 is a holiday already",
+    ),
+    "a holiday from nowhere": (
+        "zone: Asia/Baku\n",
+        "zone: Asia/Baku\nholidays: [{from: 2026-03-20, says: Spring, basis: [almanac]}]\n",
+        ":5: there is no source 'almanac'",
+    ),
+    "a day of no week": (
+        "zone: Asia/Baku\n",
+        "zone: Asia/Baku\nweekend: [saturday, sonday]\n",
+        ":5: 'weekend' cannot be 'sonday'; did you mean 'sunday'",
+    ),
+    "an unknown ground": (
+        "field_sets:\n",
+        "ground_sets: {all: [sovereignity]}\n"
+        "refusal_grounds: {sovereignty: {says: Ours, basis: [uncc]}}\nfield_sets:\n",
+        ":21: there is no refusal ground 'sovereignity'; did you mean 'sovereignty'?",
+    ),
+    "grounds of which none suffices": (
+        "field_sets:\n",
+        "ground_sets: {all: [fiscal]}\n"
+        "refusal_grounds: {fiscal: {says: Tax, alone: false, basis: [uncc]}}\nfield_sets:\n",
+        ":21: no ground of 'all' may stand alone",
+    ),
+    "a ground that is neither true nor false": (
+        "field_sets:\n",
+        "refusal_grounds: {fiscal: {says: Tax, alone: NO, basis: [uncc]}}\nfield_sets:\n",
+        ":21: write true or false here",
+    ),
+    "an unknown ground set": (
+        "    clocks: [kept]\n",
+        "    clocks: [kept]\n    grounds: [all]\n",
+        ":29: there is no ground set 'all'",
+    ),
+    "an unknown outcome": (
+        "    clocks: [kept]\n",
+        "    clocks: [kept]\n    outcomes: [kept_safe]\n",
+        ":29: there is no outcome 'kept_safe'",
+    ),
+    "an unknown parent type": (
+        "    clocks: [kept]\n",
+        "    clocks: [kept]\n    follows: [date_preservation]\n",
+        ":29: there is no request type 'date_preservation'; did you mean 'data_preservation'?",
+    ),
+    "a hold on no parent": (
+        "    clocks: [kept]\n",
+        "    clocks: [kept]\n    holds_parent: true\n",
+        ":29: 'data_preservation' holds its parent case but follows none (follows)",
+    ),
+    "a row that follows no parent": (
+        FIRST,
+        "{from: 2026-01-01, to: parent,",
+        ":30: 'data_preservation' follows its parent case, but no type that it follows is named (follows)",
+    ),
+    "a row for whom it may never be": (
+        "police: {name: Police}",
+        "police: {name: Police, never: {types: [data_preservation], basis: [statute]}}",
+        ":30: 'police' may never have a case of 'data_preservation'",
+    ),
+    "a need to know about no type": (
+        "police: {name: Police}",
+        "police: {name: Police, never: {types: [date_preservation], basis: [statute]}}",
+        ":10: there is no request type 'date_preservation'; did you mean 'data_preservation'?",
+    ),
+    "a word unless another that is not asked for": (
+        "preservation: {necessity: {says: why,",
+        "preservation: {necessity: {says: why, need: unless reason,",
+        ":24: 'data_preservation' needs 'necessity' unless 'reason', which it does not ask for",
+    ),
+    "a need that is no need": (
+        "preservation: {necessity: {says: why,",
+        "preservation: {necessity: {says: why, need: sometimes,",
+        ":22: 'sometimes' must match ",
+    ),
+    "an authority called parent": (
+        "  police: {name: Police}",
+        "  parent: {name: Police}",
+        ":10: 'parent' is a word of the product's own and cannot name an authority",
+    ),
     "an authority called desk": (
         "  police: {name: Police}",
         "  desk: {name: Police}",
@@ -189,6 +338,40 @@ def test_a_defect_of_a_law_file_stops_the_start_in_one_sentence(case: str, tmp_p
 
     assert str(refusal.value).startswith(f"{path}{sentence}")
     assert "\n" not in str(refusal.value)
+
+
+CHILD = """\
+  preservation_extension:
+    title: Extension
+    article: uncc 42
+    follows: [data_preservation]
+    incoming: [{from: 2026-01-01, to: parent, lean: police, basis: [statute]}]
+    outgoing: [{from: 2026-01-01, to: nobody, because: Not said., basis: [statute]}]
+"""
+
+
+def test_what_follows_a_case_goes_to_whoever_has_that_case(tmp_path: Path) -> None:
+    path = small(tmp_path)
+    path.write_text(SMALL + CHILD)
+    utopia = load_law(path)
+
+    def to(parent: str | None) -> tuple[str, str | None]:
+        answer = utopia.decide("preservation_extension", Direction.INCOMING, date(2026, 3, 1), parent=parent)
+        return answer.authority, answer.lean
+
+    assert to("police") == ("police", None)
+    assert to("desk") == to(None) == to("court") == ("desk", "police")
+    assert utopia.named("preservation_extension", Direction.INCOMING, date(2026, 3, 1)) is None
+
+
+def test_what_follows_a_case_never_goes_where_it_may_not(tmp_path: Path) -> None:
+    path = small(tmp_path)
+    never = "{name: Police, never: {types: [preservation_extension], basis: [statute]}}"
+    path.write_text(SMALL.replace("{name: Police}", never) + CHILD)
+
+    decided = load_law(path).decide("preservation_extension", Direction.INCOMING, date(2026, 3, 1), parent="police")
+
+    assert decided.authority == "desk"
 
 
 def test_an_assumption_about_no_treaty_of_the_law_is_refused(tmp_path: Path) -> None:
