@@ -222,7 +222,8 @@ def _moment(local: datetime, zone: ZoneInfo) -> datetime:
 def _readings(local: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
     """The two ways to read a local time; they differ only where clocks are changed."""
     first, second = local.replace(tzinfo=zone, fold=0).utcoffset(), local.replace(tzinfo=zone, fold=1).utcoffset()
-    assert first is not None and second is not None  # a ZoneInfo always knows
+    assert first is not None  # a zone of the database always knows
+    assert second is not None
     once = (local - first).replace(tzinfo=UTC, fold=0)
     return once, once if first == second else (local - second).replace(tzinfo=UTC, fold=0)
 
