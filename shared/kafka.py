@@ -110,8 +110,8 @@ class KafkaSource:
         self._quarantine, self._metrics = quarantine, metrics
         self._log = logger(part="consumer")
 
-    def subscribe(self, name: str, lane: Lane, topics: Sequence[str], read: Read, loop: Loop) -> None:
-        """Read topics of one lane in a group of their own, `rogatory-<service>-<name>-<lane>`."""
+    def subscribe(self, name: str, lane: Lane, topics: Sequence[str], read: Read, loop: Loop) -> str:
+        """Read topics of one lane in a group of their own, `rogatory-<service>-<name>-<lane>`; its name comes back."""
         drain = _Drain()
         group = f"rogatory-{self._service}-{name}-{lane}"
         subscriber = self._broker.subscriber(
@@ -135,6 +135,7 @@ class KafkaSource:
                 await self._handle(message.raw_message, read, loop)  # type: ignore[arg-type]
 
         subscriber(on_batch, parser=_parse, decoder=_decode)
+        return group
 
     async def _handle(self, records: Sequence[ConsumerRecord[Any, Any]], read: Read, loop: Loop) -> None:
         messages: list[Message] = []

@@ -95,5 +95,10 @@ class Metrics:
         self.simulated = Gauge(
             "rogatory_simulated_time", "1 where letters and cases live in a simulated time.", registry=r
         )
+        self.updates_read_until = Gauge(
+            "rogatory_updates_read_until_timestamp_seconds",
+            "Everything that authorities wrote before this has been read; 0: not known.",
+            registry=r,
+        )
         for reason in REASONS:
             self.quarantined.labels(reason)
