@@ -1,0 +1,111 @@
+"""What a letter lacks for its type, what in it is of no use as it stands, and what the desk should see at a glance."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from functools import lru_cache
+from typing import Any, Protocol
+
+from shared.identifiers import defects_of
+from shared.vocabulary import Channel
+
+DEADLINE_WITHOUT_REASON = "deadline-without-reason"
+ORAL = "oral-written-confirmation-pending"
+
+
+class Required(Protocol):
+    """One word that a letter must contain: what this file needs to know of the law's."""
+
+    @property
+    def word(self) -> str: ...
+    @property
+    def says(self) -> str: ...
+    @property
+    def basis(self) -> tuple[str, ...]: ...
+    @property
+    def need(self) -> str: ...
+    @property
+    def pointer(self) -> str | None: ...
+
+
+class Asking(Protocol):
+    """The law, as far as it asks for something."""
+
+    def required(self, type: str, on: date) -> Sequence[Required]:
+        """What a letter of this type must contain on this day."""
+        ...
+
+
+def missing(law: Asking, type: str, on: date, content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the law asks for and the letter does not say, each with the articles that ask for it.
+
+    `content` is one measure's share of a letter. What is needed "where applicable" is never missing: only people can
+    tell whether it applies.
+    """
+    contents = content["measure"]["contents"]
+    lacking = []
+    required = law.required(type, on)
+    for one in required:
+        if one.need == "where applicable":
+            continue
+        given = contents.get(one.word) if one.pointer is None else _at(one.pointer, content)
+        if not _says_something(given) and not _is_made_up_for(one, required, content):
+            lacking.append({"field": one.word, "says": one.says, "basis": list(one.basis)})
+    return lacking
+
+
+def defects(content: Mapping[str, Any]) -> list[dict[str, str]]:
+    """What is there and cannot be used as it stands, by the word under which it stands; never the words themselves."""
+    return [{"field": word, "says": says} for word, says in defects_of(_texts(content["measure"]["contents"]))]
+
+
+def marks(content: Mapping[str, Any], channel: str) -> list[str]:
+    """What is no defect and yet changes how the case is worked."""
+    found = []
+    deadline = content.get("requested_deadline") or {}
+    if deadline.get("at") and not _says_something(deadline.get("reason")):
+        found.append(DEADLINE_WITHOUT_REASON)
+    if channel == Channel.PHONE:
+        found.append(ORAL)
+    return found
+
+
+def _says_something(value: Any) -> bool:
+    """Whether it is more than blanks and dashes; `false` and 0 are answers."""
+    if isinstance(value, str):
+        return value[:1].isalnum() or any(map(str.isalnum, value))
+    if isinstance(value, Mapping):
+        return any(map(_says_something, value.values()))
+    if isinstance(value, Sequence):
+        return any(map(_says_something, value))
+    return value is not None
+
+
+def _is_made_up_for(one: Required, required: Sequence[Required], content: Mapping[str, Any]) -> bool:
+    """Whether another word is given that makes this one unnecessary."""
+    keyword, _, other = one.need.partition(" ")
+    if keyword != "unless":
+        return False
+    pointer = next((rule.pointer for rule in required if rule.word == other), None)
+    return _says_something(_at(pointer, content) if pointer else content["measure"]["contents"].get(other))
+
+
+def _at(pointer: str, content: Mapping[str, Any]) -> Any:
+    """What stands at a JSON pointer, None if nothing does."""
+    value: Any = content
+    for name in _names(pointer):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+@lru_cache(maxsize=1024)
+def _names(pointer: str) -> tuple[str, ...]:
+    return tuple(name.replace("~1", "/").replace("~0", "~") for name in pointer.split("/")[1:])
+
+
+def _texts(contents: Mapping[str, Any]) -> list[tuple[str, str]]:
+    texts = []
+    for word, value in contents.items():
+        for text in value if isinstance(value, list) else (value,):
+            if isinstance(text, str):
+                texts.append((word, text))
+    return texts
