@@ -100,5 +100,21 @@ class Metrics:
             "Everything that authorities wrote before this has been read; 0: not known.",
             registry=r,
         )
+        self.clocks_fired = Counter(
+            "rogatory_clocks_fired_total", "Steps of clocks that fired, by kind.", ("kind",), registry=r
+        )
+        for kind in ("statutory", "requested", "policy"):
+            self.clocks_fired.labels(kind)
+        self.clock_lateness = Histogram(
+            "rogatory_clock_lateness_seconds",
+            "From when a clock's step was due until it had fired; after an outage it counts the outage.",
+            buckets=(*SECONDS, 300, 3_600, 86_400),
+            registry=r,
+        )
+        self.clock_oldest_due = Gauge(
+            "rogatory_clocks_due_oldest_timestamp_seconds",
+            "When the oldest step was due that has not fired; 0 if there is none.",
+            registry=r,
+        )
         for reason in REASONS:
             self.quarantined.labels(reason)

@@ -155,14 +155,19 @@ class Store:
 
     async def count_unsent(self, limit: int = 100_000) -> tuple[int, datetime | None]:
         """How many records wait to be sent (counted up to `limit`), and since when the oldest does."""
-        try:
-            count = await self._safe.count_documents({"unsent_since": {"$exists": True}}, limit=limit, hint="unsent")
-        except PyMongoError as error:
-            raise TryAgain(type(error).__name__) from error
+        count = await self.count({"unsent_since": {"$exists": True}}, limit, "unsent")
         oldest = await self.find(
             {"unsent_since": {"$exists": True}}, {"unsent_since": 1}, limit=1, sort=["unsent_since"]
         )
         return count, oldest[0]["unsent_since"] if oldest else None
+
+    async def count(self, query: Mapping[str, Any], limit: int, hint: str) -> int:
+        """How many documents there are, counted up to `limit`, by an index named `hint`."""
+        try:
+            number: int = await self._safe.count_documents(query, limit=limit, hint=hint)
+        except PyMongoError as error:
+            raise TryAgain(type(error).__name__) from error
+        return number
 
     async def find(
         self,
