@@ -178,14 +178,13 @@ class Store:
         sort: Sequence[str] = (),
         skip: int = 0,
     ) -> list[dict[str, Any]]:
-        """Documents in one round trip (`limit` > 0)."""
+        """Documents in one round trip (`limit` > 0); a name to sort by that begins with `-` sorts the last first."""
         if limit == 0:
             return []
+        order = [(name.removeprefix("-"), -1 if name.startswith("-") else 1) for name in sort]
         cursor = self._safe.find(query, projection, limit=limit, skip=skip, batch_size=limit + 1)
         try:
-            found: list[dict[str, Any]] = await (cursor.sort([(name, 1) for name in sort]) if sort else cursor).to_list(
-                None
-            )
+            found: list[dict[str, Any]] = await (cursor.sort(order) if order else cursor).to_list(None)
         except PyMongoError as error:
             raise TryAgain(type(error).__name__) from error
         return found

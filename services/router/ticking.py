@@ -8,13 +8,14 @@ that is only our own policy waits for that ten minutes and no longer, and then s
 import asyncio
 import random
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from services.router.domain.clocking import Tick
+from services.router.resting import Resting
 from shared import clocks
 from shared.decisions import Message
 from shared.failures import TryAgain
@@ -32,7 +33,6 @@ LATE_EVERY = 5.0
 """Seconds between looks for policy clocks that have waited long enough, and for how old the oldest due clock is."""
 FUTILE, REFUSED = 60.0, 600.0
 """Seconds for which a case is left alone whose tick changed nothing, or was refused."""
-MOST_RESTING = 1_000
 CLOCK_PATIENCE = 5.0
 """Seconds for which a batch is tried while MongoDB is away; then it is looked for anew."""
 POLICY = "policy"
@@ -114,7 +114,7 @@ class Ticking:
         self._monotonic = monotonic
         self._log = logger(part="clocks")
         self._waited = Waited()
-        self._resting: OrderedDict[str, float] = OrderedDict()
+        self._resting = Resting(monotonic)
         self._late_at = 0.0
 
     async def run(self) -> None:
@@ -151,7 +151,7 @@ class Ticking:
 
     async def _due(self, until: datetime, many: bool) -> list[dict[str, Any]]:
         """Cases of which at least one step may fire, the earliest first."""
-        query = {"next_due": {"$lte": text_of(until)}, "_id": {"$nin": self._at_rest()}}
+        query = {"next_due": {"$lte": text_of(until)}, "_id": {"$nin": self._resting.names()}}
         skip = 0
         if many and random.random() < 0.5:  # noqa: S311 - replicas should not all take the same
             beyond = await self._cases.store.count(query, limit=AT_ONCE * 20, hint="due") - AT_ONCE
@@ -163,7 +163,7 @@ class Ticking:
         running = {"kind": POLICY, "stopped_at": {"$exists": False}, "missed_at": {"$exists": False}}
         ready = {"$elemMatch": {**running, "steps.0.0": {"$lte": text_of(late_until)}}}
         due = {"$gt": text_of(until), "$lte": text_of(late_until)}
-        return await self._find({"next_due": due, "state.clocks": ready, "_id": {"$nin": self._at_rest()}})
+        return await self._find({"next_due": due, "state.clocks": ready, "_id": {"$nin": self._resting.names()}})
 
     async def _find(self, query: Mapping[str, Any], skip: int = 0) -> list[dict[str, Any]]:
         wanted = {"next_due": 1, "state.clocks": 1}
@@ -186,24 +186,12 @@ class Ticking:
             case = step.message.record
             if outcome.refused:
                 self._log.error("clock not fired", case=case, reason=str(outcome.refused))
-                self._leave(case, REFUSED)
+                self._resting.leave(case, REFUSED)
                 stands.pop(case, None)
             elif outcome.fresh or outcome.record.state.get("next_due") != stands.get(case):
                 stands.pop(case, None)
         for case in stands:
-            self._leave(case, FUTILE)
-
-    def _leave(self, case: str, seconds: float) -> None:
-        self._resting[case] = self._monotonic() + seconds
-        self._resting.move_to_end(case)
-        if len(self._resting) > MOST_RESTING:
-            self._resting.popitem(last=False)
-
-    def _at_rest(self) -> list[str]:
-        moment = self._monotonic()
-        for case in [case for case, end in self._resting.items() if end <= moment]:
-            del self._resting[case]
-        return list(self._resting)
+            self._resting.leave(case, FUTILE)
 
     async def _measure(self, now: datetime) -> None:
         oldest = await self._cases.store.find(
