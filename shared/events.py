@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 LETTER_RECEIVED = "letter.received"
+LETTER_MESSAGE = "letter.message"
 CASE_ASSIGNED = "case.assigned"
+CASE_REASSIGNED = "case.reassigned"
+CASE_CLOCK_WARNED = "case.clock_warned"
+CASE_CLOCK_MISSED = "case.clock_missed"
+CASE_LAPSED = "case.lapsed"
+UPDATE_REJECTED = "update.rejected"
 ANSWER_RECEIPT = "answer.receipt"
 ANSWER_STATUS = "answer.status"
 ANSWER_REFUSED = "answer.refused"
@@ -15,12 +21,97 @@ NOTICE_DELIVERED = "notice.delivered"
 NOTICE_FAILED = "notice.failed"
 ALERT_RAISED = "alert.raised"
 
+UPDATES: Mapping[str, str] = {
+    "acknowledged": "The case has arrived, under its holder's own number.",
+    "check_begun": "The holder looks whether the letter contains what it must.",
+    "supplement_requested": "Something is missing: the sender is asked for it.",
+    "supplement_received": "What was missing has come; content: the words that were added.",
+    "officer_assigned": "An officer or unit has it in hand.",
+    "forwarded": "An executing body was asked to carry it out.",
+    "authorisation_requested": "A court or prosecutor was asked to allow a coercive measure.",
+    "authorised": "The measure was allowed.",
+    "authorisation_denied": "The measure was not allowed.",
+    "begun": "The execution has begun.",
+    "preserved": "The data are preserved, from when until when.",
+    "extended": "The data stay preserved for longer.",
+    "released": "What was held was let go: preserved data, or a person.",
+    "arrested": "The person was arrested.",
+    "documents_received": "The extradition documents have come.",
+    "consultation_opened": "The other State is consulted.",
+    "condition_offered": "A condition is offered to the other State.",
+    "condition_accepted": "The other State accepts the condition; it binds.",
+    "postponed": "The execution waits, with reasons and a day of review.",
+    "resumed": "A consultation or a postponement is over.",
+    "partially_executed": "A part of the result was given.",
+    "executed": "The result was given.",
+    "refused": "The request was refused, with grounds and reasons.",
+    "withdrawn": "The sender needs it no longer.",
+    "lapsed": "The preservation is over: no follow-up came, and no extension.",
+    "closed": "Nothing more is to be done.",
+    "status_inquired": "The sender asks how the case stands.",
+    "status_answered": "The holder says how the case stands.",
+    "urgency_changed": "The case is more or less urgent than it was.",
+    "confidentiality_breached": "Secrecy cannot be kept, or was not; the sender is told.",
+    "misdirected": "The holder says that the case is not for it.",
+    "triage_decided": "A named human of the desk decided who is competent, with a reason.",
+    "dispatched": "The request was approved to go abroad.",
+    "transmitted": "The request went abroad.",
+    "acknowledged_abroad": "The other State has acknowledged the request.",
+    "extension_requested": "The sender asks that the data stay preserved for longer.",
+    "confirmed_in_writing": "An oral request was confirmed in writing.",
+    "consented": "The State that gave the data consents to another use.",
+    "reuse_recorded": "The data were used for another case.",
+    "linked": "Another case belongs to this one.",
+    "follow_up_decided": "The request that followed a preservation has ended: what is held may be let go.",
+    "duplicate_suspected": "The same reference of the same State came by another letter; nothing was merged.",
+}
+"""What can happen to a case beside its opening, its clocks and its reassignment: `case.<name>` says that it did."""
+
+ANSWERS: Mapping[str, str] = {
+    "supplement": "what is missing, with the article that asks for it",
+    "consultation": "it is consulted",
+    "conditions": "a condition is offered",
+    "postponement": "the execution waits, and why",
+    "extension": "until when the data stay preserved",
+    "refusal": "the request is refused, on which grounds and why",
+    "result": "the result, as digest and link, with its conditions of use",
+    "inquiry": "how the case stands",
+    "breach": "secrecy cannot be kept, or was not",
+    "misdirected": "the letter was for somebody else, to whom it was passed on",
+    "warning": "a deadline of the law comes near, or has passed",
+    "outgoing": "to a gateway: what is to be carried abroad",
+}
+"""What the router has for an agency beside the status: `answer.<kind>`, which intake says on."""
+
+
+def of_case(update: str) -> str:
+    """The type of the event that says that an update happened."""
+    return f"case.{update}"
+
+
+def of_answer(kind: str) -> str:
+    """The type of the event that carries an answer."""
+    return f"answer.{kind}"
+
+
+CASE_TYPES: Mapping[str, str] = {
+    CASE_ASSIGNED: "A case was given to an authority or the desk: a full snapshot; content: its one measure.",
+    CASE_REASSIGNED: "The case went to another authority: the last event for the one that had it.",
+    CASE_CLOCK_WARNED: "A deadline comes near.",
+    CASE_CLOCK_MISSED: "A deadline has passed.",
+    **{of_case(name): says for name, says in UPDATES.items()},
+}
+"""Everything that `cases.events` says of a case."""
+
 TYPES: Mapping[str, str] = {
     LETTER_RECEIVED: "A letter was accepted; content: the letter.",
-    CASE_ASSIGNED: "A case was given to an authority or the desk: a full snapshot; content: its one measure.",
+    LETTER_MESSAGE: "An agency said something on a letter of before; content: its words.",
+    **CASE_TYPES,
+    UPDATE_REJECTED: "To who sent it: an update that the life cycle forbids, with the rule and what is allowed.",
     ANSWER_RECEIPT: "To the agency: the letter is in safe keeping.",
     ANSWER_STATUS: "To the agency: what became of one of its measures.",
     ANSWER_REFUSED: "To the agency: what it sent was not taken, and why.",
+    **{of_answer(kind): f"To the agency: {says}." for kind, says in ANSWERS.items()},
     NOTICE_RAISED: "Somebody must know: one alert to one recipient on one channel.",
     NOTICE_ATTEMPTED: "A delivery of a notice was begun.",
     NOTICE_DELIVERED: "The recipient's system took the notice.",

@@ -67,7 +67,8 @@ def _content_schema(*_: object) -> core_schema.CoreSchema:
     )
 
 
-_Moment = Annotated[datetime, BeforeValidator(_moment)]
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+"""A time with its zone."""
 _State = Annotated[str, BeforeValidator(_state)]
 _Reference = Annotated[
     str,
@@ -82,6 +83,8 @@ _Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 _FileName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 _Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 _Content = Annotated[Any, GetPydanticSchema(_content_schema)]
+Contents = Annotated[dict[_Word, _Content], Field(max_length=200)]
+"""What a measure says, flat; its names are words."""
 
 
 class _Part(BaseModel):
@@ -106,7 +109,7 @@ class Contact(_Part):
 class RequestedDeadline(_Part):
     """The sender's own deadline; without a reason it is kept and marked so (UNCC article 40(26))."""
 
-    at: _Moment | None = None
+    at: Moment | None = None
     reason: str | None = None
 
 
@@ -123,7 +126,7 @@ class Measure(_Part):
     """One thing asked for; times in `contents` are the sender's facts and stay as they came."""
 
     type: str
-    contents: Annotated[dict[_Word, _Content], Field(max_length=200)] = Field(default_factory=dict)
+    contents: Contents = Field(default_factory=dict)
     attachments: Annotated[tuple[str, ...], Field(max_length=200)] = ()
     """The names of the letter's attachments that belong to this measure."""
 
@@ -137,7 +140,7 @@ class Letter(_Part):
     party: _State
     direction: Direction
     channel: Channel
-    sent_at: _Moment
+    sent_at: Moment
     measures: Annotated[tuple[Measure, ...], Field(min_length=1, max_length=MOST["measures"])]
     language: _Language | None = None
     urgency: Urgency = Urgency.NORMAL

@@ -4,7 +4,7 @@ The writer's side is a plain dict in its `domain.py`; a test holds each against 
 """
 
 from datetime import datetime
-from typing import Any, Required
+from typing import Any, Literal, Required
 
 from pydantic import BaseModel, ConfigDict
 from typing_extensions import TypedDict  # pydantic asks for this one before Python 3.12
@@ -57,6 +57,44 @@ class LetterReceived(_Data):
     digest: str
     measures: tuple[MeasureHead, ...]
     content: LetterContent
+
+
+class LetterMessage(_Data):
+    """`letter.message`: what an agency or a gateway said on a letter, as the life cycle calls it."""
+
+    letter: str
+    id: str
+    agency: str
+    role: Literal["agency", "gateway"]
+    message: str
+    update: str
+    measures: tuple[int, ...]
+    said: dict[str, Any]
+    content: dict[str, Any] | None = None
+
+
+class CaseEvent(_Data):
+    """Anything that happened to a case, as `cases.events` carries it: what every event says, and what it changed."""
+
+    case: str
+    type: str
+    party: str
+    direction: Direction
+    urgency: Urgency
+    lane: Lane
+    authority: str
+    status: str
+    update: str | None = None
+    said: dict[str, Any] = {}
+    because: str | None = None
+    basis: tuple[str, ...] | None = None
+    certainty: str | None = None
+    missing: tuple[dict[str, Any], ...] | None = None
+    defects: tuple[dict[str, Any], ...] | None = None
+    marks: tuple[str, ...] | None = None
+    links: tuple[dict[str, Any], ...] | None = None
+    clocks: tuple[dict[str, Any], ...] | None = None
+    preservation: dict[str, Any] | None = None
 
 
 class CaseAssigned(_Data):

@@ -1,8 +1,9 @@
 """What an HTTP caller is told when something is wrong: problem details (RFC 9457)."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Any
 
 import orjson
 
@@ -25,10 +26,12 @@ class Problem:
     errors: tuple[FieldError, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     """Besides the content type: `Retry-After`, `WWW-Authenticate`."""
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """Extension members (RFC 9457 section 3.2)."""
 
     def body(self) -> bytes:
         """The JSON of RFC 9457; `errors` stands in it only where there are some."""
-        told = {"type": self.type, "title": self.title, "status": self.status, "detail": self.detail}
+        told = {"type": self.type, "title": self.title, "status": self.status, "detail": self.detail, **self.more}
         named = [{"pointer": error.pointer, "detail": error.detail} for error in self.errors]
         return orjson.dumps(told | ({"errors": named} if named else {}))
 
@@ -81,6 +84,14 @@ def forbidden(scope: str) -> Problem:
 def another_agency(detail: str) -> Problem:
     """403: the token is good, but speaks for somebody else than this asks for."""
     return _problem("another-agency", "Another agency", 403, detail)
+
+
+def rejected(data: Mapping[str, Any]) -> Problem:
+    """409, or 422 for bad fields: an update that is forbidden now, with the rule and what would be allowed."""
+    errors = tuple(FieldError(error["pointer"], error["detail"]) for error in data.get("errors", ()))
+    more = {name: data[name] for name in ("rule", "basis", "allowed")} | {"case_status": data["status"]}
+    slug, title, status = "update-rejected", "The update is forbidden", 422 if errors else 409
+    return Problem(f"urn:rogatory:problem:{slug}", title, status, data["says"], errors, more=more)
 
 
 def bad_request(errors: Iterable[FieldError]) -> Problem:

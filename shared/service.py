@@ -25,6 +25,7 @@ from shared.failures import BadStart, TryAgain, place_of
 from shared.ids import Ids
 from shared.kafka import KafkaSource, broker_at
 from shared.law import Law, load_law
+from shared.life_cycle import LifeCycle, load_life_cycle
 from shared.log import logger, start_logging
 from shared.loop import Loop
 from shared.metrics import Metrics
@@ -54,6 +55,7 @@ class Platform:
     settings: Settings
     partners: Partners
     law: Law
+    life: LifeCycle
     mongo: Mongo
     ids: Ids
     sealer: Sealer
@@ -118,6 +120,7 @@ def connect(name: str, settings: Settings, may_be_simulated: bool = True) -> Pla
     """
     partners = load_partners(settings.partners)
     law = load_law(settings.law or partners.law_file, settings.law_assumptions)
+    life = load_life_cycle(settings.life_cycle, law)
     metrics, ids = Metrics(name), Ids(settings.id_key.get_secret_value())
     sealer = Sealer(settings.sealing_key.get_secret_value())
     mongo = Mongo(settings.mongo.get_secret_value(), settings.database, settings.mongo_driver)
@@ -143,6 +146,7 @@ def connect(name: str, settings: Settings, may_be_simulated: bool = True) -> Pla
         settings,
         partners,
         law,
+        life,
         mongo,
         ids,
         sealer,

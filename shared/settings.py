@@ -85,9 +85,27 @@ class Settings(BaseSettings):
     law: Path | None = None
     """The law file; without it, the one that the partners file names."""
     law_assumptions: Paths = []
+    life_cycle: Path = Path("life-cycle.yaml")
+    """The table of what can happen to a case."""
     simulation: bool = False
     """Letters and cases live in a simulated time (`shared.time_source`): for demonstrations only."""
     log: Literal["json", "terminal"] = "json"
+
+
+def _file_or_address(value: str) -> str:
+    """An address must be one at the start: later, the keys would only seem to be away."""
+    if value.startswith(("http://", "https://")) and not is_address(value):
+        raise ValueError("must be a file, or an address like https://host/...")
+    return value
+
+
+class CallerSettings(Settings):
+    """For a service that is called over HTTP: whose tokens it takes."""
+
+    jwks: Annotated[str, AfterValidator(_file_or_address)]
+    """The issuer's public keys: a file or an http(s) address of a JWKS (RFC 7517)."""
+    token_issuer: str
+    token_audience: str
 
 
 S = TypeVar("S", bound=Settings)

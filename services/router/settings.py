@@ -1,9 +1,9 @@
 """The router's settings."""
 
-from shared.settings import Port, Settings
+from shared.settings import CallerSettings, Port
 
 
-class RouterSettings(Settings):
-    """As every service; see `shared.settings`."""
+class RouterSettings(CallerSettings):
+    """As every service, and who may read cases and say what was done; see `shared.settings`."""
 
     port: Port = 8002

@@ -10,13 +10,15 @@ import orjson
 import pytest
 from aiokafka import ConsumerRecord
 
-from services.router.domain import Opening, decide_by, evolve, split
+from services.router.domain import Rules, decide_by, evolve
+from services.router.domain.opening import Opening, split
 from services.router.handlers import on_letter
 from shared.decisions import Decision, Message
 from shared.events import CASE_ASSIGNED, LETTER_RECEIVED, Draft, schema_of
 from shared.failures import NeverWill
 from shared.ids import Ids
 from shared.law import Law, load_law
+from shared.life_cycle import load_life_cycle
 from shared.payloads import LetterReceived
 from shared.records import Record
 from shared.sealing import Sealer
@@ -32,6 +34,11 @@ IDS = Ids(b"k" * 32)
 @cache
 def law() -> Law:
     return load_law(ROOT / "laws/azerbaijan.yaml", [ROOT / "laws/assumptions/in-force.yaml"])
+
+
+@cache
+def rules() -> Rules:
+    return Rules(law(), load_life_cycle(ROOT / "life-cycle.yaml", law()), IDS)
 
 
 def received(
@@ -69,7 +76,7 @@ def opened(letter: LetterReceived) -> list[Draft]:
     """The first event of each case of a letter."""
     drafts = []
     for message in split(letter, "cause", IDS):
-        (draft,) = decide_by(law())(new(message), message, NOW).events
+        (draft,) = decide_by(rules())(new(message), message, NOW).events
         drafts.append(draft)
     return drafts
 
@@ -128,7 +135,7 @@ def test_the_decision_is_the_laws_own_with_its_rule_and_reason() -> None:
     said = {name: draft.data[name] for name in ("authority", "rule", "law", "version", "because", "certainty", "gate")}
     assert said == {name: getattr(named, name) for name in said}
     assert draft.data["basis"] == list(named.basis)
-    assert (draft.data["status"], draft.data["received_at"]) == ("assigned", "2026-03-10T08:00:00.000000Z")
+    assert (draft.data["status"], draft.data["received_at"]) == ("received", "2026-03-10T08:00:00.000000Z")
 
 
 @cache
@@ -209,27 +216,28 @@ def test_a_type_that_the_law_no_longer_knows_is_set_aside() -> None:
 def test_a_case_that_is_open_is_not_opened_again() -> None:
     (message,) = split(received(), "cause", IDS)
     record = new(message)
-    (draft,) = decide_by(law())(record, message, NOW).events
+    (draft,) = decide_by(rules())(record, message, NOW).events
     record.append(draft, by="intake", cause="cause", now=NOW, evolve=evolve, sealer=Sealer(b"s" * 32))
 
-    assert decide_by(law())(record, message, NOW) == Decision()
+    assert decide_by(rules())(record, message, NOW) == Decision()
 
 
 def test_the_state_of_a_case_is_its_snapshot_without_content() -> None:
     (message,) = split(received(), "cause", IDS)
     record = new(message)
-    (draft,) = decide_by(law())(record, message, NOW).events
+    (draft,) = decide_by(rules())(record, message, NOW).events
     record.append(draft, by="intake", cause="cause", now=NOW, evolve=evolve, sealer=Sealer(b"s" * 32))
 
-    expected = {name: value for name, value in draft.data.items() if name != "case"}
-    assert record.state == {**expected, "changed_at": "2026-11-24T08:00:00.000000Z"}
+    expected = {name: value for name, value in draft.data.items() if name != "case" and value is not None}
+    earliest = min(step[0] for clock in draft.data["clocks"] for step in clock["steps"])
+    assert record.state == {**expected, "changed_at": "2026-11-24T08:00:00.000000Z", "next_due": earliest}
 
 
 def test_neither_the_time_of_the_decision_nor_the_process_makes_a_difference() -> None:
     (message,) = split(received(), "cause", IDS)
     later = datetime(2030, 1, 1, tzinfo=UTC)
 
-    assert decide_by(law())(new(message), message, NOW) == decide_by(law())(new(message), message, later)
+    assert decide_by(rules())(new(message), message, NOW) == decide_by(rules())(new(message), message, later)
 
 
 # What comes by Kafka

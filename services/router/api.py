@@ -1,0 +1,229 @@
+"""What authorities and the desk read and say by HTTP: their cases, and what they did with them."""
+
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Query, Request, Response
+from starlette.routing import BaseRoute
+
+from services.router.domain.deciding import NO_SUCH_CASE
+from services.router.domain.rules import Rules
+from services.router.domain.updating import NOT_THE_HOLDER, Rejection
+from services.router.handlers import heard_from
+from services.router.views import CasePage, CaseView, content_of, story, view
+from shared import problems, strict_json, times
+from shared.bad_letter import BadLetter, FieldError
+from shared.decisions import Message
+from shared.events import UPDATE_REJECTED, Event
+from shared.http import api
+from shared.log import logger
+from shared.loop import Outcome
+from shared.mongo import Store
+from shared.posts import Posts, QueueFull
+from shared.problems import ProblemError
+from shared.records import Record, event_of, record_of
+from shared.sealing import Broken, Sealer
+from shared.states import STATES
+from shared.tokens import Verifier
+from shared.vocabulary import DESK
+
+PATH = "/v1/cases"
+PAGE = 100
+"""Cases at once."""
+MAX_UPDATE_BYTES = 512 * 1024
+_AFTER = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z~cas_[0-9a-f]{32}$"
+
+
+class Cases:
+    """The cases that one who asks may see, read from their store."""
+
+    def __init__(self, store: Store, sealer: Sealer, rules: Rules, now: Callable[[], datetime]) -> None:
+        self._store, self._sealer, self._rules, self._now = store, sealer, rules, now
+        self._log = logger(collection=store.name)
+
+    async def one(self, caller: str, case: str) -> CaseView:
+        """A case with its story; what is not the caller's does not exist."""
+        record, history = await self.opened(caller, case)
+        found = view(case, record.state, caller, self._now(), self._rules)
+        found.story = story(history, caller, record.state["lane"])
+        found.content = content_of(history, caller, record)
+        return found
+
+    async def opened(self, caller: str, case: str) -> tuple[Record, list[Event]]:
+        """The record and its history."""
+        for document in await self._store.histories([case]):
+            if caller in (document["state"]["authority"], DESK):
+                try:
+                    record = record_of({**document, "causes": (), "chain": b""}, self._sealer)
+                    return record, [event_of(record.id, form, record.key) for form in document["history"]]
+                except Broken:
+                    self._log.error("does not open", record=case)
+                    raise ProblemError(problems.unavailable()) from None
+        raise ProblemError(problems.not_found())
+
+    async def after(self, record: Record, caller: str) -> CaseView:
+        """A case as it stands after an update; where that gave it to somebody else, without what is no longer shown."""
+        if caller in (record.state["authority"], DESK):
+            return await self.one(caller, record.id)
+        found = view(record.id, record.state, caller, self._now(), self._rules)
+        return found.model_copy(update={"missing": [], "defects": [], "marks": [], "clocks": [], "links": []})
+
+    async def page(self, caller: str, query: dict[str, Any], after: str | None) -> CasePage:
+        """The caller's cases that match, at most `PAGE`."""
+        if caller != DESK:
+            query["state.authority"] = caller
+        if after is not None:
+            received_at, _, case = after.partition("~")
+            later = {"state.received_at": {"$gt": received_at}}
+            query["$or"] = [later, {"state.received_at": received_at, "_id": {"$gt": case}}]
+        found = await self._store.find(query, {"state": 1}, limit=PAGE + 1, sort=("state.received_at", "_id"))
+        last = found[PAGE - 1] if len(found) > PAGE else None
+        now = self._now()
+        return CasePage(
+            cases=[view(one["_id"], one["state"], caller, now, self._rules) for one in found[:PAGE]],
+            next=f"{last['state']['received_at']}~{last['_id']}" if last else None,
+        )
+
+    def matching(
+        self,
+        *,
+        status: str | None,
+        type: str | None,
+        party: str | None,
+        authority: str | None,
+        reference: str | None,
+        overdue: bool,
+    ) -> dict[str, Any]:
+        """The query; a reference of the other State is found by its id, for it is stored nowhere in the clear."""
+        wanted = {"status": status, "type": type, "party": party, "authority": authority}
+        query: dict[str, Any] = {f"state.{name}": value for name, value in wanted.items() if value is not None}
+        if reference is not None:
+            parties: Collection[str] = [party] if party else STATES
+            query["state.refs"] = {"$in": [self._rules.ids.reference(one, reference) for one in sorted(parties)]}
+        if overdue:
+            query["state.clocks"] = {"$elemMatch": {"missed_at": {"$exists": True}, "stopped_at": {"$exists": False}}}
+        return query
+
+
+def build_api(
+    cases: Cases, posts: Posts, rules: Rules, verifier: Verifier, routes: Sequence[BaseRoute], title: str
+) -> FastAPI:
+    """The routes of authorities and the desk."""
+    app = api(title, routes)
+    known = {*rules.law.authorities, DESK}
+
+    def caller_with(scope: str) -> Any:
+        async def authority(request: Request) -> str:
+            caller = await verifier.verify(request.headers.get("authorization"), scope, times.now())
+            if caller.authority is None or caller.authority not in known:
+                raise ProblemError(problems.another_agency("The token names no authority that has cases here."))
+            return caller.authority
+
+        return Depends(authority)
+
+    Reader = Annotated[str, caller_with("cases:read")]  # noqa: N806 - a type
+    Writer = Annotated[str, caller_with("cases:write")]  # noqa: N806 - a type
+
+    @app.get(PATH, responses=PROBLEMS)
+    async def list_cases(
+        caller: Reader,
+        status: Annotated[str | None, Query(max_length=64)] = None,
+        type: Annotated[str | None, Query(max_length=64)] = None,
+        party: Annotated[str | None, Query(pattern="^[A-Z]{2}$")] = None,
+        authority: Annotated[str | None, Query(max_length=64)] = None,
+        reference: Annotated[str | None, Query(max_length=200)] = None,
+        overdue: bool = False,
+        after: Annotated[str | None, Query(max_length=80, pattern=_AFTER)] = None,
+    ) -> CasePage:
+        """The caller's cases (all for the desk), in the order in which their letters came."""
+        if authority is not None and caller not in (authority, DESK):
+            raise ProblemError(problems.not_found())
+        query = cases.matching(
+            status=status, type=type, party=party, authority=authority, reference=reference, overdue=overdue
+        )
+        return await cases.page(caller, query, after)
+
+    @app.get(PATH + "/{case}", responses=PROBLEMS)
+    async def get_case(case: str, caller: Reader) -> CaseView:
+        """One case with its story, as far as it was told to the caller."""
+        return await cases.one(caller, case)
+
+    @app.post(PATH + "/{case}/updates", status_code=201, responses=PROBLEMS | _REJECTED, openapi_extra=_body(rules))
+    async def post_update(case: str, request: Request, response: Response, caller: Writer) -> CaseView:
+        """What the caller did with a case; the same again (by its `id`, or its words) gets the same answer."""
+        fields = _read(await request.body())
+        name, own = fields.pop("update", None), fields.pop("id", None)
+        if not isinstance(name, str):
+            raise ProblemError(problems.bad_request([FieldError("/update", "This field is required.")]))
+        if own is not None and not (isinstance(own, str) and 0 < len(own) <= 200):
+            raise ProblemError(problems.bad_request([FieldError("/id", "Must be text of at most 200 characters.")]))
+        cause = rules.ids.cause(f"http/{caller}/{case}", own or strict_json.digest({"update": name, **fields}))
+        message = Message(case, cause, caller, heard_from(caller, name, fields, rules.life))
+        (outcome,) = await _put(posts, message)
+        response.status_code = 201 if outcome.fresh else 200
+        return await _told(outcome, cause, caller, case, cases)
+
+    return app
+
+
+def _read(raw: bytes) -> dict[str, Any]:
+    if len(raw) > MAX_UPDATE_BYTES:
+        raise ProblemError(problems.too_large(f"An update has at most {MAX_UPDATE_BYTES} bytes."))
+    try:
+        sent, cleaned, errors, _ = strict_json.read(raw)
+    except BadLetter as bad:
+        raise ProblemError(problems.bad_letter(bad)) from None
+    if errors or not isinstance(sent, dict):
+        raise ProblemError(problems.bad_request(errors or [FieldError("", "Must be an object.")]))
+    return dict(cleaned or {})
+
+
+async def _put(posts: Posts, message: Message) -> list[Outcome]:
+    try:
+        return await posts.put([message], 1_000)
+    except QueueFull:
+        raise ProblemError(problems.queue_full()) from None
+
+
+async def _told(outcome: Outcome, cause: str, caller: str, case: str, cases: Cases) -> CaseView:
+    """The case as it stands after the update, or why it was rejected: also where that was said before."""
+    if outcome.refused is not None:
+        if str(outcome.refused) in (NO_SUCH_CASE, NOT_THE_HOLDER):
+            raise ProblemError(problems.not_found())
+        raise ProblemError(problems.bad_request([FieldError("", f"Cannot be kept: {outcome.refused}.")]))
+    if isinstance(outcome.reply, Rejection):
+        raise ProblemError(problems.rejected(outcome.reply.data))
+    if not outcome.fresh:
+        _, history = await cases.opened(DESK, case)
+        if (said := next((e for e in history if e.cause == cause and e.type == UPDATE_REJECTED), None)) is not None:
+            raise ProblemError(problems.rejected(said.data))
+    return await cases.after(outcome.record, caller)
+
+
+_PROBLEM_BODY = {"content": {problems.MEDIA_TYPE: {"schema": {"type": "object"}}}}
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"description": title, **_PROBLEM_BODY}
+    for status, title in (
+        (401, "Not authorized"),
+        (403, "Forbidden"),
+        (404, "Not found"),
+        (422, "Bad parameters"),
+        (503, "Not available"),
+    )
+}
+_REJECTED: dict[int | str, dict[str, Any]] = {
+    409: {"description": "The life cycle forbids it now: the rule, and what is allowed", **_PROBLEM_BODY}
+}
+
+
+def _body(rules: Rules) -> dict[str, Any]:
+    """The request body in the document: one shape per update, made from the table."""
+    shapes = []
+    for name, rule in rules.life.updates.items():
+        shape = rule.model.model_json_schema()
+        shape.pop("$defs", None)
+        properties = {"update": {"const": name}, "id": {"type": "string"}} | shape.get("properties", {})
+        required = ["update", *shape.get("required", [])]
+        shapes.append({"type": "object", "title": name, "properties": properties, "required": required})
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": {"oneOf": shapes}}}}}

@@ -1,0 +1,138 @@
+"""How an event of a case looks, and how the case's state follows from it.
+
+The state holds open values only: codes, moments, ids. What an event changes stands in its data under the names of the
+state, so the state is the merge of all that was said.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from shared import clocks, topics
+from shared.events import CASE_ASSIGNED, CASE_REASSIGNED, UPDATE_REJECTED, Draft, Event, of_answer
+from shared.records import Record, State
+
+FACTS = ("case", "type", "party", "direction", "urgency", "lane", "authority", "status")
+"""What every event of a case says of it."""
+
+KEPT = frozenset(
+    {
+        *FACTS,
+        "channel",
+        "received_at",
+        "rule",
+        "law",
+        "version",
+        "basis",
+        "because",
+        "certainty",
+        "gate",
+        "treaty",
+        "lean",
+        "cycle",
+        "missing",
+        "defects",
+        "marks",
+        "clocks",
+        "refs",
+        "awaits",
+        "links",
+        "preservation",
+        "arrest",
+        "before",
+        "waits",
+        "executing_body",
+        "requested_deadline",
+        "restricted",
+        "triaged",
+        "duplicates",
+    }
+) - {"case"}
+"""The members of the state that an event can change; null takes one away."""
+
+
+def evolve(state: State, event: Event) -> State:
+    """A case is what its events said of it, one after the other."""
+    if event.type == UPDATE_REJECTED:
+        return {**state, "rejections": state.get("rejections", 0) + 1}
+    if not event.type.startswith("case."):
+        return state  # an answer changes nothing
+    said = {name: value for name, value in event.data.items() if name in KEPT}
+    new = {name: value for name, value in {**state, **said}.items() if value is not None}
+    new["changed_at"] = event.at
+    if (update := event.data.get("update")) is not None:
+        new["did"] = {**state.get("did", {}), update: event.at}
+    if "clocks" in said:
+        new.pop("next_due", None)
+        if (due := clocks.next_due(said["clocks"])) is not None:
+            new["next_due"] = due
+    return new
+
+
+def facts_of(case: str, state: Mapping[str, Any]) -> dict[str, Any]:
+    """What every event of a case says of it; nothing personal."""
+    return {"case": case} | {name: state[name] for name in FACTS if name in state}
+
+
+def said_of_case(
+    event_type: str,
+    record: Record,
+    changes: Mapping[str, Any],
+    *,
+    update: str | None = None,
+    said: Mapping[str, Any] | None = None,
+    content: Mapping[str, Any] | None = None,
+    to_holder: bool = True,
+) -> Draft:
+    """One event of a case, to whoever has it and to our own services."""
+    state = {**record.state, **changes}
+    data = facts_of(record.id, state) | dict(changes)
+    if update is not None:
+        data["update"] = update
+    if said:
+        data["said"] = dict(said)
+    holder = (topics.cases_of(state["authority"], state["lane"]),) if to_holder else ()
+    return Draft(event_type, (*holder, topics.case_events(state["lane"])), data, content or None)
+
+
+def snapshot(
+    record: Record, changes: Mapping[str, Any], content: Mapping[str, Any], related: Sequence[Mapping[str, str]] = ()
+) -> Draft:
+    """A full snapshot for the authority that gets the case; `related`: the linked cases that it may know of."""
+    state = {**record.state, **changes}
+    shown = {name: state[name] for name in _SHOWN if state.get(name) is not None} | changes
+    data = {"case": record.id, **shown} | ({"related": list(related)} if related else {})
+    to = (topics.cases_of(state["authority"], state["lane"]), topics.case_events(state["lane"]))
+    return Draft(CASE_ASSIGNED, to, data, content)
+
+
+def left(
+    record: Record,
+    holder: str,
+    changes: Mapping[str, Any],
+    update: str,
+    said: Mapping[str, Any],
+    content: Mapping[str, Any],
+) -> Draft:
+    """The last event for an authority that loses a case."""
+    state = {**record.state, **changes}
+    data = facts_of(record.id, state) | {"update": update, "said": dict(said), "from": holder}
+    to = (topics.cases_of(holder, state["lane"]), topics.case_events(state["lane"]))
+    return Draft(CASE_REASSIGNED, to, data, dict(content) or None)
+
+
+def answer(
+    kind: str, record: Record, changes: Mapping[str, Any], said: Mapping[str, Any], content: Mapping[str, Any] | None
+) -> Draft:
+    """What the sender of the letter (or the gateway) is to hear, beside the status; intake says it on."""
+    state = {**record.state, **changes}
+    data = facts_of(record.id, state) | {"said": dict(said)}
+    return Draft(of_answer(kind), (topics.answers_due(state["lane"]),), data, content or None)
+
+
+def rejection(record: Record, data: Mapping[str, Any], topic: str) -> Draft:
+    """To who sent it, alone."""
+    return Draft(UPDATE_REJECTED, (topic,), {"case": record.id, **data})
+
+
+_SHOWN = KEPT - {"links", "duplicates"}
+"""What a snapshot holds: not the other cases, of which an authority may know only some (need to know)."""

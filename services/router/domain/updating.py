@@ -1,0 +1,179 @@
+"""What an authority, the desk, the sender or a gateway did with a case: the table decides, then the guards."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from services.router.domain import clocking, effects, events
+from services.router.domain.guards import GUARDS, Situation
+from services.router.domain.moving import content_of, move
+from services.router.domain.rules import Rules
+from shared import topics
+from shared.bad_letter import FieldError
+from shared.decisions import Decision, Message
+from shared.events import Draft, of_case
+from shared.failures import NeverWill
+from shared.life_cycle import BEFORE, SAME, Row, Update
+from shared.records import Record
+from shared.vocabulary import DESK
+
+MOST_REJECTIONS = 200
+"""So many rejected updates of a case are answered; what comes after is set aside, or it would fill the record."""
+NOT_THE_HOLDER = "not this authority's case"
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Somebody says what was done with a case."""
+
+    update: Update
+    actor: str
+    """An authority, the desk, or an agency, by its id."""
+    role: Literal["authority", "agency", "gateway"]
+    message: str | None = None
+    """For an agency's message: its id, to which an answer refers."""
+    errors: tuple[FieldError, ...] = ()
+    """What is wrong with its fields: then it is rejected, whatever the table says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """The reply to an update that the life cycle forbids."""
+
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Forbidden(Exception):
+    rule: str
+    says: str
+    basis: tuple[str, ...] = ()
+
+
+def decide(record: Record, message: Message, now: datetime, rules: Rules) -> Decision:
+    """The events of an update, or its rejection; raises `NeverWill` for one of who never had the case."""
+    heard: Heard = message.body
+    actors = _actors(record, heard)
+    try:
+        row = _row(record, heard, actors, rules)
+        target, because = _target(record, heard.update, rules)
+        situation = Situation(record.state, heard.update, now, rules, target)
+        for name in row.guards:
+            if not GUARDS[name](situation):
+                guard = rules.life.guards[name]
+                raise _Forbidden(name, guard.says, guard.basis)
+    except _Forbidden as forbidden:
+        return _rejected(record, heard, forbidden, actors, rules)
+    if target is not None and target != record.state["authority"]:
+        return Decision(_moved(record, heard.update, target, because, now, rules))
+    return Decision(_accepted(record, heard.update, row, situation))
+
+
+def _actors(record: Record, heard: Heard) -> set[str]:
+    if heard.role != "authority":
+        return {heard.role}
+    state = record.state
+    actors = {"holder"} if heard.actor == state["authority"] else set()
+    actors |= {"desk"} if heard.actor == DESK else set()
+    if not actors and topics.cases_of(heard.actor, state["lane"]) not in record.sent:
+        raise NeverWill(NOT_THE_HOLDER)
+    return actors
+
+
+def _row(record: Record, heard: Heard, actors: set[str], rules: Rules) -> Row:
+    """The row of the table, or the reason why there is none."""
+    state, name = record.state, heard.update.name
+    if not actors:
+        raise _Forbidden("holder", f"The case is with {state['authority']} now.")
+    if heard.errors:
+        raise _Forbidden("fields", "The update has bad fields.")
+    rule = rules.life.updates[name]
+    if actors.isdisjoint(rule.text.by):
+        raise _Forbidden("by", f"This is for the {' or the '.join(rule.text.by)} to say.")
+    if not rule.is_for(state["direction"], state.get("cycle")):
+        raise _Forbidden("kind", "Cases of this type and direction do not know this update.")
+    if (row := rule.rows.get(state["status"])) is None:
+        raise _Forbidden("table", f"A case that is {state['status']} takes no {name}.")
+    return row
+
+
+def _target(record: Record, update: Update, rules: Rules) -> tuple[str | None, Mapping[str, Any]]:
+    """To whom an update moves the case, and why; None for one that moves nothing."""
+    if not rules.life.updates[update.name].text.reassigns:
+        return None, {}
+    state, said = record.state, update.open
+    type = said.get("type", state["type"])
+    if "authority" in said:
+        because = {
+            "type": type,
+            "rule": update.name,
+            "basis": [],
+            "because": "A named human of the desk decided.",
+            "lean": None,
+        }
+        return said["authority"], because
+    if "type" not in said:
+        return DESK, {"because": "The authority that had it says that it is not for it.", "lean": None}
+    treaties = tuple(content_of(record).get("treaty_basis") or ())
+    found = rules.law.decide(type, state["direction"], rules.day(state), party=state["party"], treaty_basis=treaties)
+    return found.authority, {
+        "type": type,
+        "rule": found.rule,
+        "basis": list(found.basis),
+        "because": found.because,
+        "certainty": found.certainty,
+        "gate": found.gate,
+        "treaty": found.treaty,
+        "lean": found.lean,
+    }
+
+
+def _accepted(record: Record, update: Update, row: Row, situation: Situation) -> list[Draft]:
+    state, rules = record.state, situation.rules
+    status = {SAME: state["status"], BEFORE: state.get("before", "received")}.get(row.to, row.to)
+    changes: dict[str, Any] = {"status": status} | effects.of(situation)
+    after = {**state, **changes}
+    if update.name == "urgency_changed":
+        changes["clocks"] = clocking.after_change_of_urgency(after, situation.now, rules)
+    elif (ringing := clocking.after_update(after, update.name, update.open, situation.now, rules)) is not None:
+        changes["clocks"] = ringing
+    drafts = [
+        events.said_of_case(
+            of_case(update.name), record, changes, update=update.name, said=update.open, content=update.sealed
+        )
+    ]
+    if (kind := rules.life.updates[update.name].text.tells) is not None:
+        told = dict(update.open) | effects.told(kind, situation, after)
+        drafts.append(events.answer(kind, record, changes, told, effects.content_for(kind, record, update)))
+    return drafts
+
+
+def _moved(
+    record: Record, update: Update, target: str, because: Mapping[str, Any], now: datetime, rules: Rules
+) -> list[Draft]:
+    drafts = move(record, target, update.name, update.open, update.sealed, because, now, rules)
+    if (kind := rules.life.updates[update.name].text.tells) is not None:
+        drafts.append(events.answer(kind, record, {**because, "authority": target}, {"authority": target}, None))
+    return drafts
+
+
+def _rejected(record: Record, heard: Heard, forbidden: _Forbidden, actors: set[str], rules: Rules) -> Decision:
+    state = record.state
+    if state.get("rejections", 0) >= MOST_REJECTIONS:
+        raise NeverWill("too many rejected updates")
+    data: dict[str, Any] = {
+        "update": heard.update.name,
+        "rule": forbidden.rule,
+        "says": forbidden.says,
+        "basis": list(forbidden.basis),
+        "status": state["status"],
+        "allowed": rules.life.allowed(state["status"], actors, state["direction"], state.get("cycle")),
+    }
+    if heard.message is not None:
+        data["message"] = heard.message
+    if heard.errors:
+        data["errors"] = [{"pointer": error.pointer, "detail": error.detail} for error in heard.errors]
+    told_by = heard.role == "authority"
+    topic = topics.cases_of(heard.actor, state["lane"]) if told_by else topics.answers_due(state["lane"])
+    return Decision([events.rejection(record, data, topic)], Rejection(data))
