@@ -25,6 +25,18 @@ class Bug(NeverWill):
     """Something failed that nobody foresaw: set aside like the rest, and counted, for it is ours to mend."""
 
 
+class NewerBuild(NeverWill):
+    """An event of ours that only a newer build knows: this one must stop and leave it where it is."""
+
+    def __init__(self, reason: str, schema: str) -> None:
+        super().__init__(reason)
+        self.schema = schema
+
+
+class NotForUs(Exception):
+    """An event that is well known and means nothing to this reader: it is passed over."""
+
+
 def place_of(error: BaseException) -> str:
     """Where an unexpected error arose: its text may quote a letter, so its type and place are what may be logged."""
     trace = error.__traceback__

@@ -8,7 +8,9 @@ headers are left as bytes (one that does not decode would lose its whole batch),
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+import re
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,13 +19,13 @@ from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
-from shared import lenient_records
+from shared import lenient_records, topics
 from shared.decisions import Message
 from shared.envelope import Envelope, read_envelope
-from shared.events import schema_of
-from shared.failures import NeverWill, TryAgain
+from shared.events import TYPES, schema_of
+from shared.failures import NeverWill, NewerBuild, NotForUs, TryAgain
 from shared.log import logger
-from shared.loop import Loop
+from shared.loop import Loop, Outcome
 from shared.metrics import Metrics
 from shared.quarantine import Quarantine
 from shared.vocabulary import Lane
@@ -32,9 +34,16 @@ AT_ONCE = {Lane.NORMAL: 500, Lane.URGENT: 50}
 """Records in one batch; an urgent one never waits long for its neighbours."""
 _PAUSE = 5.0
 """Seconds before a batch that failed as a whole comes again."""
+_OURS = re.compile(r"(letter|case|update|answer|notice|alert)\.[a-z_.]{1,60}")
+_OUR_SCHEMA = re.compile(r"urn:rogatory:schema:[a-z_.]{1,70}:v[0-9]{1,4}")
 
-Read = Callable[[ConsumerRecord[Any, Any]], Sequence[Message]]
+_Record = ConsumerRecord[Any, Any]
+Read = Callable[[_Record], Sequence[Message]]
 """The messages in one Kafka record, one per record of ours; raises `NeverWill` for what must be set aside."""
+Enrich = Callable[[Sequence[Message]], Awaitable[Sequence[Message]]]
+"""The messages of a batch with what MongoDB knows beside, and messages that follow; raises `TryAgain`."""
+Heard = Callable[[Sequence[Message], Sequence[Outcome]], None]
+"""Told of every batch that is in MongoDB."""
 
 
 class _Quiet(logging.Filter):
@@ -109,13 +118,25 @@ class KafkaSource:
         self._broker, self._service, self._instance = broker, service, instance
         self._quarantine, self._metrics = quarantine, metrics
         self._log = logger(part="consumer")
+        self.newer: str | None = None
+        """The schema of an event that only a newer build knows, once one was read: the service must stop."""
 
-    def subscribe(self, name: str, lane: Lane, topics: Sequence[str], read: Read, loop: Loop) -> str:
+    def subscribe(
+        self,
+        name: str,
+        lane: Lane,
+        names: Sequence[str],
+        read: Read,
+        loop: Loop,
+        *,
+        enrich: Enrich | None = None,
+        heard: Heard | None = None,
+    ) -> str:
         """Read topics of one lane in a group of their own, `rogatory-<service>-<name>-<lane>`; its name comes back."""
         drain = _Drain()
         group = f"rogatory-{self._service}-{name}-{lane}"
         subscriber = self._broker.subscriber(
-            *topics,
+            *names,
             batch=True,
             max_records=AT_ONCE[lane],
             batch_timeout_ms=20,
@@ -129,37 +150,42 @@ class KafkaSource:
             rebalance_timeout_ms=90_000,
             max_poll_interval_ms=300_000,
         )
+        reader = _Reader(read, loop, enrich, heard)
 
         async def on_batch(records: Any, message: KafkaMessage) -> None:
             async with drain.busy:
-                await self._handle(message.raw_message, read, loop)  # type: ignore[arg-type]
+                await self._handle(message.raw_message, reader)  # type: ignore[arg-type]
 
         subscriber(on_batch, parser=_parse, decoder=_decode)
         return group
 
-    async def _handle(self, records: Sequence[ConsumerRecord[Any, Any]], read: Read, loop: Loop) -> None:
-        messages: list[Message] = []
-        origins: list[ConsumerRecord[Any, Any]] = []
-        aside: list[tuple[ConsumerRecord[Any, Any], str]] = []
-        for record in records:
-            try:
-                found = read(record)
-            except NeverWill as reason:
-                aside.append((record, str(reason)))
-                messages += reason.also
-                origins += [record] * len(reason.also)
-            except Exception as error:  # noqa: BLE001 - a bug must cost its record only, not the batch
-                aside.append((record, str(loop.bug(error, f"{record.topic}/{record.partition}/{record.offset}"))))
-            else:
-                messages += found
-                origins += [record] * len(found)
+    async def _handle(self, records: Sequence[_Record], reader: "_Reader") -> None:
+        loop = reader.loop
         try:
+            messages, origins, aside = reader.messages_in(records)
+            if reader.enrich:
+                enriched = await reader.enrich(messages)
+                messages, origins = enriched, _origins_of(enriched, messages, origins)
             outcomes = await loop.handle(messages, "kafka")
-            aside += [(r, str(o.refused)) for r, o in zip(origins, outcomes, strict=True) if o.refused]
+            for record, message, outcome in zip(origins, messages, outcomes, strict=True):
+                if outcome.refused and record is not None:
+                    aside.append((record, str(outcome.refused)))
+                elif outcome.refused:
+                    self._log.error("refused", record=message.record, reason=str(outcome.refused))
+            if also := [told for outcome in outcomes if outcome.refused for told in outcome.refused.also]:
+                await loop.handle(also, "kafka")
             if aside:
                 await self._quarantine.keep(aside)
+            if reader.heard:
+                reader.heard(messages, outcomes)
         except TryAgain:
             await asyncio.sleep(_PAUSE)
+            raise
+        except NewerBuild as reason:
+            if self.newer is None:
+                self._log.critical("stopping", reason=f"only a newer build knows this event: {reason.schema}")
+            self.newer = reason.schema
+            await asyncio.sleep(_PAUSE)  # nothing is committed: a newer build reads the batch again
             raise
         except Exception as error:
             loop.bug(error, f"a batch of {records[0].topic}")
@@ -207,11 +233,66 @@ class KafkaSource:
                 self._metrics.lag.labels(place.topic, place.partition).set(behind)
 
 
-def read_event(record: ConsumerRecord[Any, Any], known: frozenset[str]) -> Envelope:
-    """The event of a record on one of our own topics; raises `NeverWill` for a type or version that we do not know."""
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """What one subscription does with what it reads."""
+
+    read: Read
+    loop: Loop
+    enrich: Enrich | None
+    heard: Heard | None
+
+    def messages_in(
+        self, records: Sequence[_Record]
+    ) -> tuple[Sequence[Message], Sequence[_Record | None], list[tuple[_Record, str]]]:
+        """The messages, the record of each, and what is to be set aside; raises `NewerBuild`."""
+        messages: list[Message] = []
+        origins: list[_Record | None] = []
+        aside: list[tuple[_Record, str]] = []
+        for record in records:
+            found: Sequence[Message] = ()
+            try:
+                found = self.read(record)
+            except NewerBuild:
+                raise
+            except NotForUs:
+                continue
+            except NeverWill as reason:
+                aside.append((record, str(reason)))
+                found = reason.also
+            except Exception as error:  # noqa: BLE001 - a bug must cost its record only, not the batch
+                aside.append((record, str(self.loop.bug(error, f"{record.topic}/{record.partition}/{record.offset}"))))
+            messages += found
+            origins += [record] * len(found)
+        return messages, origins, aside
+
+
+def _origins_of(
+    enriched: Sequence[Message], messages: Sequence[Message], origins: Sequence[_Record | None]
+) -> list[_Record | None]:
+    """The Kafka record of each message; None for one that no record said."""
+    if enriched is messages:
+        return list(origins)
+    known: dict[tuple[str, str], deque[_Record | None]] = {}
+    for message, origin in zip(messages, origins, strict=True):
+        known.setdefault((message.record, message.cause), deque()).append(origin)
+    return [of_it.popleft() if (of_it := known.get((message.record, message.cause))) else None for message in enriched]
+
+
+def read_event(record: _Record, known: Collection[str]) -> Envelope:
+    """The event of a record on one of our own topics.
+
+    Raises `NotForUs` for a type that others read, `NewerBuild` for one that only a newer build of ours can have said,
+    and `NeverWill` for what is none of ours.
+    """
     event = read_envelope(record.headers or (), record.value)
-    if event.type not in known:
-        raise NeverWill("unknown event type")
-    if event.attributes.get("dataschema") != schema_of(event.type):
-        raise NeverWill("unknown event version")
-    return event
+    schema = event.attributes.get("dataschema", "")
+    if event.type in known and schema == schema_of(event.type):
+        return event
+    unknown = "unknown event version" if event.type in known else "unknown event type"
+    if topics.is_internal(record.topic):
+        if schema == schema_of(event.type) and event.type in TYPES:
+            raise NotForUs
+        if _OURS.fullmatch(event.type) and _OUR_SCHEMA.fullmatch(schema):
+            raise NewerBuild(unknown, schema)
+    raise NeverWill(unknown)
