@@ -8,9 +8,6 @@ from typing import Any
 from cli.demo_letters import Expected, Sample
 from shared import topics
 
-DUTY_OFFICERS = "duty-officers"
-"""The subscriber that `alert: true` speaks of."""
-
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
@@ -60,8 +57,8 @@ class Board:
     """Everything that was filed and seen; the rows are worked out from it whenever somebody looks."""
 
     samples: Sequence[Sample]
-    alert_channels: Collection[str]
-    """On which channels the duty officers hear."""
+    called: Mapping[str, Collection[str]]
+    """Whom `alert: true` speaks of, and on which channels each hears."""
     fresh: bool
     """Whether the system began empty, so that nothing but the samples can be there."""
     troubles: list[str] = field(default_factory=list)
@@ -150,7 +147,7 @@ class Board:
             milliseconds=took,
             known=known,
             lacks=tuple(self._lacking(expected, letter, case, arrivals, told, known)) if expected else (),
-            wrong=tuple(_differing(expected, facts, arrivals, told)) if expected and case else (),
+            wrong=tuple(_differing(expected, facts, arrivals, told, self.called)) if expected and case else (),
         )
 
     def _lacking(
@@ -170,15 +167,19 @@ class Board:
             yield f"the case on {topics.cases_of(expected.authority, expected.lane)}"
         if not told:
             yield "a notice to anybody"
-        elif expected.alert and DUTY_OFFICERS in told:
+        for who in sorted(self.called.keys() & told.keys() if expected.alert else ()):
             # A webhook of an earlier run is not sent again.
-            wanted = {*self.alert_channels} - ({"webhook"} if known else set())
-            for channel in sorted(wanted - {*told[DUTY_OFFICERS]}):
+            wanted = {*self.called[who]} - ({"webhook"} if known else set())
+            for channel in sorted(wanted - {*told[who]}):
                 yield f"the alert by {channel}"
 
 
 def _differing(
-    expected: Expected, facts: Mapping[str, Any], arrivals: Sequence[Arrival], told: Mapping[str, Sequence[str]]
+    expected: Expected,
+    facts: Mapping[str, Any],
+    arrivals: Sequence[Arrival],
+    told: Mapping[str, Sequence[str]],
+    called: Collection[str],
 ) -> Iterator[str]:
     if facts["type"] != expected.type:
         yield f"its type is {facts['type']}"
@@ -186,7 +187,8 @@ def _differing(
     for topic in dict.fromkeys(arrival.topic for arrival in arrivals):
         if topic != wanted:
             yield f"stands on {topic}, expected on {wanted}"
-    if told and expected.alert and DUTY_OFFICERS not in told:
-        yield "the duty officers were not told"
-    if not expected.alert and DUTY_OFFICERS in told:
-        yield "the duty officers were told, and nothing calls for it"
+    for who in sorted(called):
+        if told and expected.alert and who not in told:
+            yield f"{who} did not hear of it"
+        if not expected.alert and who in told:
+            yield f"{who} heard of it, and nothing calls for it"

@@ -28,7 +28,7 @@ _ACCEPTED, _AGAIN = http.HTTPStatus.ACCEPTED, http.HTTPStatus.OK
 
 
 class Expected(Strict):
-    """What must become of one measure; `alert`: the duty officers must hear of it at once."""
+    """What must become of one measure; `alert`: who is called must hear of it at once."""
 
     type: Words
     authority: Id

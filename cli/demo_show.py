@@ -14,12 +14,12 @@ from aiokafka import AIOKafkaConsumer
 from rich.console import Console
 from rich.live import Live
 
-from cli.demo_board import DUTY_OFFICERS, Board, Row
+from cli.demo_board import Board, Row
 from cli.demo_letters import Doors, Refused, Sample, samples_folder
 from cli.demo_table import brief, line, mark, table
 from cli.demo_watch import hear, is_heard, listening, webhook_receiver, what_to_hear
 from deploy.local.stack import Stack
-from shared.partners import load_partners
+from shared.partners import NoticeChannel, Partners, load_partners
 
 PATIENCE = 30.0
 """Seconds after which what has not come will not come."""
@@ -46,8 +46,7 @@ class Show:
         self._stack, self._samples = stack, samples
         self._once, self._as_json, self._console = once, as_json, Console()
         self._partners = load_partners(stack.deployment.partners)
-        duty = self._partners.subscribers.get(DUTY_OFFICERS)
-        self._board = Board(samples, tuple(duty.channels) if duty else (), fresh)
+        self._board = Board(samples, called_at_once(self._partners), fresh)
 
     async def run(self) -> bool:
         """Show it; whether every case stands where it must. Without `once` it stays until Ctrl-C."""
@@ -138,8 +137,9 @@ class Show:
         say(self._command())
 
     def _command(self) -> str:
-        sample = _near(samples_folder() / "S01.json")
-        token = _near(self._stack.tokens / "contact-point.jwt")
+        first = self._samples[0]
+        sample = _near(samples_folder() / f"{first.name}.json")
+        token = _near(self._stack.tokens / f"{first.agency}.jwt")
         return (
             f"""sed 's/"reference": "[^"]*"/"reference": "MY-1"/' {sample} | curl -sS --data-binary @- """
             f"""-H "Authorization: Bearer $(cat {token})" -H 'Content-Type: application/json' """
@@ -155,6 +155,11 @@ class Show:
                 if row.case not in shown and row.arrivals and row.told:
                     shown.add(row.case)
                     print(brief(row), flush=True)
+
+
+def called_at_once(partners: Partners) -> dict[str, tuple[NoticeChannel, ...]]:
+    """Whom a sample's alert must reach: whoever hears by webhook is called, others read when they look."""
+    return {who: one.channels for who, one in partners.subscribers.items() if NoticeChannel.WEBHOOK in one.channels}
 
 
 def say(sentence: str) -> None:

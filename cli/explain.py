@@ -24,7 +24,7 @@ _HINT = "`--assume laws/assumptions/in-force.yaml` answers as the samples do"
 
 
 def explain(
-    type: Annotated[str, typer.Option("--type", help="A request type of the law file, such as data_preservation.")],
+    type: Annotated[str, typer.Option("--type", help="A request type, as the law file calls it.")],
     direction: Annotated[Direction, typer.Option("--direction", help="Whether the letter comes from or goes abroad.")],
     party: Annotated[
         str | None, typer.Option("--party", help="The other State (FR): checks the legal basis between the two.")

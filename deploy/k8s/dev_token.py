@@ -24,7 +24,7 @@ def token_for(agency: str) -> str:
 def main() -> None:
     """Print the token of the one agency that is named."""
     if len(sys.argv) != 2:
-        print("say one agency of partners.yaml: python -m deploy.k8s.dev_token contact-point", file=sys.stderr)
+        print("say one agency of partners.yaml: python -m deploy.k8s.dev_token AGENCY", file=sys.stderr)
         sys.exit(2)
     print(token_for(sys.argv[1]))
 

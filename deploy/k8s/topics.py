@@ -1,5 +1,9 @@
-"""`python -m deploy.k8s.topics [PARTNERS_FILE]` prints `base/topics.yaml`: one KafkaTopic for every topic in code."""
+"""`python -m deploy.k8s.topics [PARTNERS_FILE]` prints `base/topics.yaml`: one KafkaTopic for every topic in code.
 
+ROGATORY_LAW names another law than the partners file does, as it does for the services.
+"""
+
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,10 +28,11 @@ spec: {{topicName: {name}, partitions: {partitions}, replicas: 3, config: {{min.
 """
 
 
-def topics_of(partners_file: Path) -> dict[str, int]:
-    """Every topic that these partners and their law need, with its number of partitions."""
+def topics_of(partners_file: Path, law_file: Path | None = None) -> dict[str, int]:
+    """Every topic that these partners and their law, or this one, need, with its number of partitions."""
     partners = load_partners(partners_file)
-    return all_topics(load_law(partners.law_file).authorities, partners.agencies, partners.subscribers)
+    law = load_law(law_file or partners.law_file)
+    return all_topics(law.authorities, partners.agencies, partners.subscribers)
 
 
 def manifest(topics: Mapping[str, int]) -> str:
@@ -37,8 +42,10 @@ def manifest(topics: Mapping[str, int]) -> str:
 
 def main() -> None:
     """Print the manifest; exit code 2 with one sentence for a wrong file."""
+    partners_file = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "partners.yaml"
+    named = os.environ.get("ROGATORY_LAW")
     try:
-        print(manifest(topics_of(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "partners.yaml")), end="")
+        print(manifest(topics_of(partners_file, Path(named) if named else None)), end="")
     except BadStart as fault:
         print(fault, file=sys.stderr)
         sys.exit(2)

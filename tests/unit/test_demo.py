@@ -47,7 +47,7 @@ TOPIC = "desk.cases.urgent.v1"
 
 
 def board_of(*samples: Sample, fresh: bool = True) -> Board:
-    return Board(samples, ("kafka", "webhook"), fresh)
+    return Board(samples, {"duty-officers": ("kafka", "webhook")}, fresh)
 
 
 def come(board: Board, *, topic: str = TOPIC, told: str = "duty-officers", facts: Mapping[str, Any] = FACTS) -> None:
@@ -97,8 +97,8 @@ def test_an_alert_must_come_on_every_channel() -> None:
         ),
         ({"lane": Lane.NORMAL}, {}, "stands on desk.cases.urgent.v1, expected on desk.cases.v1"),
         ({"type": "extradition"}, {}, "its type is asset_freeze"),
-        ({"alert": False}, {}, "the duty officers were told, and nothing calls for it"),
-        ({}, {"told": "operations"}, "the duty officers were not told"),
+        ({"alert": False}, {}, "duty-officers heard of it, and nothing calls for it"),
+        ({}, {"told": "operations"}, "duty-officers did not hear of it"),
     ],
 )
 def test_what_is_not_as_expected_is_named(change: dict[str, Any], arrival: dict[str, Any], said: str) -> None:
