@@ -1,4 +1,4 @@
-"""What every service is made of, and how it runs: connect, build, serve, stop in order."""
+"""How every service runs: connect, build, serve, stop in order."""
 
 import asyncio
 import contextlib
@@ -7,159 +7,23 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 import uvicorn
 import uvloop
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
-from shared import quarantine as quarantine_domain
-from shared.decisions import Decide
 from shared.events import STOPPED
 from shared.failures import BadStart, TryAgain, place_of
-from shared.ids import Ids
-from shared.kafka import KafkaSource, broker_at
-from shared.law import Law, load_law
-from shared.life_cycle import LifeCycle, load_life_cycle
 from shared.log import logger, start_logging
-from shared.loop import Loop
-from shared.metrics import Metrics
-from shared.mongo import Mongo, Store
-from shared.partners import Partners, load_partners
-from shared.producer import Producer
-from shared.quarantine import Quarantine
-from shared.records import Evolve
+from shared.mongo import Store
+from shared.platform import ASGI, Platform, connect
 from shared.sealing import Broken, Sealer
-from shared.sender import Sender
 from shared.settings import S, Settings, read_settings
 from shared.time_source import Time
 from shared.times import text_of
 
-ASGI = Callable[..., Awaitable[None]]
-Task = Callable[[], Coroutine[Any, Any, None]]
-
-_HEARTBEAT = 15.0
-"""Seconds after which a loop that does not turn counts as dead."""
-
-
-@dataclass
-class Platform:
-    """The connections and common parts of one process; `app.build` adds the service's own."""
-
-    name: str
-    settings: Settings
-    partners: Partners
-    law: Law
-    life: LifeCycle
-    mongo: Mongo
-    ids: Ids
-    sealer: Sealer
-    metrics: Metrics
-    producer: Producer
-    sender: Sender
-    quarantine: Quarantine
-    kafka: KafkaSource
-    time: Time
-    needs_kafka: bool = True
-    """Whether the service is of use only while it consumes; intake takes letters while Kafka is down."""
-    loops: list[Loop] = field(default_factory=list)
-    indexes: dict[Store, list[Mapping[str, Any]]] = field(default_factory=dict)
-    tasks: list[Task] = field(default_factory=list)
-    """Run beside the server until the end."""
-    beat: float = field(default_factory=time.monotonic)
-    consuming: bool = False
-    prepared: bool = False
-
-    def loop(self, collection: str, decide: Decide, evolve: Evolve, indexes: Iterable[Mapping[str, Any]] = ()) -> Loop:
-        """The loop over one collection, swept and indexed."""
-        store = self.mongo.store(collection)
-        loop = Loop(store, decide, evolve, self.sealer, self.sender, self.metrics, self.time.now)
-        self.loops.append(loop)
-        self.indexes[loop.store] = list(indexes)
-        return loop
-
-    def routes(self) -> list[Route]:
-        """`/live`, `/ready` and `/metrics`."""
-        return [Route("/live", self._live), Route("/ready", self._ready), Route("/metrics", self._metrics_page)]
-
-    async def _live(self, _request: Request) -> Response:
-        # Kafka or MongoDB away must not restart us: only a loop that stands still, or a bug that piles up.
-        stuck = ["event loop"] if time.monotonic() - self.beat > _HEARTBEAT else []
-        stuck += [loop.store.name for loop in self.loops if loop.broken.is_set()]
-        return _health(stuck)
-
-    async def _ready(self, _request: Request) -> Response:
-        waiting = [] if self.consuming or not self.needs_kafka else ["Kafka"]
-        try:
-            async with asyncio.timeout(2):
-                await self.mongo.ping()
-        except (TryAgain, TimeoutError):
-            waiting.append("MongoDB")
-        if not self.prepared and not waiting:
-            waiting.append("indexes")
-        return _health(waiting, {"simulated_time": text_of(self.time.now())} if self.time.is_simulated else {})
-
-    async def _metrics_page(self, _request: Request) -> Response:
-        return Response(generate_latest(self.metrics.registry), media_type=CONTENT_TYPE_LATEST)
-
-
-def _health(waiting_for: list[str], facts: Mapping[str, str] | None = None) -> Response:
-    body = {"ok": not waiting_for, **(facts or {})} | ({"waiting_for": waiting_for} if waiting_for else {})
-    return JSONResponse(body, 503 if waiting_for else 200)
-
-
-def connect(name: str, settings: Settings, may_be_simulated: bool = True) -> Platform:
-    """The common parts of a service; raises `BadStart` for a wrong file. Nothing is opened before `run`.
-
-    `may_be_simulated`: whether a simulation, where it is switched on, is this service's time too.
-    """
-    partners = load_partners(settings.partners)
-    law = load_law(settings.law or partners.law_file, settings.law_assumptions)
-    life = load_life_cycle(settings.life_cycle, law)
-    metrics, ids = Metrics(name), Ids(settings.id_key.get_secret_value())
-    sealer = Sealer(settings.sealing_key.get_secret_value())
-    mongo = Mongo(settings.mongo.get_secret_value(), settings.database, settings.mongo_driver)
-    client = f"rogatory-{name}-{settings.instance}"
-    producer = Producer(settings.kafka, client, metrics)
-    time_source = Time(settings.simulation and may_be_simulated)
-    metrics.simulated.set(time_source.is_simulated)
-    sender = Sender(producer, ids, sealer, metrics, time_source.now)
-    entries = Loop(
-        mongo.store(f"{name}_quarantine"),
-        quarantine_domain.decide,
-        quarantine_domain.evolve,
-        sealer,
-        sender,
-        metrics,
-        time_source.now,
-    )
-    quarantine = Quarantine(name, entries, ids, metrics)
-    sender.alarm = quarantine.alarm
-    kafka = KafkaSource(broker_at(settings.kafka, client), name, settings.instance, quarantine, metrics)
-    platform = Platform(
-        name,
-        settings,
-        partners,
-        law,
-        life,
-        mongo,
-        ids,
-        sealer,
-        metrics,
-        producer,
-        sender,
-        quarantine,
-        kafka,
-        time_source,
-        loops=[entries],
-    )
-    platform.indexes[entries.store] = []
-    return platform
+__all__ = ["ASGI", "Platform", "main", "run"]
 
 
 def main(name: str, kind: type[S], build: Callable[[Platform, S], ASGI], *, may_be_simulated: bool = True) -> NoReturn:
@@ -228,7 +92,7 @@ async def run(platform: Platform, app: ASGI) -> int:
     log.info("stopped")
     if isinstance(fault, BadStart):
         raise fault
-    return 1 if fault or any(loop.broken.is_set() for loop in platform.loops) else 0
+    return 1 if fault or platform.why_stop() else 0
 
 
 def _saying_so(app: ASGI, time_source: Time) -> ASGI:
@@ -307,11 +171,12 @@ async def _watch(platform: Platform, server: _Server) -> None:
                 await platform.mongo.ping()
                 for loop in platform.loops:
                     loop.back()
-        if any(loop.broken.is_set() for loop in platform.loops):
+        if reason := platform.why_stop():
             with contextlib.suppress(TryAgain, TimeoutError):
                 async with asyncio.timeout(5):
-                    facts = {"reason": "unexpected failures piled up"}
-                    await platform.quarantine.alarm(STOPPED, f"{platform.settings.instance}/{time.time():.0f}", facts)
+                    # Once an hour: who is started again and again stops again and again.
+                    key = f"{platform.settings.instance}/{reason}/{text_of(platform.time.real())[:13]}"
+                    await platform.quarantine.alarm(STOPPED, key, {"reason": reason})
             server.should_exit = True
             return
         await asyncio.sleep(1)

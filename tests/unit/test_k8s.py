@@ -281,7 +281,7 @@ sys.path = [".", *(place for place in sys.path if not place.startswith(ROOT) or 
 
 BUILD = """
 import asyncio, importlib, json
-from shared.service import connect
+from shared.platform import connect
 from shared.settings import read_settings
 name = sys.argv[1]
 kind = getattr(importlib.import_module(f"services.{name}.settings"), f"{name.title()}Settings")
@@ -440,7 +440,7 @@ def test_a_pod_has_longer_to_stop_than_the_longest_orderly_stop(folder: str) -> 
         + _seconds_in_code("shared/service.py", r"sender\.drain\(([\d.]+)\)")
         + _seconds_in_code("shared/producer.py", r"_producer\.stop\(\), ([\d.]+)\)")
     )
-    ping = _seconds_in_code("shared/service.py", r"asyncio\.timeout\(([\d.]+)\):\s+await self\.mongo\.ping")
+    ping = _seconds_in_code("shared/platform.py", r"asyncio\.timeout\(([\d.]+)\):\s+await self\.mongo\.ping")
     for pod, container in services(objects(folder)).values():
         pause = container["lifecycle"]["preStop"]["sleep"]["seconds"]
         assert pod["terminationGracePeriodSeconds"] > pause + stop
