@@ -7,6 +7,7 @@ import typer
 
 from cli.demo import demo
 from cli.explain import explain
+from cli.law import law
 from cli.up import up
 from deploy.local.processes import ChildStopped
 from shared.failures import BadStart
@@ -20,6 +21,7 @@ app = typer.Typer(
 app.command()(up)
 app.command()(demo)
 app.command()(explain)
+app.add_typer(law, name="law")
 
 
 def main() -> None:
