@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from shared import topics
-from shared.events import Draft, Event
+from shared.events import UPDATE_REJECTED, Draft, Event
 from shared.failures import NeverWill
 from shared.sealing import RecordKey, Sealer, place_of
 from shared.times import text_of
@@ -21,6 +21,7 @@ from shared.times import text_of
 MAX_EVENT_BYTES = 900_000
 """The largest event on a topic; Kafka's own limit is 1 MB a batch."""
 MAX_RECORD_EVENTS = 1_000
+"""Beside rejected updates: whoever sends many of those must not fill the record of a case."""
 MAX_RECORD_BYTES = 4_000_000
 
 State = dict[str, Any]
@@ -59,7 +60,8 @@ class Record:
         """Put one event at the end; raises `NeverWill` where a limit forbids it, and then nothing has changed."""
         event, key = self._event(draft, by, cause, text_of(now), sealer)
         size = self.size + len(event.data_json) + len(event.sealed or b"") + 300
-        if event.seq > MAX_RECORD_EVENTS or size > MAX_RECORD_BYTES:
+        rejected = self.state.get("rejections", 0) + (event.type == UPDATE_REJECTED)
+        if event.seq - rejected > MAX_RECORD_EVENTS or size > MAX_RECORD_BYTES:
             raise NeverWill(f"the record is full ({MAX_RECORD_EVENTS} events or {MAX_RECORD_BYTES} bytes)")
         self.state = evolve(self.state, event)
         self.key, self.size, self.chain, self.version = key, size, event.chain, event.seq

@@ -17,7 +17,7 @@ from services.notifier import domain as notifier
 from services.router import domain as router
 from shared import records
 from shared.decisions import Decide, Message, NeedsHistory
-from shared.events import ALERT_RAISED, Draft, Event
+from shared.events import ALERT_RAISED, UPDATE_REJECTED, Draft, Event
 from shared.failures import NeverWill
 from shared.ids import Ids
 from shared.law import Law, load_law
@@ -123,6 +123,22 @@ def test_a_refused_append_changes_nothing(case: str) -> None:
         appended(full, too_much, cause="another")
 
     assert head_of(full) == before
+
+
+def test_rejected_updates_do_not_fill_a_record() -> None:
+    def counting(state: State, event: Event) -> State:
+        return {"rejections": state.get("rejections", 0) + (event.type == UPDATE_REJECTED)}
+
+    rejected = Draft(UPDATE_REJECTED, (), {})
+    full = Record("cas_1", "cas_1", {})
+    appended(full, *[draft()] * (records.MAX_RECORD_EVENTS - 1), *[rejected] * 50, evolve=counting)
+
+    appended(full, draft(), rejected, evolve=counting)
+    with pytest.raises(NeverWill, match="full"):
+        appended(full, draft(), evolve=counting)
+    appended(full, rejected, evolve=counting)
+
+    assert full.version == records.MAX_RECORD_EVENTS + 52
 
 
 def test_a_bug_in_evolve_changes_nothing_either() -> None:
