@@ -1,6 +1,6 @@
-"""What agencies read by HTTP: their letters, what became of them, and the answers."""
+"""What agencies read by HTTP: their letters, what became of them, and the answers; and the document of all routes."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import orjson
@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from starlette.routing import BaseRoute
 
 from services.intake.door import JSON, NDJSON, PATH, receipt_of
+from services.intake.messages_api import MessagesDoor, add_messages, describe
 from shared import problems, times, topics
 from shared.events import LETTER_RECEIVED, Event
 from shared.http import api
@@ -35,9 +36,19 @@ class CaseView(BaseModel):
     type: str
     status: str
     authority: str
-    because: str
-    basis: list[str]
-    certainty: str
+    because: str = ""
+    basis: list[str] = []
+    certainty: str = ""
+    missing: list[dict[str, Any]] = []
+    """What the letter does not say and should: `field`, `says`, and the `basis` that asks for it."""
+    defects: list[dict[str, Any]] = []
+    marks: list[str] = []
+    links: list[dict[str, Any]] = []
+    """Other cases that belong to it: `case` and `relation`."""
+    clocks: list[dict[str, Any]] = []
+    """The law's deadlines and the sender's own; never ours."""
+    case_event: int = 0
+    """The number of the case's event that was told last."""
 
 
 class LetterView(BaseModel):
@@ -85,8 +96,18 @@ class Letters:
 
     async def one(self, agency: str, letter: str) -> tuple[Record, list[Event]]:
         """A letter with its history; what is not the agency's does not exist."""
+        return await self._open(letter, lambda document: document["context"].get("agency") == agency)
+
+    async def heard_by(self, agency: str, letter: str) -> tuple[Record, list[Event]]:
+        """A letter of which an agency may hear: its own, or one of which something was said to it as a gateway."""
+        topic = topics.answers_to(agency)
+        return await self._open(
+            letter, lambda d: d["context"].get("agency") == agency or topic in d["state"].get("sent", {})
+        )
+
+    async def _open(self, letter: str, is_theirs: Callable[[Mapping[str, Any]], bool]) -> tuple[Record, list[Event]]:
         for document in await self._store.histories([letter]):
-            if document["context"].get("agency") == agency and document["state"].get("status") == "received":
+            if document["state"].get("status") == "received" and is_theirs(document):
                 return self._opened(document)
         raise ProblemError(problems.not_found())
 
@@ -140,7 +161,7 @@ def _content(event: Event) -> dict[str, Any]:
     return {"content": orjson.loads(event.content)} if event.content is not None else {}
 
 
-def build_api(letters: Letters, verifier: Verifier, routes: Sequence[BaseRoute]) -> FastAPI:
+def build_api(letters: Letters, messages: MessagesDoor, verifier: Verifier, routes: Sequence[BaseRoute]) -> FastAPI:
     """The routes that read, and the document of all."""
     app = api("Rogatory intake", routes)
 
@@ -169,10 +190,11 @@ def build_api(letters: Letters, verifier: Verifier, routes: Sequence[BaseRoute])
 
     @app.get(PATH + "/{letter}/answers", responses=PROBLEMS)
     async def get_answers(letter: str, caller: Caller, after: Annotated[int, Query(ge=0)] = 0) -> AnswerPage:
-        """What was said about a letter, for who has no Kafka."""
-        _, history = await letters.one(caller, letter)
+        """What was said to the caller about a letter, for who has no Kafka."""
+        _, history = await letters.heard_by(caller, letter)
         return answers(history, caller, after)
 
+    add_messages(app, messages, verifier)
     plain = app.openapi
 
     def document() -> dict[str, Any]:
@@ -184,6 +206,7 @@ def build_api(letters: Letters, verifier: Verifier, routes: Sequence[BaseRoute])
         schemas["Letter"] = letter
         schemas["Receipt"] = RECEIPT
         schemas["Problem"] = PROBLEM
+        describe(whole, messages.life)
         return whole
 
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's own way to extend the document

@@ -1,4 +1,4 @@
-"""The intake, put together: letters by HTTP and Kafka, news of their cases, answers to their agencies. No I/O here."""
+"""The intake, put together: letters and messages by HTTP and Kafka, news of cases, answers. No I/O here."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,8 +6,10 @@ from typing import Any
 from services.intake import domain, handlers
 from services.intake.api import Letters, build_api
 from services.intake.door import PATH, Door, Receive, Send
+from services.intake.messages_api import MessagesDoor
 from services.intake.settings import IntakeSettings
 from shared import topics
+from shared.letter_message import check_messages
 from shared.posts import Posts
 from shared.service import ASGI, Platform
 from shared.tokens import KeySource, Verifier
@@ -18,19 +20,24 @@ def build(platform: Platform, settings: IntakeSettings) -> ASGI:
     """Two doors over one loop of letters; it is ready while Kafka is down."""
     platform.needs_kafka = False
     agencies, known_types, ids = platform.partners.agencies, frozenset(platform.law.request_types), platform.ids
+    life = platform.life
+    check_messages(life)
     letters = platform.loop("letters", domain.decide_by(platform.law), domain.evolve, INDEXES)
     for lane in Lane:
-        read = handlers.on_letter(agencies, known_types, ids)
+        read = handlers.on_letter(agencies, known_types, ids, life)
         entrances = [topics.letters_from(agency, lane) for agency in agencies]
         platform.kafka.subscribe("letters", lane, entrances, read, letters)
         platform.kafka.subscribe("cases", lane, [topics.case_events(lane)], handlers.on_case, letters)
+        due = handlers.on_answer_due(agencies, life)
+        platform.kafka.subscribe("answers", lane, [topics.answers_due(lane)], due, letters)
     posts = Posts(letters)
     platform.tasks.append(posts.run)
     keys = KeySource(settings.jwks)
     keys.check()
     verifier = Verifier(settings.token_issuer, settings.token_audience, keys)
     door = Door(verifier, agencies, known_types, ids, posts)
-    pages = build_api(Letters(letters.store, ids, platform.sealer), verifier, platform.routes())
+    messages = MessagesDoor(agencies, life, ids, posts)
+    pages = build_api(Letters(letters.store, ids, platform.sealer), messages, verifier, platform.routes())
 
     async def app(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == PATH:

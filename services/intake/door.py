@@ -68,13 +68,13 @@ class Door:
         agency = await self._agency(headers.get(b"authorization", b"").decode("latin-1"))
         media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("latin-1")
         if media_type == JSON:
-            raw = await _read(headers, receive, MAX_LETTER_BYTES)
+            raw = await read_body(headers, receive, MAX_LETTER_BYTES)
             status, told = await self._one(agency, raw)
             if isinstance(told, Problem):
                 raise ProblemError(told)
             return status, JSON, orjson.dumps(told), [("location", f"{PATH}/{told['id']}")]
         if media_type == NDJSON:
-            raw = await _read(headers, receive, MAX_NDJSON_BYTES)
+            raw = await read_body(headers, receive, MAX_NDJSON_BYTES)
             return 200, NDJSON, await self._many(agency, raw), ()
         raise ProblemError(problems.unsupported_media_type((JSON, NDJSON)))
 
@@ -162,7 +162,7 @@ def _line(number: int, status: int, told: Any) -> bytes:
     return b'{"line":%d,"status":%d,"receipt":%b}\n' % (number, status, orjson.dumps(told))
 
 
-async def _read(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:
+async def read_body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:
     """The body; raises 413 as soon as it is known to be over the limit."""
     declared = headers.get(b"content-length", b"")
     if declared.isdigit() and int(declared) > limit:

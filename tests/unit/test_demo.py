@@ -23,6 +23,7 @@ from shared.events import LETTER_RECEIVED
 from shared.failures import BadStart, NeverWill
 from shared.ids import Ids
 from shared.law import load_law
+from shared.life_cycle import load_life_cycle
 from shared.partners import load_partners
 from shared.records import Record
 from shared.vocabulary import Direction, Lane, Urgency
@@ -231,10 +232,12 @@ def test_a_refused_letter_is_a_trouble_that_says_which_and_why(reference: str, w
     partners, topic = load_partners(ROOT / "partners.yaml"), topics.answers_to("contact-point")
     headers = [("ce_specversion", b"1.0"), ("ce_id", b"e1"), ("ce_source", b"/systems/x")]
     sent = filed("{" + reference + "}", [*headers, ("ce_type", LETTER_RECEIVED.encode())])
+    law = load_law(ROOT / "laws/azerbaijan.yaml")
+    life = load_life_cycle(ROOT / "life-cycle.yaml", law)
     with pytest.raises(NeverWill) as refusal:
-        on_letter(partners.agencies, {"extradition"}, IDS)(sent)
+        on_letter(partners.agencies, {"extradition"}, IDS, life)(sent)
     (message,) = refusal.value.also
-    (draft,) = decide_by(load_law(ROOT / "laws/azerbaijan.yaml"))(Record("let_1", "let_1", {}), message, NOW).events
+    (draft,) = decide_by(law)(Record("let_1", "let_1", {}), message, NOW).events
     answer = Envelope("1", "/answers", draft.type, {}, b"")
     board = board_of()
 

@@ -1,126 +1,42 @@
-"""What becomes of a letter at the door: accepted, again, in conflict, refused; and the news of its cases."""
+"""What becomes of a letter at the door: accepted, again, in conflict, refused."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from functools import cache
-from pathlib import Path
 from typing import Any, Literal
 
 import orjson
 import pytest
 from aiokafka import ConsumerRecord
 
-from services.intake.domain import AgencyEvent, CaseNews, Conflict, Filing, Refusal, decide_by, evolve, filing
-from services.intake.handlers import on_case, on_letter
+from services.intake.domain import AgencyEvent, Conflict, Filing, Refusal
+from services.intake.handlers import on_letter
 from shared.decisions import Decision, Message, NeedsHistory
-from shared.events import ANSWER_RECEIPT, ANSWER_REFUSED, ANSWER_STATUS, CASE_ASSIGNED, LETTER_RECEIVED, schema_of
+from shared.events import ANSWER_RECEIPT, ANSWER_REFUSED, LETTER_RECEIVED
 from shared.failures import NeverWill
-from shared.ids import Ids
-from shared.law import Law, load_law
 from shared.letter import FieldError, Letter, digest_of, parse_letter
 from shared.partners import load_partners
-from shared.payloads import CaseAssigned
-from shared.records import Record, event_of, stored_form
-from shared.sealing import Sealer
+from shared.records import Record
 from shared.vocabulary import Lane
-
-ROOT = Path(__file__).parents[2]
-NOW = datetime(2026, 3, 10, 8, tzinfo=UTC)
-LATER = NOW + timedelta(days=400)
-IDS, SEALER = Ids(b"k" * 32), Sealer(b"s" * 32)
-AGENCY = "contact-point"
-ANSWERS = f"agency.{AGENCY}.answers.v1"
-EVENT = AgencyEvent("/fr/registry", "event-7")
-NAME = "Maud Vernier"
-RECEIVED_AT = "2026-03-10T08:00:00.000000Z"
-
-
-@cache
-def law() -> Law:
-    return load_law(ROOT / "laws/azerbaijan.yaml", [ROOT / "laws/assumptions/in-force.yaml"])
-
-
-def text(*types: str, **changed: Any) -> bytes:
-    """A letter as it is sent: only what a test names is other than usual."""
-    return orjson.dumps(
-        {
-            "reference": "FR-1",
-            "party": "FR",
-            "direction": "incoming",
-            "channel": "24/7",
-            "sent_at": "2026-03-10T08:00:00+01:00",
-            "contact": {"officer": NAME},
-            "measures": [{"type": kind, "contents": {"facts": NAME}} for kind in types or ("extradition",)],
-            **changed,
-        }
-    )
-
-
-def letter(*types: str, **changed: Any) -> Letter:
-    return parse_letter(text(*types, **changed), law().request_types)
-
-
-def http(filed: Letter) -> Message:
-    return filing(AGENCY, filed, IDS)
-
-
-def kafka(filed: Letter) -> Message:
-    return Message("let_1", "ext_1", AGENCY, Filing(AGENCY, filed, EVENT), context={"agency": AGENCY})
-
-
-def decided(record: Record, message: Message, now: datetime = NOW) -> Decision:
-    return decide_by(law())(record, message, now)
-
-
-def kept(record: Record, message: Message, now: datetime = NOW) -> Record:
-    """The record after the message, as a later batch finds it."""
-    for draft in decided(record, message, now).events:
-        record.append(draft, by=message.by, cause=message.cause, now=now, evolve=evolve, sealer=SEALER)
-    record.stored_version = record.version
-    return record
-
-
-def new() -> Record:
-    return Record("let_1", "let_1", {"agency": AGENCY})
-
-
-def stored(filed: Letter) -> Record:
-    return kept(new(), http(filed))
-
-
-def with_history(record: Record) -> Record:
-    record.history = [event_of(record.id, stored_form(event), record.key) for event in record.fresh]
-    record.fresh = []
-    return record
-
-
-def assigned(case: str, **changed: Any) -> CaseAssigned:
-    data = {
-        "case": case,
-        "type": "extradition",
-        "party": "FR",
-        "direction": "incoming",
-        "channel": "24/7",
-        "urgency": "normal",
-        "lane": "normal",
-        "received_at": RECEIVED_AT,
-        "authority": "justice-ministry",
-        "rule": "extradition/incoming/2026-02-23",
-        "law": "azerbaijan",
-        "version": "1",
-        "basis": ["az-law"],
-        "because": "The law names it.",
-        "certainty": "text",
-        "gate": "passed: uncc",
-        "lean": None,
-        "status": "assigned",
-    }
-    return CaseAssigned.model_validate({**data, **changed})
-
-
-def news(measure: int, case: str = "cas_1", **changed: Any) -> Message:
-    return Message("let_1", f"router/{case}", "router", CaseNews(AGENCY, measure, assigned(case, **changed)))
-
+from tests.unit.intake_letters import (
+    AGENCY,
+    ANSWERS,
+    EVENT,
+    IDS,
+    LATER,
+    NAME,
+    RECEIVED_AT,
+    ROOT,
+    decided,
+    http,
+    kafka,
+    kept,
+    law,
+    letter,
+    life,
+    new,
+    stored,
+    text,
+    with_history,
+)
 
 # Accepted
 
@@ -264,49 +180,6 @@ def test_what_is_no_letter_is_answered_once_to_who_sent_it() -> None:
     assert decided(record, refusal).events == ()
 
 
-# News of cases
-
-
-def test_the_news_of_a_case_is_answered_to_the_agency_with_the_reason_and_no_gate() -> None:
-    (said,) = decided(stored(letter()), news(1)).events
-
-    assert (said.type, said.to, said.content) == (ANSWER_STATUS, (ANSWERS,), None)
-    assert said.data == {
-        "letter": "let_1",
-        "measure": 1,
-        "case": "cas_1",
-        "type": "extradition",
-        "status": "assigned",
-        "authority": "justice-ministry",
-        "because": "The law names it.",
-        "basis": ["az-law"],
-        "certainty": "text",
-    }
-
-
-def test_a_letter_shows_the_last_news_of_each_measure_in_the_order_of_the_measures() -> None:
-    record = stored(letter("extradition", "testimony"))
-
-    for said in (news(2, "cas_2"), news(1, "cas_1"), news(2, "cas_2", authority="desk")):
-        kept(record, said)
-
-    assert [(case["measure"], case["authority"]) for case in record.state["cases"]] == [
-        (1, "justice-ministry"),
-        (2, "desk"),
-    ]
-
-
-def test_news_of_a_letter_that_nobody_knows_changes_nothing() -> None:
-    assert decided(new(), news(1)) == Decision()
-
-
-def test_the_state_of_a_letter_has_no_names_in_it() -> None:
-    record = kept(stored(letter()), news(1))
-
-    assert NAME not in str(record.state)
-    assert "FR-1" not in str(record.state)
-
-
 # What comes by Kafka
 
 
@@ -321,7 +194,7 @@ LETTERS = f"agency.{AGENCY}.letters.v1"
 
 def read(record: "ConsumerRecord[Any, Any]") -> list[Message]:
     agencies = load_partners(ROOT / "partners.yaml").agencies
-    return list(on_letter(agencies, law().request_types, IDS)(record))
+    return list(on_letter(agencies, law().request_types, IDS, life())(record))
 
 
 def test_the_topic_names_the_agency_and_the_letters_id_is_the_same_through_both_doors() -> None:
@@ -343,7 +216,7 @@ def test_the_same_event_has_the_same_cause_and_anothers_another() -> None:
 
 
 NOT_TAKEN: dict[str, tuple[bytes, Mapping[str, str], str]] = {
-    "another type": (text(), {"type": "letter.message"}, "unknown event type"),
+    "another type": (text(), {"type": "letter.burned"}, "unknown event type"),
     "another version": (text(), {"dataschema": "urn:rogatory:schema:letter.received:v2"}, "unknown event version"),
     "an attribute with another agency": (text(), {"agency": "foreign-ministry"}, "another agency's name"),
     "a source with another agency": (text(), {"source": "/foreign-ministry/1"}, "another agency's name"),
@@ -412,29 +285,3 @@ def test_a_reference_that_cannot_be_read_is_left_out_of_the_answer(case: str) ->
     (said,) = decided(Record("let_9", "let_9", {}), answer).events
     assert isinstance(said.content, dict)
     assert said.content.keys() == {"errors", "about"}
-
-
-def test_a_case_event_becomes_news_for_its_letter() -> None:
-    data = assigned("cas_1").model_dump_json().encode()
-    schema = {"type": CASE_ASSIGNED, "dataschema": schema_of(CASE_ASSIGNED)}
-    context = {"letterid": "let_1", "agency": AGENCY, "measure": "2"}
-
-    (message,) = on_case(heard("cases.events.v1", data, **schema, **context))
-
-    assert (message.record, message.body) == ("let_1", CaseNews(AGENCY, 2, assigned("cas_1")))
-
-
-NO_NEWS: dict[str, tuple[bytes, Mapping[str, str]]] = {
-    "no letter": (b"{}", {}),
-    "a measure that is no number": (b"{}", {"letterid": "let_1", "agency": AGENCY, "measure": "two"}),
-    "no case": (b"{}", {"letterid": "let_1", "agency": AGENCY, "measure": "2"}),
-    "no JSON": (b"{", {"letterid": "let_1", "agency": AGENCY, "measure": "2"}),
-}
-
-
-@pytest.mark.parametrize("case", NO_NEWS)
-def test_a_case_event_that_does_not_say_whose_it_is_is_set_aside(case: str) -> None:
-    data, context = NO_NEWS[case]
-
-    with pytest.raises(NeverWill, match="not a case event"):
-        on_case(heard("cases.events.v1", data, type=CASE_ASSIGNED, dataschema=schema_of(CASE_ASSIGNED), **context))

@@ -1,4 +1,4 @@
-"""What becomes of a letter at the door, decided: accepted, again, in conflict, refused; and the news of its cases."""
+"""What becomes of a letter at the door: accepted, again, in conflict, refused."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,12 +8,11 @@ import orjson
 
 from shared import topics
 from shared.competence import Law
-from shared.decisions import Decide, Decision, Message, history_of
-from shared.events import ANSWER_RECEIPT, ANSWER_REFUSED, ANSWER_STATUS, CASE_ASSIGNED, LETTER_RECEIVED, Draft, Event
+from shared.decisions import Decision, Message, history_of
+from shared.events import ANSWER_RECEIPT, ANSWER_REFUSED, LETTER_RECEIVED, Draft
 from shared.ids import Ids
 from shared.letter import FieldError, Letter, content_of, differing_fields, digest_of
-from shared.payloads import CaseAssigned
-from shared.records import Record, State
+from shared.records import Record
 from shared.times import text_of
 from shared.vocabulary import Lane
 
@@ -38,22 +37,13 @@ class Filing:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An agency sent what is no letter that we can take."""
+    """An agency sent what is no letter, or no message on one, that we can take."""
 
     agency: str
     errors: tuple[FieldError, ...]
     event: AgencyEvent
     reference: str | None
     """Where it can be read."""
-
-
-@dataclass(frozen=True, slots=True)
-class CaseNews:
-    """Something happened to one of a letter's cases."""
-
-    agency: str
-    measure: int
-    case: CaseAssigned
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +60,14 @@ def filing(agency: str, letter: Letter, ids: Ids) -> Message:
     return Message(record, cause, agency, Filing(agency, letter, None), context={"agency": agency})
 
 
-def decide_by(law: Law) -> Decide:
-    """The decisions under one law, which gives each letter its lane."""
+def decide(record: Record, filed: Filing, now: datetime, law: Law) -> Decision:
+    """A letter that is new is accepted; one whose reference is known is the same again, or in conflict."""
+    return _again(record, filed) if record.version else Decision(_acceptance(record.id, filed, law, now))
 
-    def decide(record: Record, message: Message, now: datetime) -> Decision:
-        body = message.body
-        if isinstance(body, Filing):
-            return _decide_again(record, body) if record.version else Decision(_acceptance(record.id, body, law, now))
-        if isinstance(body, Refusal):
-            return Decision([_refusal(record.id, body)] if not record.version else ())
-        return _decide_news(record, body)
 
-    return decide
+def decide_refusal(record: Record, refusal: Refusal) -> Decision:
+    """Who sent what we cannot take is told so, once."""
+    return Decision() if record.version else Decision([_refusal(record.id, refusal)])
 
 
 def _acceptance(letter_id: str, filed: Filing, law: Law, now: datetime) -> list[Draft]:
@@ -112,7 +98,7 @@ def _receipt(letter_id: str, filed: Filing, digest: str, received_at: str) -> Dr
     return Draft(ANSWER_RECEIPT, to, receipt, {"reference": filed.letter.reference})
 
 
-def _decide_again(record: Record, filed: Filing) -> Decision:
+def _again(record: Record, filed: Filing) -> Decision:
     """The same letter gets the same receipt; another one under its reference is named by what differs."""
     digest = digest_of(filed.letter)
     if record.state["digest"] == digest:
@@ -136,40 +122,3 @@ def _refusal(letter_id: str, refusal: Refusal) -> Draft:
     if refusal.reference is not None:
         said["reference"] = refusal.reference
     return Draft(ANSWER_REFUSED, (topics.answers_to(refusal.agency),), {"letter": letter_id}, said)
-
-
-def _decide_news(record: Record, news: CaseNews) -> Decision:
-    if not record.version:
-        return Decision()
-    case = news.case
-    said = {
-        "letter": record.id,
-        "measure": news.measure,
-        "case": case.case,
-        "type": case.type,
-        "status": case.status,
-        "authority": case.authority,
-        "because": case.because,
-        "basis": list(case.basis),
-        "certainty": case.certainty,
-    }
-    return Decision([Draft(ANSWER_STATUS, (topics.answers_to(news.agency),), said)])
-
-
-def evolve(state: State, event: Event) -> State:
-    """A letter is what was received, and the last that was heard of each of its cases."""
-    if event.type == LETTER_RECEIVED:
-        kept = {**event.data, "status": "received", "cases": []}
-        del kept["letter"]
-        return kept
-    if event.type == ANSWER_STATUS:
-        news: dict[str, Any] = {name: value for name, value in event.data.items() if name != "letter"}
-        others = [case for case in state["cases"] if case["measure"] != news["measure"]]
-        return {**state, "cases": sorted([*others, news], key=lambda case: case["measure"])}
-    if event.type == ANSWER_REFUSED and not state:
-        return {"status": "refused"}
-    return state
-
-
-HEARD = frozenset({CASE_ASSIGNED})
-"""What intake hears of cases."""

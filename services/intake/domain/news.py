@@ -1,0 +1,69 @@
+"""What happened to a letter's cases, as far as its agency may see it: the status, and what it rests on."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from shared import topics
+from shared.decisions import Decision
+from shared.events import ANSWER_STATUS, Draft
+from shared.payloads import CaseAssigned, CaseEvent
+from shared.records import Record
+
+SHOWN = ("type", "status", "authority", "because", "basis", "certainty", "missing", "defects", "marks")
+"""What an agency sees of a case as it is; of clocks and links it sees a part."""
+_OUR_OWN = "policy"
+"""The kind of clock that is nobody's business but ours."""
+_OF_A_CLOCK = ("clock", "kind", "due", "basis", "stopped_at", "missed_at")
+
+
+@dataclass(frozen=True, slots=True)
+class CaseNews:
+    """Something happened to one of a letter's cases."""
+
+    agency: str
+    measure: int
+    case: CaseEvent | CaseAssigned
+    sequence: int = 0
+    """The event's number among those of its case."""
+
+
+def decide(record: Record, news: CaseNews) -> Decision:
+    """The agency hears what has changed for it; what it has heard already, and what came late, changes nothing."""
+    if not record.version:
+        return Decision()
+    before: Mapping[str, Any] = next(
+        (case for case in record.state["cases"] if case["measure"] == news.measure), {"measure": news.measure}
+    )
+    if news.sequence and news.sequence <= before.get("case_event", 0):
+        return Decision()
+    after = _seen(before, news.case)
+    if after == before:
+        return Decision()
+    # Events that change nothing for the agency leave no trace here, but each one says the status anew.
+    said = {"letter": record.id, **after} | ({"case_event": news.sequence} if news.sequence else {})
+    return Decision([Draft(ANSWER_STATUS, (topics.answers_to(news.agency),), said)])
+
+
+def _seen(before: Mapping[str, Any], case: CaseEvent | CaseAssigned) -> dict[str, Any]:
+    """What the agency sees of a case after an event, which says only what it changes."""
+    said = {name: getattr(case, name) for name in SHOWN if name in case.model_fields_set}
+    if isinstance(case, CaseEvent):
+        if "clocks" in case.model_fields_set:
+            said["clocks"] = _theirs(case.clocks or ())
+        if "links" in case.model_fields_set:
+            said["links"] = [{"case": one["case"], "relation": one["relation"]} for one in case.links or ()]
+    seen: dict[str, Any] = {**before, "case": case.case}
+    for name, value in said.items():
+        if value in (None, (), []):
+            seen.pop(name, None)
+        else:
+            seen[name] = list(value) if isinstance(value, tuple) else value
+    return seen
+
+
+def _theirs(clocks: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The law's deadlines and the sender's own, without the steps at which somebody here is warned."""
+    return [
+        {name: clock[name] for name in _OF_A_CLOCK if name in clock} for clock in clocks if clock["kind"] != _OUR_OWN
+    ]
