@@ -8,11 +8,11 @@ agency looking for what is there, a missed one is seen by the officer who reads 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv6Address, IPv6Network
 from itertools import chain, islice
 from typing import NamedTuple
 
-Address = IPv4Address | IPv6Address
+Address = str | IPv6Address
 
 NO_TIME = "an IP address without an exact time and its zone"
 NO_ZONE = "an IP address without the zone of its time"
@@ -27,22 +27,23 @@ MOST = 1000
 
 GLOBAL = IPv6Network("2000::/3")
 
-_WORTH_A_LOOK = re.compile(r"[0-9](?:\]?\.\[?[0-9]{1,3}\]?\.|[:：][0-9]{2})")
+_WORTH_A_LOOK = re.compile(r"[0-9](?:\[?\.\]?[0-9]{1,3}\[?\.|[:：][0-9]{2})")
 _GROUPS = re.compile(r":[0-9A-Fa-f]{0,4}:")
 # Each begins with a set of characters and looks behind it only then: the engine skips to such a character quickly.
 _FOUR = re.compile(
     r"[0-9](?<![0-9A-Za-z_.][0-9])[0-9]{0,2}(?:\[?\.\]?[0-9]{1,3}){3}(?!\.?[0-9A-Za-z_])(?!/[0-9]{1,2}(?![0-9]))"
 )
 _SIX = re.compile(
-    r"[23](?<![0-9A-Za-z_:.][23])[0-9A-Fa-f]{3}(?::[0-9A-Fa-f]{0,4}){2,7}(?![0-9A-Za-z_:])(?!/[0-9]{1,3}(?![0-9]))"
+    r"[23](?<![0-9A-Za-z_:.][23])[0-9A-Fa-f]{3}(?::[0-9A-Fa-f]{0,4}){2,7}(?![0-9A-Za-z_:]|\.[0-9])(?!/[0-9]{1,3}(?![0-9]))"
 )
 _FINGERPRINT = re.compile(r"(?<![0-9A-Fa-f:])[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5,}")
 """Hardware addresses too: their parts look like times."""
-_BESIDE = re.compile(r"\]?\s?[:：/#]\s?[0-9]{2,5}(?![0-9:：])")
-_BARE = re.compile(r"[0-9](?<![0-9A-Za-z_.,:/+-].)(?<![0-9]\s.)[0-9]{3,4}(?![0-9A-Za-z_:/-])(?![.,\s][0-9])")
+_BESIDE = re.compile(r"\]?(?:[:：/#][0-9]{2,5}|\s?[:：/#]\s?[0-9]{4,5})(?![0-9:：]|[./-][0-9])")
+_BARE = re.compile(
+    r"[0-9](?<![0-9A-Za-z_.,:/+-].)(?<![0-9]\s.)[0-9]{3,4}(?![0-9A-Za-z_:/-]|[.,][0-9]|\s[0-9]{3}(?![0-9]))"
+)
 _SAID = re.compile(
-    r"(?:\bports?\b|\bpuertos?\b|\bportas?\b|\bпорт(?:а|ы|у|ом)?\b|منفذ|端口|埠|포트|ポート)\D{0,20}[0-9]{1,5}",
-    re.IGNORECASE,
+    r"(?:[Pp](?<!\w.)(?:orts?|uertos?|ortas?)\b|PORTS?|[Пп](?<!\w.)орт(?:а|ы|у|ом)?\b|منفذ|端口|埠|포트|ポート)\D{0,20}[0-9]"
 )
 _YEARS = range(1900, 2100)
 _WHOLE_TIME = re.compile(
@@ -54,7 +55,7 @@ _TIME = re.compile(
     r"[0-9](?:(?<![0-9:+−].)(?<!(?:UTC|GMT)-.)(?<![ (]-.)|(?<=[0-9]{4}:.))(?:(?<=[01])[0-9]|(?<=2)[0-4])?"
     r"(?:(?P<colon>[:：])|\s?[hH時时点點]\s?)[0-5][0-9](?:[:：分][0-5][0-9](?:[.,][0-9]+)?)?(?![0-9/])"
 )
-_COLON_TIME = re.compile(r"[0-9][:：][0-5][0-9]")
+_COLON_TIME = re.compile(r"[0-9]{2}[:：][0-5][0-9]")
 _DAY = re.compile(r"[0-9](?<![0-9].)(?:(?<=1)[349]|(?<=2)[05])[0-9]{2}(?![0-9])|[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2}")
 _ZONE_NEXT = re.compile(
     r"\s?\(?(?:Z(?![A-Za-z])|[+−-](?:0?[0-9]|1[0-4])(?::?[0-5][0-9])?(?![0-9])|[A-Z]{2,4}T\b|MSK|МСК)"
@@ -101,11 +102,17 @@ def defects_of(texts: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
         looks -= len(addresses) + len(zones)
         if False in zones:
             unclear.append(word)
+        without_port: list[_Known] = []
         for address, _, end, port in addresses:
             known = seen.setdefault(address, _Known(word))
             known.time = known.time or whole > 0 or bool(zones)
             known.zone = known.zone or whole > 0 or True in zones
-            known.port = known.port or port or _has_port(rest, end)
+            known.port = known.port or port or _has_port_near(rest, end)
+            if not known.port:
+                without_port.append(known)
+        if without_port and _SAID.search(rest):
+            for known in without_port:
+                known.port = True
     found = dict.fromkeys((known.word, says) for known in seen.values() for says in _lacks(known))
     found |= dict.fromkeys((word, TIME_WITHOUT_ZONE) for word in unclear if (word, NO_ZONE) not in found)
     return list(found)
@@ -123,21 +130,27 @@ def _lacks(known: _Known) -> Iterator[str]:
 def _addresses(text: str) -> Iterator[_Found]:
     """The addresses that can lead to somebody, with where they stand and whether a port stands beside them."""
     for match in chain(_FOUR.finditer(text), _SIX.finditer(text) if _GROUPS.search(text) else ()):
-        try:
-            address = ip_address(match[0].replace("[", "").replace("]", ""))
-        except ValueError:
-            continue
-        if _leads_somewhere(address):
+        address = _four(match[0]) if "." in match[0] else _six(match[0])
+        if address is not None:
             port = _BESIDE.match(text, match.end())
             yield _Found(address, match.start(), port.end() if port else match.end(), port is not None)
 
 
-def _leads_somewhere(address: Address) -> bool:
-    """Whether it is no network mask, no loopback and nothing else that stands for no single machine."""
-    if isinstance(address, IPv6Address):
-        return address in GLOBAL
-    first = address.packed[0]
-    return first not in (0, 127) and first < 224
+def _four(text: str) -> Address | None:
+    """An address of version 4, unless it is a network mask, loopback or something else that is no single machine."""
+    parts = text.replace("[", "").replace("]", "").split(".")
+    if any(int(part) > 255 or (part[0] == "0" != part) for part in parts):
+        return None
+    return None if parts[0] in ("0", "127") or int(parts[0]) > 223 else ".".join(parts)
+
+
+def _six(text: str) -> Address | None:
+    """An address of version 6 that can be reached from everywhere."""
+    try:
+        address = IPv6Address(text)
+    except ValueError:
+        return None
+    return address if address in GLOBAL else None
 
 
 def _without(text: str, addresses: Sequence[_Found]) -> str:
@@ -164,7 +177,7 @@ def _zones_of_times(text: str) -> Iterator[bool]:
             yield zone
 
 
-def _has_port(rest: str, end: int) -> bool:
-    """Whether a number after the address can be its port, or something is called a port in any of many languages."""
+def _has_port_near(rest: str, end: int) -> bool:
+    """Whether a number soon after the address can be its port."""
     bare = map(int, _BARE.findall(rest, end, end + NEAR))
-    return any(1024 <= number <= 65535 and number not in _YEARS for number in bare) or bool(_SAID.search(rest))
+    return any(1024 <= number <= 65535 and number not in _YEARS for number in bare)
