@@ -56,6 +56,7 @@ class Deployment:
             "ROGATORY_PARTNERS": str(self.partners),
             "ROGATORY_LAW": str(self.law),
             "ROGATORY_LAW_ASSUMPTIONS": ",".join(map(str, self.assumptions)),
+            "ROGATORY_LIFE_CYCLE": os.environ.get("ROGATORY_LIFE_CYCLE", str(ROOT / "life-cycle.yaml")),
             "ROGATORY_ALERTS": os.environ.get("ROGATORY_ALERTS", str(ROOT / "alerts.yaml")),
             "ROGATORY_JWKS": str(self.jwks),
             "ROGATORY_TOKEN_ISSUER": ISSUER,

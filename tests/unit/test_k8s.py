@@ -247,7 +247,8 @@ def test_every_variable_is_a_setting_of_its_service(folder: str, service: str) -
     assert names_given(things, container) <= known(SETTINGS[service]).keys()
 
 
-LEFT_TO_OVERLAYS = {"intake": {"ROGATORY_JWKS", "ROGATORY_TOKEN_ISSUER"}, "router": set(), "notifier": set()}
+TOKENS = {"ROGATORY_JWKS", "ROGATORY_TOKEN_ISSUER"}
+LEFT_TO_OVERLAYS = {"intake": TOKENS, "router": TOKENS, "notifier": set()}
 """Who signs tokens is each deployment's own."""
 
 
@@ -355,10 +356,11 @@ def test_a_service_can_be_built_from_the_images_files_and_the_dev_settings(servi
 
 
 @needs_kubectl
-async def test_the_dev_overlays_token_opens_its_intake() -> None:
+@pytest.mark.parametrize("service", ["intake", "router"])
+async def test_the_dev_overlays_keys_are_those_of_its_tokens(service: str) -> None:
     things = objects("overlays/dev")
-    pod, container = services(things)["intake"]
-    told = environment(things, container, "intake-0")
+    pod, container = services(things)[service]
+    told = environment(things, container, f"{service}-0")
     (mount,) = [each for each in container["volumeMounts"] if told["ROGATORY_JWKS"].startswith(each["mountPath"])]
     (volume,) = [each for each in pod["volumes"] if each["name"] == mount["name"]]
     file = Path(told["ROGATORY_JWKS"]).name
