@@ -1,17 +1,16 @@
 """The sender: one task per process that puts events on Kafka in order and marks their records as sent.
 
-It is fed by the loop, and by a sweep that finds what nobody was seen to send: after a crash, a dropped feed, a lost
-mark. So an event is sent at least once, with the same id and sequence each time, and readers drop repeats.
+It is fed by the loop, and by the sweep (`shared.sweep`). So an event is sent at least once, with the same id and
+sequence each time, and readers drop repeats.
 """
 
 import asyncio
 import contextlib
-import random
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from shared import envelope, times
 from shared.events import ALERT_RAISED, EVENT_REFUSED, Event
@@ -29,11 +28,6 @@ MAX_QUEUED, MAX_QUEUED_BYTES = 5_000, 64_000_000
 MAX_TAKEN = 1_000
 PACE = 0.01
 """Seconds at least from the beginning of one delivery to that of the next; after a quiet time nothing waits."""
-SWEEP_EVERY = 10.0
-"""Seconds between sweeps, and the age from which a record counts as forgotten."""
-SWEEP_AT_ONCE = 500
-SWEEP_BYTES = 16_000_000
-PROBE = 20
 LOADED_AT_ONCE = 50
 _REMEMBERED = 20_000
 
@@ -88,7 +82,8 @@ class Sender:
         self._mark: asyncio.Task[None] | None = None
         self._idle = asyncio.Event()
         self._idle.set()
-        self._acknowledged = 0
+        self.acknowledged = 0
+        """How much Kafka has taken so far."""
         self._refusals: dict[str, Mapping[str, str]] = {}
         self._told: OrderedDict[str, int] = OrderedDict()
         self.alarm: Alarm | None = None
@@ -126,6 +121,40 @@ class Sender:
             self._waiting = +self._waiting
             if not self._queue:
                 self._idle.set()
+
+    def parcels_of(self, store: Store, documents: Iterable[Mapping[str, object]]) -> list[Parcel]:
+        """The unsent events of whole documents."""
+        parcels = []
+        for document in documents:
+            history: list[Mapping[str, object]] = document["history"]  # type: ignore[assignment]
+            head = {**document, "causes": (), "chain": b""}
+            try:
+                record = record_of(head, self._sealer)
+                unsent = tuple(event_of(record.id, form, record.key) for form in history[record.published :])
+            except Broken as error:
+                self._log.error("cannot be sent", record=document["_id"], reason=str(error))
+                continue
+            if unsent:
+                parcels.append(Parcel(store, record.id, record.subject, record.context, record.published, unsent))
+        return parcels
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether so much is queued that more of it need not be looked for."""
+        return len(self._queue) >= MAX_QUEUED // 2
+
+    @property
+    def is_kafka_away(self) -> bool:
+        """Whether Kafka did not answer the last time."""
+        return self._producer.is_away
+
+    def has(self, record: str) -> bool:
+        """Whether something of a record is queued or being sent."""
+        return record in self._waiting
+
+    async def idle(self) -> None:
+        """Returns when nothing is queued."""
+        await self._idle.wait()
 
     async def drain(self, seconds: float) -> None:
         """Wait until the queue is empty and marked, at most so long: what is left is swept at the next start."""
@@ -176,24 +205,8 @@ class Sender:
         loaded: list[Parcel] = []
         for store, records in by_store.items():
             for at in range(0, len(records), LOADED_AT_ONCE):
-                loaded += self._parcels(store, await store.histories(records[at : at + LOADED_AT_ONCE]))
+                loaded += self.parcels_of(store, await store.histories(records[at : at + LOADED_AT_ONCE]))
         return loaded
-
-    def _parcels(self, store: Store, documents: Sequence[Mapping[str, object]]) -> list[Parcel]:
-        """The unsent events of whole documents."""
-        parcels = []
-        for document in documents:
-            history: list[Mapping[str, object]] = document["history"]  # type: ignore[assignment]
-            head = {**document, "causes": (), "chain": b""}
-            try:
-                record = record_of(head, self._sealer)
-                unsent = tuple(event_of(record.id, form, record.key) for form in history[record.published :])
-            except Broken as error:
-                self._log.error("cannot be sent", record=document["_id"], reason=str(error))
-                continue
-            if unsent:
-                parcels.append(Parcel(store, record.id, record.subject, record.context, record.published, unsent))
-        return parcels
 
     async def _wave(self, wave: Sequence[_Run]) -> None:
         outgoing: list[Outgoing] = []
@@ -212,7 +225,7 @@ class Sender:
             run.failed = True
             if isinstance(result, Refused):
                 self._refused(run, out.topic, result)
-        self._acknowledged += acknowledged
+        self.acknowledged += acknowledged
         self._metrics.sent.inc(acknowledged)
         for run in wave:
             event = run.events[run.next]
@@ -263,47 +276,6 @@ class Sender:
             # A mark that is lost only makes the sweep send again.
             with contextlib.suppress(TryAgain):
                 await store.mark_sent(versions)
-
-    async def sweep(self, stores: Sequence[Store]) -> None:
-        """Find and send what was forgotten, until cancelled; the first time at once."""
-        age = 0.0
-        while True:
-            full, before = False, self._acknowledged
-            for store in stores:
-                with contextlib.suppress(TryAgain):
-                    full |= await self._sweep_one(store, age)
-            age = SWEEP_EVERY
-            if full:
-                await self._idle.wait()
-            # Where nothing went out, more of the same at once would only spin.
-            if not full or self._acknowledged == before:
-                await asyncio.sleep(SWEEP_EVERY * random.uniform(0.8, 1.2))  # noqa: S311 - replicas should not step together
-
-    async def _sweep_one(self, store: Store, age: float) -> bool:
-        """True if there may be more that this process can send now."""
-        count, oldest = await store.count_unsent()
-        self._metrics.unsent.labels(store.name).set(count)
-        self._metrics.unsent_oldest.labels(store.name).set(oldest.timestamp() if oldest else 0)
-        if len(self._queue) >= MAX_QUEUED // 2:
-            return False
-        # While Kafka is away a few go as a probe: their success is what tells that it is back.
-        limit = PROBE if self._producer.is_away else SWEEP_AT_ONCE
-        before = self._now() - timedelta(seconds=age)
-        # Half of the sweeps begin somewhere in a long tail: replicas should not all take the same, and what is refused
-        # for good must not stand before the rest.
-        beyond = min(count, 10_000) - limit
-        skip = random.randrange(beyond + 1) if beyond > 0 and random.random() < 0.5 else 0  # noqa: S311
-        heads = await store.unsent(before, limit, skip)
-        forgotten: list[str] = []
-        size = 0
-        for head in heads:
-            size += head["size"]
-            if size > SWEEP_BYTES and forgotten:
-                break
-            if head["_id"] not in self._waiting:
-                forgotten.append(head["_id"])
-        self.feed(self._parcels(store, await store.histories(forgotten)))
-        return bool(forgotten) and (len(heads) == limit or size > SWEEP_BYTES)
 
 
 def _remember(known: OrderedDict[str, int], name: str, value: int) -> None:

@@ -20,6 +20,7 @@ from shared.mongo import Store
 from shared.platform import ASGI, Platform, connect
 from shared.sealing import Broken, Sealer
 from shared.settings import S, Settings, read_settings
+from shared.sweep import Sweep
 from shared.time_source import Time
 from shared.times import text_of
 
@@ -72,7 +73,7 @@ async def run(platform: Platform, app: ASGI) -> int:
     sending = asyncio.create_task(platform.sender.run())
     own = [
         _begin(platform, log),
-        platform.sender.sweep(stores),
+        Sweep(platform.sender, platform.metrics, platform.time.now).run(stores),
         platform.kafka.watch_lag(),
         platform.time.run(platform.mongo),
         _watch(platform, server),

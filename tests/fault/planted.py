@@ -13,7 +13,7 @@ from typing import Any
 from deploy.local.jars import ROOT
 from deploy.local.processes import Child
 from deploy.local.services import Service
-from shared import ids, kafka, records, sender
+from shared import ids, kafka, records, sweep
 from shared.mongo import Store
 from shared.records import Record
 
@@ -44,10 +44,10 @@ def mark_first() -> None:
 def no_sweep() -> None:
     """Nobody looks for what a dead process left unsent."""
 
-    async def sleep(_sender: sender.Sender, _stores: Sequence[Store]) -> None:
+    async def sleep(_sweep: sweep.Sweep, _stores: Sequence[Store]) -> None:
         await asyncio.Event().wait()
 
-    sender.Sender.sweep = sleep  # type: ignore[method-assign, assignment]  # a bug on purpose
+    sweep.Sweep.run = sleep  # type: ignore[method-assign, assignment]  # a bug on purpose
 
 
 def another_case_id() -> None:

@@ -26,6 +26,7 @@ from shared.quarantine import Quarantine
 from shared.records import Record, State, chain_holds, event_of, fold, record_of
 from shared.sealing import Sealer
 from shared.sender import Sender
+from shared.sweep import Sweep
 from shared.topics import ALERTS_RAISED
 from tests.servers import MakeTopics, listening
 from tests.service.running import Ear, Heard, eventually, of, without_repeats
@@ -62,6 +63,7 @@ class Process:
 
     loop: Loop
     sender: Sender
+    sweeper: Sweep
     producer: Producer
     alarms: Loop
     mongo: Mongo
@@ -73,7 +75,7 @@ class Process:
 
     def sweep(self) -> None:
         """Let the sweep run."""
-        self.tasks.append(asyncio.create_task(self.sender.sweep([self.loop.store, self.alarms.store])))
+        self.tasks.append(asyncio.create_task(self.sweeper.run([self.loop.store, self.alarms.store])))
 
     async def stop(self) -> None:
         """End it."""
@@ -105,7 +107,7 @@ async def start(kafka: Kafka, mongo: Server, database: str, kafka_topics: MakeTo
         entries = connection.store("test_quarantine")
         alarms = Loop(entries, quarantine.decide, quarantine.evolve, SEALER, sender, metrics)
         sender.alarm = Quarantine("test", alarms, IDS, metrics).alarm
-        made.append(Process(loop, sender, producer, alarms, connection))
+        made.append(Process(loop, sender, Sweep(sender, metrics), producer, alarms, connection))
         return made[-1]
 
     yield process

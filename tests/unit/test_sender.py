@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared import sender as module
+from shared import sweep
 from shared.events import ALERT_RAISED, NOTICE_RAISED, Draft, Event
 from shared.failures import TryAgain
 from shared.ids import Ids
@@ -88,7 +88,9 @@ class Sending:
 
     def __init__(self) -> None:
         self.producer, self.store = MemoryProducer(), MemoryStore()
-        self.sender = Sender(self.producer, IDS, SEALER, Metrics("test"))
+        metrics = Metrics("test")
+        self.sender = Sender(self.producer, IDS, SEALER, metrics)
+        self.sweeper = sweep.Sweep(self.sender, metrics)
         self.alarms: list[tuple[str, str, Mapping[str, str]]] = []
         self.sender.alarm = self.alarm
 
@@ -104,7 +106,7 @@ class Sending:
 
     async def sweep(self) -> None:
         """One look for what was forgotten, which is then sent."""
-        await self.sender._sweep_one(self.store, 0)
+        await self.sweeper.look(self.store, 0)
         await self.deliver()
 
     def said(self) -> list[str]:
@@ -455,7 +457,7 @@ async def test_the_sweep_leaves_alone_what_waits_here_already() -> None:
     sending.store.keep(whole)
     sending.sender.feed([parcel(sending, whole, 1, 1)])
 
-    await sending.sender._sweep_one(sending.store, 0)
+    await sending.sweeper.look(sending.store, 0)
     assert len(sending.sender._queue) == 1
 
     await sending.deliver()
@@ -464,13 +466,13 @@ async def test_the_sweep_leaves_alone_what_waits_here_already() -> None:
 
 async def test_while_kafka_is_away_the_sweep_sends_a_few_to_find_out_when_it_is_back() -> None:
     sending = Sending()
-    for n in range(module.PROBE + 1):
+    for n in range(sweep.PROBE + 1):
         sending.store.keep(record(f"cas_{n}", "a"))
     sending.producer.away = True
 
     await sending.sweep()
 
-    assert len(sending.said()) == module.PROBE
+    assert len(sending.said()) == sweep.PROBE
 
 
 async def test_the_first_sweep_takes_what_an_earlier_process_left_and_later_ones_what_is_old() -> None:
@@ -478,11 +480,11 @@ async def test_the_first_sweep_takes_what_an_earlier_process_left_and_later_ones
     sending.store.keep(record("cas_1", "a"))
     sending.store.documents["cas_1"]["unsent_since"] = datetime.now(UTC) - timedelta(seconds=1)
 
-    await sending.sender._sweep_one(sending.store, module.SWEEP_EVERY)
+    await sending.sweeper.look(sending.store, sweep.EVERY)
     await sending.deliver()
     assert sending.said() == []
 
-    sweeping = asyncio.create_task(sending.sender.sweep([sending.store]))
+    sweeping = asyncio.create_task(sending.sweeper.run([sending.store]))
     await asyncio.sleep(0)
     await sending.deliver()
     await stopped(sweeping)
