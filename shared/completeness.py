@@ -1,6 +1,6 @@
 """What a letter lacks for its type, what in it is of no use as it stands, and what the desk should see at a glance."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 from typing import Any, Protocol
@@ -102,10 +102,10 @@ def _names(pointer: str) -> tuple[str, ...]:
     return tuple(name.replace("~1", "/").replace("~0", "~") for name in pointer.split("/")[1:])
 
 
-def _texts(contents: Mapping[str, Any]) -> list[tuple[str, str]]:
-    texts = []
+def _texts(contents: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What stands under each word, a list as one text with a line per entry."""
     for word, value in contents.items():
-        for text in value if isinstance(value, list) else (value,):
-            if isinstance(text, str):
-                texts.append((word, text))
-    return texts
+        if isinstance(value, str):
+            yield word, value
+        elif isinstance(value, list):
+            yield word, "\n".join(entry for entry in value if isinstance(entry, str))
