@@ -12,7 +12,7 @@ from shared.vocabulary import Lane
 
 def build(platform: Platform, settings: NotifierSettings) -> ASGI:
     """Subscribe to both lanes of case events, and to the services' own alerts on the urgent one."""
-    rules = load_rules(settings.alerts, platform.partners, platform.law)
+    rules = load_rules(settings.alerts, platform.partners, platform.law, platform.life)
     check_targets(settings.webhooks, platform.partners, settings.webhooks_allow_http)
     notices = platform.loop("notices", domain.decide, domain.evolve, INDEXES)
     read = handlers.on_event(rules, platform.partners.subscribers, platform.ids)

@@ -10,6 +10,9 @@ from shared import topics
 from shared.decisions import Decision, Message
 from shared.events import (
     ALERT_RAISED,
+    CASE_CLOCK_MISSED,
+    CASE_CLOCK_WARNED,
+    CASE_LAPSED,
     NOTICE_ATTEMPTED,
     NOTICE_DELIVERED,
     NOTICE_FAILED,
@@ -27,6 +30,7 @@ CLAIM = timedelta(seconds=60)
 """How long an attempt has a notice for itself; after that its process is taken for dead."""
 WAITS = tuple(timedelta(seconds=s) for s in (1, 5, 30, 120, 600, 3_600, 4 * 3_600, 12 * 3_600))
 """The wait after each failed attempt; after the last one the notice has failed for good."""
+_OF_CLOCKS = frozenset({CASE_CLOCK_WARNED, CASE_CLOCK_MISSED, CASE_LAPSED})
 LONGEST_WAIT = timedelta(hours=12)
 """What a recipient's Retry-After can ask for at most."""
 
@@ -69,7 +73,11 @@ class Failed:
 
 def facts_of(event_type: str, data: Mapping[str, Any]) -> dict[str, str]:
     """The facts of an event that rules look at and notices say."""
-    return {"event": event_type} | {name: str(data[name]) for name in FACTS if name in data}
+    facts = {"event": event_type} | {name: str(data[name]) for name in FACTS if name in data}
+    if event_type in _OF_CLOCKS:
+        said = data["said"]
+        facts |= {"clock": str(said["clock"]), "clock_kind": str(said["kind"]), "step": str(said["step"])}
+    return facts
 
 
 def split(

@@ -9,15 +9,15 @@ from pydantic import BaseModel, ValidationError
 from services.notifier.domain import facts_of, split
 from services.notifier.rules import AlertRules
 from shared.decisions import Message
-from shared.events import ALERT_RAISED, CASE_ASSIGNED
+from shared.events import ALERT_RAISED, CASE_TYPES
 from shared.failures import NeverWill
 from shared.ids import Ids
 from shared.kafka import Read, read_event
 from shared.partners import Subscriber
-from shared.payloads import AlertRaised, CaseAssigned
+from shared.payloads import AlertRaised, CaseEvent
 
-_MODELS: Mapping[str, type[BaseModel]] = {CASE_ASSIGNED: CaseAssigned, ALERT_RAISED: AlertRaised}
-_ABOUT = {CASE_ASSIGNED: "case", ALERT_RAISED: "alert"}
+_MODELS: Mapping[str, type[BaseModel]] = {**dict.fromkeys(CASE_TYPES, CaseEvent), ALERT_RAISED: AlertRaised}
+_ABOUT = {**dict.fromkeys(CASE_TYPES, "case"), ALERT_RAISED: "alert"}
 
 
 def on_event(rules: AlertRules, subscribers: Mapping[str, Subscriber], ids: Ids) -> Read:

@@ -8,14 +8,30 @@ from pathlib import Path
 
 from pydantic import Field
 
+from shared.clocks import DUE
 from shared.competence import Law
 from shared.events import KINDS, TYPES
+from shared.life_cycle import LifeCycle
 from shared.partners import Partners
 from shared.states import STATES
 from shared.vocabulary import DESK, Direction, Lane, Urgency
 from shared.yaml_file import Id, Place, Strict, Words, YamlFile, did_you_mean, quoted, read_yaml
 
-FACTS = ("event", "type", "authority", "lane", "urgency", "direction", "party", "kind", "service")
+FACTS = (
+    "event",
+    "type",
+    "authority",
+    "status",
+    "lane",
+    "urgency",
+    "direction",
+    "party",
+    "clock",
+    "clock_kind",
+    "step",
+    "kind",
+    "service",
+)
 """What a rule may look at, and a notice may say: closed lists and ids, no personal data."""
 
 
@@ -66,7 +82,7 @@ class AlertRules:
         return chosen
 
 
-def load_rules(path: Path, partners: Partners, law: Law) -> AlertRules:
+def load_rules(path: Path, partners: Partners, law: Law, life: LifeCycle) -> AlertRules:
     """The rules of a file; raises `BadStart` for an unknown word in it, or where the last rule is not for all."""
     file = read_yaml(path)
     text = file.typed(_Text)
@@ -76,13 +92,14 @@ def load_rules(path: Path, partners: Partners, law: Law) -> AlertRules:
     names: set[str] = set()
     for number, rule in enumerate(text.rules):
         _check(file, ("rules", number), rule, names, partners.subscribers)
-        _check_values(file, ("rules", number, "when"), rule, _values(law))
+        _check_values(file, ("rules", number, "when"), rule, _values(law, life))
         names.add(rule.name)
     return AlertRules(text.rules)
 
 
-def _values(law: Law) -> Mapping[str, Collection[str]]:
+def _values(law: Law, life: LifeCycle) -> Mapping[str, Collection[str]]:
     """What each fact can be: a rule that waits for anything else would never fire, and nobody would know."""
+    clocks = law.text.clocks.values()
     return {
         "event": TYPES,
         "type": law.request_types,
@@ -91,6 +108,10 @@ def _values(law: Law) -> Mapping[str, Collection[str]]:
         "urgency": [*Urgency],
         "direction": [*Direction],
         "party": STATES,
+        "status": life.statuses,
+        "clock": law.text.clocks,
+        "clock_kind": {clock.kind for clock in clocks},
+        "step": {DUE, *(warn for clock in clocks for span in clock.versions for warn in span.warn)},
         "kind": KINDS,
         "service": SERVICES,
     }

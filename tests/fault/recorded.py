@@ -20,6 +20,7 @@ from shared.decisions import Decide, Message
 from shared.events import CASE_ASSIGNED
 from shared.ids import Ids
 from shared.law import load_law
+from shared.life_cycle import load_life_cycle
 from shared.letter import parse_letter
 from shared.partners import load_partners
 from shared.payloads import CaseAssigned, LetterReceived
@@ -40,7 +41,8 @@ class _Run:
     def __init__(self) -> None:
         partners = load_partners(ROOT / "partners.yaml")
         self.law = load_law(partners.law_file, (ASSUMPTION,))
-        self.rules = load_rules(ROOT / "alerts.yaml", partners, self.law)
+        self.life = load_life_cycle(ROOT / "life-cycle.yaml", self.law)
+        self.rules = load_rules(ROOT / "alerts.yaml", partners, self.law, self.life)
         self.subscribers = partners.subscribers
         self.records: dict[str, dict[str, Record]] = {"letters": {}, "cases": {}, "notices": {}}
         self.topics: defaultdict[str, list[Seen]] = defaultdict(list)

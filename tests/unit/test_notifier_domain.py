@@ -44,6 +44,7 @@ from shared.events import (
 from shared.failures import BadStart, NeverWill
 from shared.ids import Ids
 from shared.law import Law, load_law
+from shared.life_cycle import LifeCycle, load_life_cycle
 from shared.partners import Partners, load_partners
 from shared.payloads import AlertRaised
 from shared.records import Record
@@ -58,6 +59,11 @@ DUE = text_of(NOW)
 
 
 @cache
+def life() -> LifeCycle:
+    return load_life_cycle(ROOT / "life-cycle.yaml", law())
+
+
+@cache
 def law() -> Law:
     return load_law(ROOT / "laws/azerbaijan.yaml")
 
@@ -69,7 +75,7 @@ def partners() -> Partners:
 
 @cache
 def rules() -> AlertRules:
-    return load_rules(ROOT / "alerts.yaml", partners(), law())
+    return load_rules(ROOT / "alerts.yaml", partners(), law(), life())
 
 
 def facts(**changed: str) -> dict[str, str]:
@@ -170,7 +176,7 @@ def rules_file(folder: Path, text: str) -> Path:
 
 
 def test_a_good_file_is_read(tmp_path: Path) -> None:
-    read = load_rules(rules_file(tmp_path, GOOD), partners(), law())
+    read = load_rules(rules_file(tmp_path, GOOD), partners(), law(), life())
 
     assert [rule.name for rule in read.rules] == ["urgent", "rest"]
     assert read.rules[0].when == {"lane": ("urgent",)}
@@ -183,7 +189,7 @@ def test_a_wrong_file_stops_the_start_with_file_and_line(case: str, tmp_path: Pa
     path = rules_file(tmp_path, GOOD.replace(old, new))
 
     with pytest.raises(BadStart) as refusal:
-        load_rules(path, partners(), law())
+        load_rules(path, partners(), law(), life())
 
     assert str(refusal.value).startswith(f"{path}{sentence}")
 

@@ -20,6 +20,7 @@ from shared.times import read, text_of
 OPENED = "opened"
 STATUTORY = "statutory"
 DUE, LAPSE = "due", "lapse"
+HOLD = "hold"
 Clock = dict[str, Any]
 
 
@@ -64,6 +65,8 @@ def after_update(
         if _starts(rule, update, said):
             after = [clock for clock in after if clock["clock"] != rule.name]
             after.append(_ahead(_begun(rule, happened_at, said, rules.law), now))
+    if is_held(state):
+        after = without_lapse({**state, "clocks": after}, now, rules)
     return after if after != running else None
 
 
@@ -95,6 +98,11 @@ def after_move(
     ]
     anew = {clock["clock"] for clock in begun}
     return [clock for clock in going_on if clock["clock"] not in anew] + begun
+
+
+def is_held(state: Mapping[str, Any]) -> bool:
+    """Whether preserved data wait for the decision on a request that followed (UNCC article 42(8))."""
+    return bool((state.get("preservation") or {}).get("phase") == HOLD)
 
 
 def without_lapse(state: Mapping[str, Any], now: datetime, rules: Rules) -> list[Clock]:

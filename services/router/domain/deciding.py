@@ -20,6 +20,7 @@ def decide_by(rules: Rules) -> Decide:
         linking.Link: linking.decide,
         linking.LinkedBy: linking.decide,
         linking.SameElsewhere: linking.decide,
+        linking.FollowUpDecided: linking.decide,
     }
 
     def decide(record: Record, message: Message, now: datetime) -> Decision:

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from services.router.domain.clocking import HOLD
 from services.router.domain.guards import ORAL, Situation
-from services.router.domain.linking import HOLD, is_followed
+from services.router.domain.linking import is_followed
 from services.router.domain.moving import content_of
 from shared.life_cycle import Update
 from shared.records import Record

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from services.router.domain.linking import HOLD, KEPT_PHASES
+from services.router.domain.clocking import HOLD, is_held
+from services.router.domain.linking import DECIDED, KEPT_PHASES
 from services.router.domain.rules import Rules
 from shared import clocks
 from shared.life_cycle import Update
@@ -83,11 +84,11 @@ def _later_end(at: Situation) -> bool:
 
 def _is_kept(at: Situation) -> bool:
     phase = (at.state.get("preservation") or {}).get("phase")
-    return phase in KEPT_PHASES | {HOLD, "decided"} or bool(at.state.get("arrest"))
+    return phase in KEPT_PHASES | {HOLD, DECIDED} or bool(at.state.get("arrest"))
 
 
 def _decided_first(at: Situation) -> bool:
-    return (at.state.get("preservation") or {}).get("phase") != HOLD
+    return not is_held(at.state)
 
 
 def _sender_told_first(at: Situation) -> bool:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from services.router.domain import clocking, events
+from services.router.domain.clocking import HOLD
 from services.router.domain.moving import move
 from services.router.domain.rules import Rules
 from shared.decisions import Decision, Message
@@ -18,7 +19,7 @@ from shared.records import Record
 from shared.vocabulary import DESK
 
 KEPT_PHASES = frozenset({"preserved", "extended"})
-HOLD, DECIDED = "hold", "decided"
+DECIDED = "decided"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,369 @@
+"""Every invariant of a case's life, each with an attempt to break it."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from services.router.domain.guards import GUARDS
+from services.router.domain.linking import CaseHead, FollowUpDecided, LinkedBy
+from shared.times import text_of
+from tests.unit.cases import DESK, MINISTRY, SERVICE, START, Case, rules
+
+FOLLOW_UP = CaseHead("cas_" + "1" * 32, "stored_data_access", SERVICE, "received", "incoming")
+
+
+def at(**span: float) -> str:
+    return text_of(START + timedelta(**span))
+
+
+def consulted(type: str = "stored_data_access") -> Case:
+    return Case.open(type).told("consultation_opened", about=["refusal"], text="said")
+
+
+def ground(type: str, *, alone: bool = True) -> str:
+    return next(code for code, one in rules().law.grounds(type).items() if one.alone is alone)
+
+
+def foreign_ground(type: str) -> str:
+    return next(code for code in rules().law.text.refusal_grounds if code not in rules().law.grounds(type))
+
+
+def preserved(**fields: Any) -> Case:
+    return Case.open("data_preservation").told("preserved", preserved_from=at(), **fields)
+
+
+def rule_of(case: Case) -> str | None:
+    return case.rejection["rule"] if case.rejection else None
+
+
+def test_every_guard_of_the_table_is_there_and_every_guard_is_in_the_table() -> None:
+    used = {guard for rule in rules().life.updates.values() for row in rule.rows.values() for guard in row.guards}
+
+    assert used == set(GUARDS) == set(rules().life.guards)
+
+
+# Refusals
+
+
+@pytest.mark.parametrize("type", ["data_preservation", "preserved_traffic_disclosure", "stored_data_access"])
+def test_a_refusal_names_only_grounds_allowed_for_its_type(type: str) -> None:
+    case = consulted(type).told("refused", grounds=[ground(type), foreign_ground(type)], reasons="said")
+
+    assert rule_of(case) == "allowed-ground"
+    assert consulted(type).told("refused", grounds=[ground(type)], reasons="said").status == "refused"
+
+
+def test_lack_of_dual_criminality_never_refuses_a_preservation() -> None:
+    assert "dual_criminality" in rules().law.text.refusal_grounds
+    assert "dual_criminality" not in rules().law.grounds("data_preservation")
+    case = consulted("data_preservation").told("refused", grounds=["dual_criminality"], reasons="said")
+
+    assert rule_of(case) == "allowed-ground"
+
+
+def test_fiscal_nature_or_bank_secrecy_alone_refuses_nothing() -> None:
+    never_alone = [code for code, one in rules().law.grounds("records_copies").items() if not one.alone]
+    assert never_alone
+
+    for code in never_alone:
+        assert rule_of(consulted("records_copies").told("refused", grounds=[code], reasons="said")) == "not-alone"
+    assert rule_of(consulted("records_copies").told("refused", grounds=never_alone, reasons="said")) == "not-alone"
+
+
+def test_neither_refusal_nor_postponement_without_a_consultation_before() -> None:
+    refused = Case.open().told("refused", grounds=[ground("stored_data_access")], reasons="said")
+    postponed = Case.open().told("postponed", ground="ongoing-case", reasons="said", review_on=at(days=30))
+
+    assert (rule_of(refused), rule_of(postponed)) == ("consulted-first", "consulted-first")
+    assert (
+        consulted().told("postponed", ground="ongoing-case", reasons="x", review_on=at(days=30)).status == "postponed"
+    )
+
+
+@pytest.mark.parametrize("reasons", ["", " \n"])
+def test_a_refusal_without_reasons_is_none(reasons: str) -> None:
+    from shared.life_cycle import BadUpdate
+
+    with pytest.raises(BadUpdate, match="/reasons"):
+        consulted().told("refused", grounds=[ground("stored_data_access")], reasons=reasons)
+
+
+def test_a_consultation_goes_back_to_where_it_came_from() -> None:
+    case = Case.open().told("acknowledged").told("begun").told("consultation_opened", about=["costs"], text="said")
+
+    assert case.told("resumed").status == "in_execution"
+
+
+def test_a_review_lies_ahead() -> None:
+    case = consulted().told("postponed", ground="ongoing-case", reasons="said", review_on=at(days=-1))
+
+    assert rule_of(case) == "lies-ahead"
+
+
+# Preservation
+
+
+def test_data_stay_preserved_for_sixty_days_at_least() -> None:
+    assert rule_of(preserved(until=at(days=59))) == "long-enough"
+    assert preserved(until=at(days=61)).status == "in_execution"
+    assert preserved().state["preservation"]["phase"] == "preserved"
+
+
+def test_a_preservation_does_not_begin_in_the_future() -> None:
+    case = Case.open("data_preservation").told("preserved", preserved_from=at(days=1))
+
+    assert rule_of(case) == "not-in-the-future"
+
+
+def test_a_follow_up_holds_what_is_preserved_and_nothing_lets_it_go_before_it_is_decided() -> None:
+    case = preserved().hear(LinkedBy(FOLLOW_UP))
+    assert case.state["preservation"]["phase"] == "hold"
+
+    assert rule_of(case.told("released", text="said")) == "decided-first"
+    assert rule_of(case.told("executed")) == "decided-first"
+    case.hear(FollowUpDecided())
+    assert case.told("released", text="said").status == "executed"
+
+
+def test_a_follow_up_that_came_first_holds_what_is_preserved_later() -> None:
+    case = Case.open("data_preservation").hear(LinkedBy(FOLLOW_UP)).told("preserved", preserved_from=at())
+
+    assert case.state["preservation"]["phase"] == "hold"
+    assert case.passes(days=200).status == "in_execution"
+
+
+def test_without_a_follow_up_a_preservation_is_warned_of_and_lapses() -> None:
+    case = preserved()
+
+    case.passes(days=54)
+    warned = [
+        e.data["said"]["step"]
+        for e in case.history
+        if e.type == "case.clock_warned" and e.data["said"]["kind"] == "statutory"
+    ]
+    assert warned == ["30 days", "14 days", "7 days"]
+    case.passes(days=10)
+    assert case.status == "lapsed"
+    assert not [
+        clock
+        for clock in case.state["clocks"]
+        if clock["steps"] and "stopped_at" not in clock and "missed_at" not in clock
+    ]
+
+
+def test_an_extension_moves_the_end_and_one_that_comes_too_late_is_rejected() -> None:
+    case = preserved().passes(days=55)
+    case.told("extension_requested", "contact-point", role="agency", until=at(days=120), reason="said")
+    assert case.rejection is None
+    case.told("extended", until=at(days=120))
+    assert case.state["preservation"] == {"phase": "extended", "from": at(), "until": at(days=120)}
+    assert case.passes(days=30).status == "in_execution"
+
+    case.passes(days=40)
+    case.told("extended", until=at(days=200))
+
+    assert (case.status, rule_of(case)) == ("lapsed", "table")
+
+
+def test_an_extension_ends_later_than_what_it_extends() -> None:
+    case = preserved(until=at(days=90))
+
+    assert rule_of(case.told("extended", until=at(days=80))) == "later-end"
+
+
+def test_only_preservations_are_preserved_and_only_arrests_arrest() -> None:
+    assert rule_of(Case.open().told("preserved", preserved_from=at())) == "kind"
+    assert rule_of(Case.open("data_preservation").told("arrested", arrested_at=at())) == "kind"
+
+
+def test_nothing_is_released_that_was_not_held() -> None:
+    case = Case.open("data_preservation").told("begun")
+
+    assert rule_of(case.told("released", text="said")) == "is-kept"
+
+
+# Completeness
+
+
+def test_documents_are_served_without_a_statement_of_facts() -> None:
+    contents = {one.word: "said" for one in rules().law.required("service_of_documents", START.date())}
+
+    assert "facts" not in contents
+    assert Case.open("service_of_documents", contents=contents).state["missing"] == []
+
+
+def test_what_is_missing_is_asked_for_with_its_article_and_is_no_longer_missing_when_it_came() -> None:
+    case = Case.open("data_preservation", contents={"facts": "said"})
+    missing = {one["field"] for one in case.state["missing"]}
+    assert "necessity" in missing
+
+    case.told("supplement_requested")
+    (_, told) = case.said
+    assert {one["field"] for one in told.data["said"]["missing"]} == missing
+    assert all(one["basis"] for one in told.data["said"]["missing"])
+    assert case.status == "returned_for_supplement"
+
+    case.told("supplement_received", "contact-point", role="agency", contents=dict.fromkeys(missing, "said"))
+    assert (case.status, case.state["missing"]) == ("completeness_check", [])
+
+
+def test_only_words_of_the_type_are_asked_for() -> None:
+    assert rule_of(Case.open().told("supplement_requested", words=["favourite_colour"])) == "known-words"
+
+
+def test_nothing_incomplete_goes_abroad() -> None:
+    case = Case.open("extradition", direction="outgoing", contents={"facts": "said"})
+    assert case.state["authority"] == MINISTRY
+
+    assert rule_of(case.told("dispatched")) == "complete-before-sending"
+    assert Case.open("extradition", direction="outgoing").told("dispatched").status == "dispatched"
+
+
+# Oral requests, secrecy, conditions of use
+
+
+def test_an_oral_request_waits_for_its_written_confirmation() -> None:
+    case = Case.open("emergency_data", channel="phone", urgency="emergency")
+    assert "oral-written-confirmation-pending" in case.state["marks"]
+
+    case.told("confirmed_in_writing", "contact-point", role="agency")
+    assert case.state["marks"] == []
+    assert rule_of(case.told("confirmed_in_writing", "contact-point", role="agency")) == "is-awaited"
+
+
+def test_where_secrecy_cannot_be_kept_the_sender_is_told_before_anything_is_disclosed() -> None:
+    case = Case.open().told("begun").told("executed", secrecy_cannot_be_kept=True)
+    assert rule_of(case) == "sender-told-first"
+
+    case.told("confidentiality_breached", text="said")
+    assert case.types == ["case.confidentiality_breached", "answer.breach"]
+    assert case.told("executed", secrecy_cannot_be_kept=True).status == "executed"
+
+
+def test_conditions_of_use_travel_with_the_result_and_another_use_needs_consent() -> None:
+    case = Case.open().told("begun").told("executed", conditions="Only for this case.")
+    (_, told) = case.said
+    assert told.content == {"conditions": "Only for this case."}
+
+    assert rule_of(case.told("reuse_recorded", purpose="said")) == "consent-first"
+    case.told("consented", "contact-point", role="agency", text="said")
+    assert case.told("reuse_recorded", purpose="said").rejection is None
+
+
+def test_a_deadline_without_a_reason_is_kept_and_marked() -> None:
+    deadline = {"requested_deadline": {"at": "2026-05-01T12:00:00+02:00"}}
+    case = Case.open(content=deadline)
+
+    assert "deadline-without-reason" in case.state["marks"]
+    assert case.state["requested_deadline"] == "2026-05-01T10:00:00.000000Z"
+    assert [c["due"] for c in case.state["clocks"] if c["kind"] == "requested"] == ["2026-05-01T10:00:00.000000Z"]
+
+
+def test_an_outcome_is_one_of_its_type() -> None:
+    other = next(code for code in rules().law.text.outcomes if code not in rules().law.outcomes("stored_data_access"))
+
+    assert rule_of(Case.open().told("begun").told("executed", outcome=other)) == "known-outcome"
+
+
+# Need to know
+
+
+DATA = [
+    "data_preservation",
+    "stored_data_access",
+    "subscriber_information",
+    "realtime_traffic_data",
+    "content_interception",
+]
+
+
+@pytest.mark.parametrize("type", DATA)
+@pytest.mark.parametrize("direction", ["incoming", "outgoing"])
+def test_the_ministry_never_gets_a_data_measure_whoever_decides(type: str, direction: str) -> None:
+    case = Case.open(type, direction=direction)
+    case.record.state = {**case.state, "authority": DESK, "status": "triage"}
+
+    case.told("triage_decided", authority=MINISTRY, decided_by="A. Person", reason="said")
+
+    assert rule_of(case) == "right-authority"
+
+
+@pytest.mark.parametrize("type", ["extradition", "provisional_arrest"])
+def test_the_service_never_gets_an_extradition_whoever_decides(type: str) -> None:
+    case = Case.open(type)
+    case.record.state = {**case.state, "authority": DESK, "status": "triage"}
+
+    case.told("triage_decided", authority=SERVICE, decided_by="A. Person", reason="said")
+
+    assert rule_of(case) == "right-authority"
+
+
+def test_a_link_to_what_an_authority_need_not_know_is_not_said_to_it() -> None:
+    child = CaseHead("cas_" + "2" * 32, "data_preservation", SERVICE, "received", "incoming")
+    case = Case.open("extradition").hear(LinkedBy(child))
+
+    (draft,) = case.said
+    assert draft.to == ("cases.events.v1",)
+
+
+def test_the_desk_decides_nothing_that_the_law_has_decided() -> None:
+    case = Case.open().told("triage_decided", DESK, authority=DESK, decided_by="A. Person", reason="said")
+
+    assert rule_of(case) == "was-triaged"
+
+
+def test_a_decision_that_changes_nothing_is_none() -> None:
+    case = Case.open("joint_investigation").told("triage_decided", authority=SERVICE, decided_by="P", reason="r")
+
+    assert rule_of(case.told("triage_decided", DESK, authority=SERVICE, decided_by="P", reason="r")) == "moves"
+
+
+# Clocks: three kinds, never one for another
+
+
+def test_our_own_targets_begin_anew_for_another_authority_and_the_laws_go_on() -> None:
+    case = Case.open(content={"requested_deadline": {"at": at(days=30), "reason": "said"}}).passes(hours=2)
+    before = {c["clock"]: c for c in case.state["clocks"]}
+
+    case.told("misdirected", reason="said")
+
+    after = {c["clock"]: c for c in case.state["clocks"] if "stopped_at" not in c}
+    assert all(c["started_at"] == at(hours=2) for c in after.values() if c["kind"] == "policy")
+    requested = [name for name, c in before.items() if c["kind"] == "requested"]
+    assert requested
+    assert all(after[name] == before[name] for name in requested)
+
+
+def test_a_change_of_urgency_changes_our_targets_and_never_the_lane() -> None:
+    case = Case.open().passes(minutes=10)
+    lane = case.state["lane"]
+    names = {c["clock"] for c in case.state["clocks"]}
+
+    case.told("urgency_changed", "contact-point", role="agency", urgency="emergency", reason="said")
+
+    running = {c["clock"] for c in case.state["clocks"] if "stopped_at" not in c}
+    assert running != names
+    assert case.state["lane"] == lane
+
+
+def test_a_clock_rings_each_step_once_and_not_after_it_was_stopped() -> None:
+    from services.router.domain.clocking import Tick
+
+    case = Case.open()
+    clock = next(c for c in case.state["clocks"] if c["kind"] == "policy")
+    tick = Tick(clock["clock"], clock["steps"][-1][0])
+    case.now = START + timedelta(days=60)
+
+    assert case.hear(tick).types == ["case.clock_missed"]
+    assert case.hear(tick).said == ()
+
+
+def test_time_in_which_the_sender_was_asked_is_shown_apart() -> None:
+    from services.router.domain.clocking import elapsed
+
+    case = Case.open("data_preservation", contents={"facts": "said"}).passes(days=1).told("supplement_requested")
+    case.passes(days=3).told("supplement_received", "contact-point", role="agency", contents={"necessity": "said"})
+    case.passes(days=1)
+
+    assert elapsed(case.state, case.now) == (5 * 86400, 2 * 86400)
