@@ -1,0 +1,180 @@
+"""What a subscription makes of a batch: messages, what is set aside, and what only a newer build may read."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from aiokafka import ConsumerRecord
+
+from shared import kafka
+from shared.decisions import Message
+from shared.events import CASE_ASSIGNED, LETTER_RECEIVED, schema_of
+from shared.failures import NeverWill, NewerBuild, NotForUs, TryAgain
+from shared.kafka import KafkaSource, Read, broker_at, read_event
+from shared.loop import Loop, Outcome, Source
+from shared.metrics import Metrics
+from shared.quarantine import Quarantine
+from shared.records import Record
+
+EVENTS, GATE = "cases.events.v1", "agency.a.letters.v1"
+KNOWN = frozenset({CASE_ASSIGNED})
+
+
+def record(topic: str = EVENTS, offset: int = 0, **attributes: str) -> "ConsumerRecord[Any, Any]":
+    said = {"specversion": "1.0", "id": "1", "source": "/s", "type": CASE_ASSIGNED, **attributes}
+    said.setdefault("dataschema", schema_of(said["type"]))
+    headers = tuple((f"ce_{name}", value.encode()) for name, value in said.items())
+    return ConsumerRecord(topic, 0, offset, 0, 0, None, b"{}", None, 0, 2, headers)
+
+
+# Which event is whose
+
+READ: dict[str, tuple[str, Mapping[str, str], type[Exception] | None]] = {
+    "an event that the reader knows": (EVENTS, {}, None),
+    "one that others read": (EVENTS, {"type": LETTER_RECEIVED}, NotForUs),
+    "one that others read, where outsiders write": (GATE, {"type": LETTER_RECEIVED}, NeverWill),
+    "a type of tomorrow": (EVENTS, {"type": "case.teleported"}, NewerBuild),
+    "a type of tomorrow, where outsiders write": (GATE, {"type": "case.teleported"}, NeverWill),
+    "a version of tomorrow": (EVENTS, {"dataschema": "urn:rogatory:schema:case.assigned:v2"}, NewerBuild),
+    "a version of tomorrow of what others read": (
+        EVENTS,
+        {"type": LETTER_RECEIVED, "dataschema": "urn:rogatory:schema:letter.received:v2"},
+        NewerBuild,
+    ),
+    "another's schema": (EVENTS, {"type": "case.teleported", "dataschema": "urn:x:case:v2"}, NeverWill),
+    "no schema": (EVENTS, {"dataschema": ""}, NeverWill),
+    "a name that is none of ours": (EVENTS, {"type": "weather.changed"}, NeverWill),
+    "a name that only begins like ours": (EVENTS, {"type": "case.Maud Vernier"}, NeverWill),
+}
+
+
+@pytest.mark.parametrize("case", READ)
+def test_an_event_is_read_passed_over_set_aside_or_left_to_a_newer_build(case: str) -> None:
+    topic, attributes, raised = READ[case]
+    if raised is None:
+        assert read_event(record(topic, 0, **attributes), KNOWN).type == CASE_ASSIGNED
+        return
+    with pytest.raises(raised) as fault:
+        read_event(record(topic, 0, **attributes), KNOWN)
+    assert type(fault.value) is raised
+
+
+# What a batch becomes
+
+
+class Told(Loop):
+    """A stand-in for the loop: remembers what it was told, and refuses what it is told to refuse."""
+
+    def __init__(self, refuses: Sequence[str] = ()) -> None:
+        self.told: list[Message] = []
+        self._refuses = refuses
+
+    async def handle(self, messages: Sequence[Message], source: Source, patience: float = 60) -> list[Outcome]:
+        self.told += messages
+        return [
+            Outcome(Record(m.record, m.record, {}), refused=NeverWill("no") if m.record in self._refuses else None)
+            for m in messages
+        ]
+
+
+class Kept(Quarantine):
+    """A stand-in for quarantine."""
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[int, str]] = []
+
+    async def keep(self, entries: Sequence[tuple["ConsumerRecord[Any, Any]", str]]) -> None:
+        self.kept += [(one.offset, reason) for one, reason in entries]
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.kafka._PAUSE", 0.0)
+
+
+def source(quarantine: Kept) -> KafkaSource:
+    return KafkaSource(broker_at("127.0.0.1:9", "test"), "test", "1", quarantine, Metrics("test"))
+
+
+def said(one: "ConsumerRecord[Any, Any]") -> list[Message]:
+    """One message per record, to a record of ours that is named for the offset."""
+    read_event(one, KNOWN)
+    return [Message(f"cas_{one.offset}", "cause", "somebody", None)]
+
+
+async def handled(loop: Told, *records: "ConsumerRecord[Any, Any]", read: Read = said, **hooks: Any) -> Kept:
+    kept = Kept()
+    await source(kept)._handle(records, kafka._Reader(read, loop, hooks.get("enrich"), hooks.get("heard")))
+    return kept
+
+
+async def test_what_others_read_is_passed_over_and_rubbish_set_aside() -> None:
+    loop = Told()
+
+    kept = await handled(
+        loop, record(offset=1), record(offset=2, type=LETTER_RECEIVED), record(offset=3, type="rubbish")
+    )
+
+    assert [message.record for message in loop.told] == ["cas_1"]
+    assert kept.kept == [(3, "unknown event type")]
+
+
+async def test_nothing_of_a_batch_is_handled_that_holds_what_only_a_newer_build_knows() -> None:
+    loop, kept = Told(), Kept()
+    reading = source(kept)
+
+    with pytest.raises(NewerBuild):
+        await reading._handle(
+            [record(offset=1), record(offset=2, type="case.teleported"), record(offset=3, type="rubbish")],
+            kafka._Reader(said, loop, None, None),
+        )
+
+    assert (loop.told, kept.kept) == ([], [])
+    assert reading.newer == "urn:rogatory:schema:case.teleported:v1"
+
+
+async def test_what_a_batch_is_enriched_with_is_handled_and_what_is_refused_of_it_is_no_record_to_set_aside() -> None:
+    loop = Told(refuses=["cas_1", "cas_2", "cas_extra"])
+
+    async def enrich(messages: Sequence[Message]) -> Sequence[Message]:
+        extra = Message("cas_extra", "link", "somebody", None)
+        return [messages[0], extra, *messages[1:]]
+
+    kept = await handled(loop, record(offset=1), record(offset=2), record(offset=3), enrich=enrich)
+
+    assert [message.record for message in loop.told] == ["cas_1", "cas_extra", "cas_2", "cas_3"]
+    assert kept.kept == [(1, "no"), (2, "no")]
+
+
+async def test_the_same_message_in_two_records_is_set_aside_twice() -> None:
+    def same(_one: "ConsumerRecord[Any, Any]") -> list[Message]:
+        return [Message("cas_1", "cause", "somebody", None)]
+
+    async def enrich(messages: Sequence[Message]) -> Sequence[Message]:
+        return list(messages)
+
+    kept = await handled(Told(refuses=["cas_1"]), record(offset=1), record(offset=2), read=same, enrich=enrich)
+
+    assert kept.kept == [(1, "no"), (2, "no")]
+
+
+async def test_who_enriches_may_find_mongodb_away_and_then_the_batch_comes_again() -> None:
+    loop = Told()
+
+    async def enrich(_messages: Sequence[Message]) -> Sequence[Message]:
+        raise TryAgain("away")
+
+    with pytest.raises(TryAgain):
+        await handled(loop, record(), enrich=enrich)
+    assert loop.told == []
+
+
+async def test_who_wants_hears_of_every_batch_that_is_kept() -> None:
+    heard: list[tuple[str, bool]] = []
+
+    def hear(messages: Sequence[Message], outcomes: Sequence[Outcome]) -> None:
+        heard.extend((m.record, o.refused is None) for m, o in zip(messages, outcomes, strict=True))
+
+    await handled(Told(refuses=["cas_2"]), record(offset=1), record(offset=2), heard=hear)
+
+    assert heard == [("cas_1", True), ("cas_2", False)]
