@@ -34,6 +34,7 @@ class Expected(Strict):
     authority: Id
     lane: Lane
     alert: bool
+    missing: tuple[Words, ...] = ()
     why: Words
 
 
