@@ -209,6 +209,24 @@ def test_a_preservation_runs_by_the_second_laws_clock(flow: Flow) -> None:
     }
 
 
+OPENED = {
+    "data": {"decided-in-45-days", "receipt-2-working-days"},
+    "life": {"receipt-15-minutes"},
+    "locate": {"receipt-2-hours", "triage-20-minutes"},
+    "not-sending": {"receipt-2-working-days", "triage-1-working-day", "sent-in-3-working-days"},
+    "sending": {"receipt-2-hours", "sent-in-3-working-days"},
+}
+"""The clocks that run from receipt, by hand from the second law."""
+
+
+@pytest.mark.parametrize("name", OPENED)
+def test_the_second_laws_clocks_run_from_receipt(flow: Flow, name: str) -> None:
+    stored = flow.system.document("cases", flow.case_id(name))
+
+    assert stored
+    assert {clock["clock"] for clock in stored["state"]["clocks"]} == OPENED[name]
+
+
 def test_what_the_desk_decides_goes_whole_to_the_second_laws_authority(flow: Flow) -> None:
     case = flow.case_id("amended")
 
