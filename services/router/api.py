@@ -1,5 +1,6 @@
 """What authorities and the desk read and say by HTTP: their cases, and what they did with them."""
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Annotated, Any
@@ -7,15 +8,17 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, Query, Request, Response
 from starlette.routing import BaseRoute
 
+from services.router.document import PROBLEM_REF, request_body, schemas
 from services.router.domain.deciding import NO_SUCH_CASE
 from services.router.domain.rules import Rules
-from services.router.domain.updating import NOT_THE_HOLDER, Rejection
+from services.router.domain.updating import NOT_THE_HOLDER, Rejection, Unanswerable
 from services.router.handlers import heard_from
 from services.router.views import CasePage, CaseView, content_of, story, view
 from shared import problems, strict_json, times
 from shared.bad_letter import BadLetter, FieldError
 from shared.decisions import Message
 from shared.events import UPDATE_REJECTED, Event
+from shared.failures import Bug
 from shared.http import api
 from shared.log import logger
 from shared.loop import Outcome
@@ -27,11 +30,14 @@ from shared.sealing import Broken, Sealer
 from shared.states import STATES
 from shared.tokens import Verifier
 from shared.vocabulary import DESK
+from shared.yaml_file import did_you_mean
 
 PATH = "/v1/cases"
 PAGE = 100
 """Cases at once."""
+JSON = "application/json"
 MAX_UPDATE_BYTES = 512 * 1024
+_CASE = re.compile(r"cas_[0-9a-f]{32}")
 _AFTER = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z~cas_[0-9a-f]{32}$"
 
 
@@ -137,6 +143,9 @@ def build_api(
         after: Annotated[str | None, Query(max_length=80, pattern=_AFTER)] = None,
     ) -> CasePage:
         """The caller's cases (all for the desk), in the order in which their letters came."""
+        _check("status", status, rules.life.statuses)
+        _check("type", type, rules.law.request_types)
+        _check("authority", authority, known)
         if authority is not None and caller not in (authority, DESK):
             raise ProblemError(problems.not_found())
         query = cases.matching(
@@ -149,10 +158,18 @@ def build_api(
         """One case with its story, as far as it was told to the caller."""
         return await cases.one(caller, case)
 
-    @app.post(PATH + "/{case}/updates", status_code=201, responses=PROBLEMS | _REJECTED, openapi_extra=_body(rules))
+    @app.post(
+        PATH + "/{case}/updates",
+        status_code=201,
+        responses=PROBLEMS | _OF_UPDATES,
+        openapi_extra=request_body(rules.life),
+    )
     async def post_update(case: str, request: Request, response: Response, caller: Writer) -> CaseView:
         """What the caller did with a case; the same again (by its `id`, or its words) gets the same answer."""
-        fields = _read(await request.body())
+        if not _CASE.fullmatch(case):
+            raise ProblemError(problems.not_found())
+        raw = await _body(request)
+        fields = _read(raw)
         name, own = fields.pop("update", None), fields.pop("id", None)
         if not isinstance(name, str):
             raise ProblemError(problems.bad_request([FieldError("/update", "This field is required.")]))
@@ -160,16 +177,41 @@ def build_api(
             raise ProblemError(problems.bad_request([FieldError("/id", "Must be text of at most 200 characters.")]))
         cause = rules.ids.cause(f"http/{caller}/{case}", own or strict_json.digest({"update": name, **fields}))
         message = Message(case, cause, caller, heard_from(caller, name, fields, rules.life))
-        (outcome,) = await _put(posts, message)
+        outcome = await _put(posts, message, len(raw))
         response.status_code = 201 if outcome.fresh else 200
         return await _told(outcome, cause, caller, case, cases)
 
+    plain = app.openapi
+
+    def document() -> dict[str, Any]:
+        whole = plain()
+        whole["components"]["schemas"].update(schemas(rules.life))
+        return whole
+
+    app.openapi = document  # type: ignore[method-assign]  # FastAPI's own way to extend the document
     return app
 
 
+def _check(name: str, value: str | None, known: Collection[str]) -> None:
+    """A code that does not exist is an error: an empty list would seem to say that there is nothing to do."""
+    if value is not None and value not in known:
+        hint = did_you_mean(value, known) if value.isascii() else ""
+        raise ProblemError(problems.bad_request([FieldError(f"/query/{name}", f"Is not a known {name}{hint}.")]))
+
+
+async def _body(request: Request) -> bytes:
+    """The body; 413 as soon as it is known to be over the limit."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
+        raise ProblemError(problems.unsupported_media_type((JSON,)))
+    raw = bytearray()
+    async for part in request.stream():
+        raw += part
+        if len(raw) > MAX_UPDATE_BYTES:
+            raise ProblemError(problems.too_large(f"An update has at most {MAX_UPDATE_BYTES} bytes."))
+    return bytes(raw)
+
+
 def _read(raw: bytes) -> dict[str, Any]:
-    if len(raw) > MAX_UPDATE_BYTES:
-        raise ProblemError(problems.too_large(f"An update has at most {MAX_UPDATE_BYTES} bytes."))
     try:
         sent, cleaned, errors, _ = strict_json.read(raw)
     except BadLetter as bad:
@@ -179,16 +221,21 @@ def _read(raw: bytes) -> dict[str, Any]:
     return dict(cleaned or {})
 
 
-async def _put(posts: Posts, message: Message) -> list[Outcome]:
+async def _put(posts: Posts, message: Message, size: int) -> Outcome:
     try:
-        return await posts.put([message], 1_000)
+        (outcome,) = await posts.put([message], size)
     except QueueFull:
         raise ProblemError(problems.queue_full()) from None
+    return outcome
 
 
 async def _told(outcome: Outcome, cause: str, caller: str, case: str, cases: Cases) -> CaseView:
     """The case as it stands after the update, or why it was rejected: also where that was said before."""
+    if isinstance(outcome.refused, Bug):
+        raise ProblemError(problems.internal())
     if outcome.refused is not None:
+        if isinstance(outcome.refused, Unanswerable):
+            raise ProblemError(problems.rejected(outcome.refused.data))
         if str(outcome.refused) in (NO_SUCH_CASE, NOT_THE_HOLDER):
             raise ProblemError(problems.not_found())
         raise ProblemError(problems.bad_request([FieldError("", f"Cannot be kept: {outcome.refused}.")]))
@@ -201,7 +248,7 @@ async def _told(outcome: Outcome, cause: str, caller: str, case: str, cases: Cas
     return await cases.after(outcome.record, caller)
 
 
-_PROBLEM_BODY = {"content": {problems.MEDIA_TYPE: {"schema": {"type": "object"}}}}
+_PROBLEM_BODY = {"content": {problems.MEDIA_TYPE: {"schema": PROBLEM_REF}}}
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"description": title, **_PROBLEM_BODY}
     for status, title in (
@@ -212,18 +259,10 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         (503, "Not available"),
     )
 }
-_REJECTED: dict[int | str, dict[str, Any]] = {
-    409: {"description": "The life cycle forbids it now: the rule, and what is allowed", **_PROBLEM_BODY}
+_OF_UPDATES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Said before: the case as it stands"},
+    400: {"description": "Not JSON", **_PROBLEM_BODY},
+    409: {"description": "The life cycle forbids it now: the rule, and what is allowed", **_PROBLEM_BODY},
+    413: {"description": "Too large", **_PROBLEM_BODY},
+    415: {"description": "Unsupported media type", **_PROBLEM_BODY},
 }
-
-
-def _body(rules: Rules) -> dict[str, Any]:
-    """The request body in the document: one shape per update, made from the table."""
-    shapes = []
-    for name, rule in rules.life.updates.items():
-        shape = rule.model.model_json_schema()
-        shape.pop("$defs", None)
-        properties = {"update": {"const": name}, "id": {"type": "string"}} | shape.get("properties", {})
-        required = ["update", *shape.get("required", [])]
-        shapes.append({"type": "object", "title": name, "properties": properties, "required": required})
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": {"oneOf": shapes}}}}}

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from services.router.domain.clocking import elapsed
 from services.router.domain.rules import Rules
 from shared import clocks, topics
-from shared.events import CASE_ASSIGNED, TYPES, UPDATE_REJECTED, Event
+from shared.events import CASE_ASSIGNED, CASE_REASSIGNED, TYPES, UPDATE_REJECTED, Event
 from shared.records import Record
 from shared.vocabulary import DESK, Lane
 
@@ -25,6 +25,8 @@ class ClockView(BaseModel):
     due: str
     status: str
     left_seconds: int | None
+    stopped_at: str | None
+    """What it waited for has come: for a missed one, how late."""
     basis: list[str]
 
 
@@ -35,6 +37,8 @@ class Told(BaseModel):
     by: str
     event: str
     what: str
+    status: str | None = None
+    """How the case stood then."""
     said: dict[str, Any] = {}
     content: dict[str, Any] | None = None
     """Only what was sent to the one who asks."""
@@ -121,6 +125,7 @@ def clock_view(clock: Mapping[str, Any], now: datetime, rules: Rules) -> ClockVi
         due=clock["due"],
         status="running" if running else ended,
         left_seconds=int(clocks.left(clock, now).total_seconds()) if running or ended == "missed" else None,
+        stopped_at=clock.get("stopped_at"),
         basis=clock["basis"],
     )
 
@@ -134,6 +139,7 @@ def story(history: Sequence[Event], caller: str, lane: str) -> list[Told]:
             by=event.by,
             event=event.type,
             what=TYPES[event.type],
+            status=event.data.get("status"),
             said=_said(event),
             content=orjson.loads(event.content) if event.content is not None and topic in event.to else None,
         )
@@ -159,6 +165,7 @@ def _said(event: Event) -> dict[str, Any]:
 
 _SAID_BESIDE = {
     CASE_ASSIGNED: ("authority", "because", "rule", "basis", "certainty", "missing"),
-    UPDATE_REJECTED: ("update", "rule", "says", "allowed"),
+    CASE_REASSIGNED: ("from", "authority"),
+    UPDATE_REJECTED: ("update", "rule", "says", "basis", "allowed", "errors"),
 }
 _MADE = {"case", "defects", "marks", "clocks", "links", "duplicates", "allowed", "story", "content"}

@@ -10,8 +10,9 @@ from typing import Any, Literal
 from services.router.domain import Rules, decide_by, evolve
 from services.router.domain.clocking import Tick
 from services.router.domain.opening import split
-from services.router.domain.updating import Heard, Rejection
-from shared.decisions import Decision, Message, NeedsHistory
+from services.router.domain.updating import Heard, Rejection, Unanswerable
+from shared import topics
+from shared.decisions import Decision, Message
 from shared.events import Draft, Event
 from shared.ids import Ids
 from shared.law import load_law
@@ -95,6 +96,12 @@ class Case:
             case.record.state = {**case.record.state, "status": status}
         return case
 
+    def held_by(self, authority: str, status: str) -> "Case":
+        """Put it by hand where no story of a few words would bring it."""
+        self.record.state = {**self.record.state, "authority": authority, "status": status}
+        self.record.sent.setdefault(topics.cases_of(authority, self.record.state["lane"]), 0)
+        return self
+
     @property
     def state(self) -> Mapping[str, Any]:
         """The state as it stands."""
@@ -149,12 +156,11 @@ class Case:
         return Message(self.record.id, f"cause-{self._count}", "somebody", body)
 
     def _hear(self, message: Message) -> "Case":
+        self.record.history = []
         try:
-            decision = decide_by(self.by)(self.record, message, self.now)
-        except NeedsHistory:
-            self.record.history = []
-            decision = decide_by(self.by)(self.record, message, self.now)
-        self._take(decision, message)
+            self._take(decide_by(self.by)(self.record, message, self.now), message)
+        except Unanswerable as refused:
+            self.said, self.rejection = (), refused.data
         return self
 
     def _take(self, decision: Decision, message: Message) -> None:

@@ -269,7 +269,7 @@ DATA = ["data_preservation", "stored_data_access", "subscriber_information", "re
 @pytest.mark.parametrize("direction", ["incoming", "outgoing"])
 def test_the_ministry_never_gets_a_data_measure_whoever_decides(type: str, direction: str) -> None:
     case = Case.open(type, direction=direction)
-    case.record.state = {**case.state, "authority": DESK, "status": "triage"}
+    case.held_by(DESK, "triage")
 
     case.told("triage_decided", authority=MINISTRY, decided_by="A. Person", reason="said")
 
@@ -279,7 +279,7 @@ def test_the_ministry_never_gets_a_data_measure_whoever_decides(type: str, direc
 @pytest.mark.parametrize("type", ["extradition", "provisional_arrest"])
 def test_the_service_never_gets_an_extradition_whoever_decides(type: str) -> None:
     case = Case.open(type)
-    case.record.state = {**case.state, "authority": DESK, "status": "triage"}
+    case.held_by(DESK, "triage")
 
     case.told("triage_decided", authority=SERVICE, decided_by="A. Person", reason="said")
 

@@ -99,7 +99,7 @@ def snapshot(
 ) -> Draft:
     """A full snapshot for the authority that gets the case; `related`: the linked cases that it may know of."""
     state = {**record.state, **changes}
-    shown = {name: state[name] for name in _SHOWN if state.get(name) is not None} | changes
+    shown = {name: state[name] for name in _SHOWN if state.get(name) is not None} | dict(changes)
     data = {"case": record.id, **shown} | ({"related": list(related)} if related else {})
     to = (topics.cases_of(state["authority"], state["lane"]), topics.case_events(state["lane"]))
     return Draft(CASE_ASSIGNED, to, data, content)

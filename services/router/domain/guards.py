@@ -16,6 +16,8 @@ from shared.life_cycle import Update
 from shared.times import read
 from shared.vocabulary import DESK
 
+TO_THE_SECOND = "to the second"
+"""How an end that somebody sets is compared: sixty days are enough, without the rest of the sixtieth day."""
 LEEWAY = timedelta(minutes=5)
 """By how much clocks of two States may differ."""
 
@@ -74,7 +76,9 @@ def _least_end(at: Situation) -> datetime:
         for rule in at.rules.clocks(at.state)
         if rule.span.starts == at.update.name and rule.span.lasts and rule.kind == "statutory"
     ]
-    return max((clocks.end_of(began, s.lasts or "", s.counted, s.rounding, law.calendar) for s in spans), default=began)
+    return max(
+        (clocks.end_of(began, s.lasts or "", s.counted, TO_THE_SECOND, law.calendar) for s in spans), default=began
+    )
 
 
 def _later_end(at: Situation) -> bool:

@@ -44,6 +44,15 @@ class Rejection:
     data: Mapping[str, Any]
 
 
+class Unanswerable(NeverWill):
+    """A rejection for who never had the case: its topic begins with a case, never with a rejection."""
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        """`data`: what the rejection would have said; a caller by HTTP is told it."""
+        super().__init__("rejected, and its sender never had the case")
+        self.data = data
+
+
 @dataclass(frozen=True, slots=True)
 class _Forbidden(Exception):
     rule: str
@@ -174,6 +183,9 @@ def _rejected(record: Record, heard: Heard, forbidden: _Forbidden, actors: set[s
         data["message"] = heard.message
     if heard.errors:
         data["errors"] = [{"pointer": error.pointer, "detail": error.detail} for error in heard.errors]
-    told_by = heard.role == "authority"
-    topic = topics.cases_of(heard.actor, state["lane"]) if told_by else topics.answers_due(state["lane"])
+    topic = topics.answers_due(state["lane"])
+    if heard.role == "authority":
+        topic = topics.cases_of(heard.actor, state["lane"])
+        if topic not in record.sent:
+            raise Unanswerable(data)
     return Decision([events.rejection(record, data, topic)], Rejection(data))
