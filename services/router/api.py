@@ -196,7 +196,7 @@ def _check(name: str, value: str | None, known: Collection[str]) -> None:
     """A code that does not exist is an error: an empty list would seem to say that there is nothing to do."""
     if value is not None and value not in known:
         hint = did_you_mean(value, known) if value.isascii() else ""
-        raise ProblemError(problems.bad_request([FieldError(f"/query/{name}", f"Is not a known {name}{hint}.")]))
+        raise ProblemError(problems.bad_request([FieldError(f"/query/{name}", f"Is not a known {name}{hint or '.'}")]))
 
 
 async def _body(request: Request) -> bytes:

@@ -1,11 +1,14 @@
 """The router, put together: letters and updates in, cases out, clocks and links beside. No I/O here."""
 
-from services.router import domain, handlers
+from services.router import domain, handlers, linking, ticking
 from services.router.api import Cases, build_api
+from services.router.holding import Holding
 from services.router.settings import RouterSettings
 from shared import topics
+from shared.horizon import Horizon
+from shared.platform import Platform
 from shared.posts import Posts
-from shared.service import ASGI, Platform
+from shared.service import ASGI
 from shared.tokens import KeySource, Verifier
 from shared.vocabulary import DESK, Lane
 
@@ -14,14 +17,19 @@ def build(platform: Platform, settings: RouterSettings) -> ASGI:
     """Subscribe to both lanes of letters and of every authority's updates, over one loop of cases."""
     rules = domain.Rules(platform.law, platform.life, platform.ids)
     cases = platform.loop("cases", domain.decide_by(rules), domain.evolve, INDEXES)
+    links = linking.Linking(cases, platform.law, platform.ids)
     authorities = (*platform.law.authorities, DESK)
+    on_letter, on_update = handlers.on_letter(platform.ids), handlers.on_update(platform.life, platform.ids)
+    groups: dict[str, list[str]] = {}
     for lane in Lane:
-        read = handlers.on_letter(platform.ids)
-        platform.kafka.subscribe("letters", lane, [topics.letters_received(lane)], read, cases)
-        said = [topics.updates_from(authority, lane) for authority in authorities]
-        platform.kafka.subscribe("updates", lane, said, handlers.on_update(platform.life, platform.ids), cases)
+        letters, updates = [topics.letters_received(lane)], [topics.updates_from(one, lane) for one in authorities]
+        subscribe = platform.kafka.subscribe
+        groups[subscribe("letters", lane, letters, on_letter, cases, enrich=links.enrich, heard=links.heard)] = letters
+        groups[subscribe("updates", lane, updates, on_update, cases)] = updates
+    horizon = Horizon(settings.kafka, f"rogatory-router-{settings.instance}", groups, platform.time, platform.metrics)
+    clocks = ticking.Ticking(cases, horizon, platform.time, platform.metrics)
     posts = Posts(cases)
-    platform.tasks.append(posts.run)
+    platform.tasks += [posts.run, horizon.run, clocks.run, links.run, Holding(cases, rules).run]
     keys = KeySource(settings.jwks)
     keys.check()
     verifier = Verifier(settings.token_issuer, settings.token_audience, keys)
@@ -32,5 +40,7 @@ def build(platform: Platform, settings: RouterSettings) -> ASGI:
 INDEXES = (
     {"keys": [("state.authority", 1), ("state.received_at", 1), ("_id", 1)], "name": "authority"},
     {"keys": [("state.received_at", 1), ("_id", 1)], "name": "received"},
-    {"keys": [("state.refs", 1)], "name": "refs"},
+    *linking.INDEXES,
+    ticking.INDEX,
+    Holding.INDEX,
 )
