@@ -9,9 +9,9 @@ import typer
 from rich.console import Console
 
 from cli.law_files import AsJson, Assume, LawFile, assumptions, law_file
-from cli.law_report import cases_as_json, cases_as_table, untouched_in_words
+from cli.law_report import cases_as_json, cases_as_table, diff_as_json, diff_in_words, untouched_in_words
 from shared.failures import BadStart
-from shared.law import Law, load_law
+from shared.law import load_law
 from shared.law_coverage import coverage
 from shared.law_diff import diff as difference
 from shared.law_html import page_as_html
@@ -100,38 +100,14 @@ def diff(
     """Say what two law files answer differently, over ranges of days; exit 1 if they do."""
     before, after = (load_law(path, assumptions(assume)) for path in (old, new))
     found = difference(before, after)
-    ran = replay(letters_in(letters or SAMPLES), before, after) if replayed or letters else None
-    changed = [one for one in ran or () if one.says]
+    folder = letters or (SAMPLES if replayed else None)
+    ran = replay(letters_in(folder), before, after) if folder else None
     if as_json:
-        answer = {
-            "old": _identity(before),
-            "new": _identity(after),
-            "changes": [change.as_json() for change in found.changes],
-            "wording_only": found.wording,
-        }
-        if ran is not None:
-            told = {one.letter: list(one.says) for one in changed}
-            answer["letters"] = {"replayed": len(ran), "changed": told}
-        typer.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(diff_as_json(before, after, found, ran), indent=2, ensure_ascii=False))
     else:
-        typer.echo(f"{before.name} {before.version} -> {after.name} {after.version}")
-        for change in found.changes:
-            typer.echo(str(change))
-        if not found.differs:
-            typer.echo("No answer differs.")
-        if before.version == after.version and before.sha256 != after.sha256:
-            typer.echo(f"Both call themselves {before.version}; whoever edits a law file raises its version.")
-        typer.echo(f"Wording only: {found.wording}.")
-        if ran is not None:
-            typer.echo(f"{'Letters' if letters else 'Samples'} changed: {len(changed)} of {len(ran)}.")
-            for one in changed:
-                for sentence in one.says:
-                    typer.echo(f"  {one.letter}, {sentence}")
-    raise typer.Exit(NO if found.differs or changed else 0)
-
-
-def _identity(of: Law) -> dict[str, str]:
-    return {"law": of.name, "version": of.version, "sha256": of.sha256}
+        what = "Samples" if folder == SAMPLES else "Letters"
+        typer.echo("\n".join(diff_in_words(before, after, found, ran, what)))
+    raise typer.Exit(NO if found.differs or any(one.says for one in ran or ()) else 0)
 
 
 @law.command()

@@ -1,11 +1,14 @@
-"""The worked cases of a law file as a table for people and as JSON."""
+"""What the commands about law files found, in words for people and as JSON."""
 
 from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 from rich.text import Text
 
+from shared.law import Law
 from shared.law_coverage import Coverage
+from shared.law_diff import Difference
+from shared.law_replay import Replayed
 from shared.worked_cases import Ran
 
 
@@ -55,3 +58,34 @@ def cases_as_json(ran: Sequence[Ran], covered: Coverage) -> dict[str, object]:
         "untouched": list(covered.untouched),
         "one_sided": list(covered.one_sided),
     }
+
+
+def diff_in_words(old: Law, new: Law, found: Difference, ran: Sequence[Replayed] | None, what: str) -> Iterator[str]:
+    """What two law files answer differently, line by line; `what`: what the letters are called that were run."""
+    yield f"{old.name} {old.version} -> {new.name} {new.version}"
+    for assumed in new.assumptions:
+        yield f"assumed: {assumed}"
+    yield from map(str, found.changes)
+    if not found.differs:
+        yield "No answer differs."
+    if old.version == new.version and old.sha256 != new.sha256:
+        yield f"Both call themselves {old.version}; whoever edits a law file raises its version."
+    yield f"Wording only: {found.wording}."
+    if ran is not None:
+        yield f"{what} changed: {sum(bool(one.says) for one in ran)} of {len(ran)}."
+    for one in ran or ():
+        yield from (f"  {one.letter}, {sentence}" for sentence in one.says)
+
+
+def diff_as_json(old: Law, new: Law, found: Difference, ran: Sequence[Replayed] | None) -> dict[str, object]:
+    """The same, for a program."""
+    laws = {
+        name: {"law": law.name, "version": law.version, "sha256": law.sha256}
+        for name, law in (("old", old), ("new", new))
+    }
+    letters = {
+        "replayed": len(ran or ()),
+        "changed": {one.letter: list(one.says) for one in ran or () if one.says},
+    }
+    changes = [change.as_json() for change in found.changes]
+    return {**laws, "changes": changes, "wording_only": found.wording} | ({} if ran is None else {"letters": letters})

@@ -6,7 +6,7 @@ from datetime import date
 
 from shared.competence import Law
 from shared.law_days import Range, days_of_change, days_of_treaties, ranges
-from shared.law_subjects import Subject, about_all, about_subject, about_treaty, changed, names_of
+from shared.law_subjects import Said, Subject, about_all, about_subject, about_treaty, changed, names_of, sentences
 from shared.law_wording import wording_only
 from shared.vocabulary import Direction
 
@@ -21,7 +21,7 @@ class Change:
 
     def __str__(self) -> str:
         when = f"{self.days} " if self.days else ""
-        return f"{when}{', '.join(self.subjects)}: {' '.join(f'{one}.' for one in self.says)}"
+        return f"{when}{' and '.join(self.subjects)}: {' '.join(f'{one}.' for one in self.says)}"
 
     def as_json(self) -> dict[str, object]:
         """With days as text; null where there is no first or no last day."""
@@ -61,7 +61,7 @@ def _of_the_file(old: Law, new: Law) -> Iterator[Change]:
                 yield Change(None, (f"the {what} {name}",), ("It is no longer there",))
             elif name not in before:
                 yield Change(None, (f"the {what} {name}",), ("It is new",))
-    if says := changed(about_all(old), about_all(new)):
+    if says := sentences(changed(about_all(old), about_all(new))):
         yield Change(None, ("every case",), says)
 
 
@@ -71,40 +71,47 @@ def _treaties(old: Law, new: Law) -> Iterator[Change]:
         if name in new.text.treaties:
             said = [(days, changed(about_treaty(old, name, days), about_treaty(new, name, days))) for days in cuts]
             for days, says in _by_range(said).items():
-                yield Change(days, (f"the treaty {name}",), tuple(says))
+                yield Change(days, (f"the treaty {name}",), sentences(says))
 
 
 def _subjects(old: Law, new: Law) -> Iterator[Change]:
     cuts = ranges((*days_of_change(old), *days_of_change(new)))
     subjects = [Subject(code, way) for code in old.request_types if code in new.request_types for way in Direction]
-    alike: dict[tuple[Range, tuple[str, ...]], list[Subject]] = {}
+    alike: dict[tuple[Range, Said], list[Subject]] = {}
     for subject in subjects:
         said = [(days, changed(about_subject(old, subject, days), about_subject(new, subject, days))) for days in cuts]
-        for days, says in _by_range(said).items():
-            alike.setdefault((days, tuple(says)), []).append(subject)
-    for (days, sentences), those in sorted(alike.items(), key=lambda one: (one[0][0].first or date.min, one[0][1])):
-        yield Change(days, _told(those, subjects), sentences)
+        for days, things in _by_range(said).items():
+            for thing in things:
+                alike.setdefault((days, thing), []).append(subject)
+    together: dict[tuple[Range, tuple[Subject, ...]], list[Said]] = {}
+    for (days, thing), those in alike.items():
+        together.setdefault((days, tuple(those)), []).append(thing)
+    for (days, group), things in sorted(together.items(), key=lambda one: one[0][0].first or date.min):
+        yield Change(days, _told(group, subjects), sentences(things))
 
 
-def _by_range(said: Sequence[tuple[Range, tuple[str, ...]]]) -> Mapping[Range, list[str]]:
-    """Each sentence once for all days that follow one another, and what holds on the same days together."""
-    found: dict[Range, list[str]] = {}
-    for sentence in dict.fromkeys(sentence for _, sentences in said for sentence in sentences):
+def _by_range(said: Sequence[tuple[Range, tuple[Said, ...]]]) -> Mapping[Range, list[Said]]:
+    """Each thing once for all days that follow one another, and what holds on the same days together."""
+    found: dict[Range, list[Said]] = {}
+    for thing in dict.fromkeys(thing for _, things in said for thing in things):
         begun: Range | None = None
-        for days, sentences in (*said, (Range(None, None), ())):
-            if sentence in sentences:
+        for days, things in (*said, (Range(None, None), ())):
+            if thing in things:
                 begun = Range(begun.first if begun else days.first, days.last)
             elif begun:
-                found.setdefault(begun, []).append(sentence)
+                found.setdefault(begun, []).append(thing)
                 begun = None
     return found
 
 
 def _told(alike: Sequence[Subject], all_: Sequence[Subject]) -> tuple[str, ...]:
-    """The subjects by name, both directions of a type together; all of them in three words."""
+    """The subjects by name, those of the same directions together; all of them in three words."""
     if len(alike) == len(all_) > len(Direction):
         return ("every request type",)
     ways: dict[str, list[str]] = {}
     for subject in alike:
         ways.setdefault(subject.type, []).append(subject.direction.value)
-    return tuple(f"{' and '.join(directions)} {type}" for type, directions in ways.items())
+    types: dict[str, list[str]] = {}
+    for type, directions in ways.items():
+        types.setdefault(" and ".join(directions), []).append(type)
+    return tuple(f"{directions} {', '.join(named)}" for directions, named in types.items())

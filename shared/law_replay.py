@@ -8,7 +8,7 @@ from typing import Any
 from shared.competence import Law
 from shared.completeness import missing
 from shared.failures import BadStart
-from shared.law_subjects import changed
+from shared.law_subjects import changed, sentences
 from shared.letter import BadLetter, Letter, content_of, parse_letter, split_content
 
 
@@ -50,7 +50,7 @@ def _differs(letter: Letter, old: Law, new: Law) -> Iterator[str]:
     for number, measure in enumerate(letter.measures, 1):
         share = split_content(content_of(letter), number)
         before, after = (_answers(law, letter, measure.type, share) for law in (old, new))
-        for sentence in changed(before, after):
+        for sentence in sentences(changed(before, after)):
             yield f"measure {number}, {measure.type}: {sentence}"
 
 

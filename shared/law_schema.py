@@ -21,6 +21,8 @@ READABLE: dict[str, dict[str, Any]] = {
 def law_schema() -> dict[str, Any]:
     """The schema of a whole law file, in draft 2020-12."""
     generated = LawText.model_json_schema(by_alias=True)
+    articles = generated["$defs"]["RequestType"]["properties"]["article"]
+    generated["$defs"]["RequestType"]["properties"]["article"] = {"anyOf": [articles["items"], articles]}
     return {"$schema": GenerateJsonSchema.schema_dialect, **_readable(generated), "title": "Law", "description": ABOUT}
 
 

@@ -1,7 +1,8 @@
 """What a law file answers about one subject on some days, as plain values that can be compared."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from shared.competence import Law
 from shared.law_answers import Required
@@ -72,8 +73,7 @@ def about_subject(law: Law, subject: Subject, days: Range) -> Answers:
         "lane": {f"{urgency} letters": str(law.lane(subject.type, urgency, on)) for urgency in Urgency},
         "treaties that serve": ", ".join(request_type.rests_on or law.text.legal_basis.rests_on),
         "ground of refusal": {
-            code: "alone" if ground.alone else "only beside another"
-            for code, ground in law.grounds(subject.type).items()
+            code: "" if ground.alone else "(never alone)" for code, ground in law.grounds(subject.type).items()
         },
         "never held by": {name: "" for name in law.authorities if not law.may_hold(name, subject.type)},
         "follows": ", ".join(request_type.follows) or "no other case",
@@ -94,14 +94,29 @@ def about_treaty(law: Law, name: str, days: Range) -> Answers:
     }
 
 
-def changed(old: Answers, new: Answers) -> tuple[str, ...]:
-    """One sentence (without its full stop) for each thing that is answered differently."""
+class Said(NamedTuple):
+    """One thing that is answered differently: what kind of thing, and which."""
+
+    label: str
+    item: str
+
+
+def changed(old: Answers, new: Answers) -> tuple[Said, ...]:
+    """Each thing that is answered differently."""
     return tuple(_changed(dict(old), dict(new)))
 
 
-def _changed(old: dict[str, object], new: dict[str, object]) -> Iterator[str]:
+def sentences(said: Iterable[Said]) -> tuple[str, ...]:
+    """One sentence (without its full stop) per kind of thing."""
+    items: dict[str, list[str]] = {}
+    for one in said:
+        items.setdefault(one.label, []).append(one.item)
+    return tuple(f"{label}: {', '.join(which)}" if label else ", ".join(which) for label, which in items.items())
+
+
+def _changed(old: dict[str, object], new: dict[str, object]) -> Iterator[Said]:
     if old.get("competent") != new.get("competent"):
-        yield f"{old['competent']} -> {new['competent']} ({new['basis']}, {new['certainty']})"
+        yield Said("", f"{old['competent']} -> {new['competent']} ({new['basis']}, {new['certainty']})")
         for told in ("competent", "basis", "certainty"):
             old.pop(told)
             new.pop(told)
@@ -110,18 +125,18 @@ def _changed(old: dict[str, object], new: dict[str, object]) -> Iterator[str]:
         if isinstance(before, Mapping) and isinstance(after, Mapping):
             yield from _changed_table(name, before, after)
         elif before != after:
-            yield f"{name.capitalize()}: {before} -> {after}"
+            yield Said(name.capitalize(), f"{before} -> {after}")
 
 
-def _changed_table(name: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
+def _changed_table(name: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Said]:
     added, gone, other = WORDS[name]
-    if new := [f"{one} {after[one]}".strip() for one in after if one not in before]:
-        yield f"{added}: {', '.join(new)}"
-    if old := [one for one in before if one not in after]:
-        yield f"{gone}: {', '.join(old)}"
-    for one in before:
-        if one in after and before[one] != after[one]:
-            yield f"{other} {one}: {_without(before[one], after[one])} -> {_without(after[one], before[one])}"
+    for one in (*before, *(one for one in after if one not in before)):
+        if one not in after:
+            yield Said(gone, one)
+        elif one not in before:
+            yield Said(added, f"{one} {after[one]}".strip())
+        elif before[one] != after[one]:
+            yield Said(f"{other} {one}", f"{_without(before[one], after[one])} -> {_without(after[one], before[one])}")
 
 
 def _without(said: str, other: str) -> str:
