@@ -156,16 +156,18 @@ async def test_an_agency_reads_its_letter_and_what_became_of_it(services: System
 
     view = await eventually(with_case, "the news of the case")
     assert view["reference"] == prefix
-    assert view["cases"][0] | {"because": "", "basis": []} == {
+    case = view["cases"][0]
+    assert {name: case[name] for name in ("measure", "case", "type", "status", "authority", "certainty")} == {
         "measure": 1,
         "case": services.ids.case(receipt["id"], 1),
         "type": "extradition",
-        "status": "assigned",
+        "status": "received",
         "authority": "justice-ministry",
-        "because": "",
-        "basis": [],
         "certainty": "press",
     }
+    assert case["because"]
+    assert {"field", "says", "basis"} <= case["missing"][0].keys()
+    assert "policy" not in {clock["kind"] for clock in case["clocks"]}
     answers = (await services.get(f"/v1/letters/{receipt['id']}/answers")).json()["answers"]
     assert [(one["sequence"], one["type"]) for one in answers] == [(1, ANSWER_RECEIPT), (2, ANSWER_STATUS)]
     later = (await services.get(f"/v1/letters/{receipt['id']}/answers", after="1")).json()["answers"]
