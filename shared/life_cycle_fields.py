@@ -12,6 +12,7 @@ from pydantic import (
     StrictBool,
     StrictInt,
     StringConstraints,
+    WithJsonSchema,
     create_model,
 )
 from pydantic_core import PydanticCustomError
@@ -51,7 +52,7 @@ def _one_of(codes: Sequence[str]) -> Any:
             raise PydanticCustomError("ours", "Must be one of {known}.", {"known": ", ".join(codes) or "none"})
         return value
 
-    return Annotated[str, BeforeValidator(check)]
+    return Annotated[str, BeforeValidator(check), WithJsonSchema({"type": "string", "enum": list(codes)})]
 
 
 def _type_of(kind: Kind, codes: Sequence[str]) -> Any:

@@ -19,6 +19,10 @@ REASONS = (
     "too large",
     "another agency's name",
     "not a letter",
+    "not an update",
+    "no such case",
+    "not this authority's case",
+    "too many rejected updates",
     "other",
 )
 """The reasons of quarantine that have a count of their own; every other is counted as `other` and told on the entry."""
