@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -15,18 +14,21 @@ from hypothesis import strategies as st
 from services.intake import domain as intake
 from services.notifier import domain as notifier
 from services.router import domain as router
+from services.router.domain.clocking import Tick
+from services.router.domain.opening import split
+from services.router.domain.updating import Heard
 from shared import records
 from shared.decisions import Decide, Message, NeedsHistory
 from shared.events import ALERT_RAISED, UPDATE_REJECTED, Draft, Event
 from shared.failures import NeverWill
 from shared.ids import Ids
-from shared.law import Law, load_law
 from shared.letter import FieldError, parse_letter
-from shared.payloads import CaseAssigned, LetterReceived
+from shared.payloads import CaseAssigned
 from shared.records import Evolve, Record, State, chain_holds, event_of, fold, insertion, stored_form, update
 from shared.sealing import Broken, Sealer
+from tests.unit.cases import Case as CaseStory
+from tests.unit.cases import letter, rules
 
-ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 3, 10, 8, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
 SEALER = Sealer(b"s" * 32)
@@ -333,11 +335,6 @@ def test_the_last_sequences_stand_in_the_state_but_never_reach_evolve() -> None:
 # The fold
 
 
-@cache
-def law() -> Law:
-    return load_law(ROOT / "laws/azerbaijan.yaml", [ROOT / "laws/assumptions/in-force.yaml"])
-
-
 LETTER = {
     "reference": "FR-1",
     "party": "FR",
@@ -352,25 +349,20 @@ EVENT = intake.AgencyEvent("/fr", "1")
 
 
 def filing(event: intake.AgencyEvent | None, party: str = "FR") -> intake.Filing:
-    letter = parse_letter(orjson.dumps({**LETTER, "party": party}), law().request_types)
+    letter = parse_letter(orjson.dumps({**LETTER, "party": party}), rules().law.request_types)
     return intake.Filing("contact-point", letter, event)
 
 
-def opening(measure: int) -> router.Opening:
-    data = {**received(), "content": LETTER}
-    (*messages,) = router.split(LetterReceived.model_validate(data), "cause", IDS)
-    body: router.Opening = messages[measure - 1].body
-    return body
-
-
-def received() -> Mapping[str, Any]:
-    events = intake.decide_by(law())(Record("let_1", "let_1", {}), message(filing(None)), NOW).events
-    return dict(events[0].data)
+def opened() -> CaseStory:
+    return CaseStory.open("data_preservation")
 
 
 def news(measure: int) -> intake.CaseNews:
-    (event,) = router.decide_by(law())(Record("cas_1", "cas_1", {}), message(opening(measure)), NOW).events
-    return intake.CaseNews("contact-point", measure, CaseAssigned.model_validate(event.data))
+    return intake.CaseNews("contact-point", measure, CaseAssigned.model_validate(opened().history[0].data))
+
+
+def updated(update: str, **fields: Any) -> Heard:
+    return Heard(rules().life.read(update, fields), opened().state["authority"], "authority")
 
 
 def message(body: Any, cause: str = "cause") -> Message:
@@ -397,11 +389,19 @@ def services() -> Mapping[str, tuple[Decide, Evolve, Sequence[Any]]]:
         notifier.Failed(1, "HTTP 500"),
         notifier.Failed(2, "HTTP 410", for_good=True),
     )
+    case = opened()
+    cases = (
+        *(message.body for message in split(letter("data_preservation"), "cause", IDS)),
+        updated("acknowledged"),
+        updated("begun"),
+        updated("closed"),
+        *(Tick(clock["clock"], at) for clock in case.state["clocks"] for at, _ in clock["steps"]),
+    )
     return {
-        "intake": (intake.decide_by(law()), intake.evolve, heard),
+        "intake": (intake.decide_by(rules().law), intake.evolve, heard),
         # A letter that could not be taken has an id of its own, to which nothing else is ever said.
-        "intake, not taken": (intake.decide_by(law()), intake.evolve, (refusal,)),
-        "router": (router.decide_by(law()), router.evolve, (opening(1), opening(2))),
+        "intake, not taken": (intake.decide_by(rules().law), intake.evolve, (refusal,)),
+        "router": (router.decide_by(rules()), router.evolve, cases),
         "notifier": (notifier.decide, notifier.evolve, told),
     }
 
@@ -416,6 +416,8 @@ def lived(decide: Decide, evolve: Evolve, bodies: Sequence[Any]) -> tuple[Record
         except NeedsHistory:
             life.history = [event_of(life.id, form, life.key) for form in forms]
             decision = decide(life, said, NOW)
+        except NeverWill:
+            continue
         appended(life, *decision.events, cause=said.cause, evolve=evolve)
         forms += [stored_form(event) for event in life.fresh]
         life.fresh, life.stored_version, life.history = [], life.version, None
