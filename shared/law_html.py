@@ -31,6 +31,7 @@ code.recalled-low, code.inference { background: #fde3df; border-color: #e2a399; 
 code.statutory { background: #1d2433; color: #fff; border-color: #1d2433; font-weight: 600; }
 code.requested { background: #e3ecfb; border-color: #9db9e8; }
 code.policy { background: #fff; border-style: dashed; border-color: #8a92a5; color: #5b6478; }
+@page { size: A4 landscape; margin: 1.5cm; }
 @media print {
   body { max-width: none; padding: 0; font-size: 10pt; }
   nav { display: none; }

@@ -73,7 +73,7 @@ def _articles(law: Law) -> Iterator[str]:
     """The request types under the article that each rests on first."""
     order = sorted(law.request_types.items(), key=lambda one: _place(law, one[1]))
     for (source, number), types in groupby(order, key=lambda one: _article(one[1])):
-        title = law.text.sources[source].title
+        title = law.text.sources[source].title.partition(" (")[0]
         yield f"## Article {plain(number)}, {plain(title)}\n" if number else f"## {plain(title)}\n"
         for type, request_type in types:
             yield from _type(law, type, request_type)
