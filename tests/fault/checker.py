@@ -7,6 +7,7 @@ faults in test_checker.py.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 import orjson
@@ -19,6 +20,7 @@ from shared.events import ANSWER_RECEIPT, ANSWER_STATUS, CASE_ASSIGNED, LETTER_R
 from shared.ids import Ids
 from shared.records import Evolve, Record, chain_holds, event_of, fold, record_of, value_on
 from shared.sealing import Broken, Sealer
+from shared.times import text_of
 from tests.fault.evidence import QUARANTINES, Evidence, Seen
 from tests.fault.letters import Case, Filed
 
@@ -103,6 +105,7 @@ def check(evidence: Evidence, filed: Sequence[Filed], ids: Ids, sealer: Sealer) 
     verdict.faults += cases(wanted, first, histories)
     verdict.faults += notices(wanted, first, histories, evidence.webhooks)
     verdict.faults += records_hold(histories)
+    verdict.faults += late_clocks(histories, evidence.began)
     verdict.faults += quarantines(evidence)
     return verdict
 
@@ -278,7 +281,7 @@ def notices(wanted: Wanted, first: First, histories: Histories, webhooks: Mappin
 
 
 def records_hold(histories: Histories) -> Iterator[Fault]:
-    """Every chain holds, every state is the fold of its history, nothing is left to send, no clock was missed."""
+    """Every chain holds, every state is the fold of its history, nothing is left to send."""
     for collection, records in histories.items():
         for record_id, held in records.items():
             where = f"{collection} {record_id}"
@@ -290,8 +293,14 @@ def records_hold(histories: Histories) -> Iterator[Fault]:
                 yield Fault(Kind.CHANGED, f"{where}: the state is not the fold of the history")
             if held.unsent:
                 yield Fault(Kind.UNSENT, where)
-            if held.next_due:
-                yield Fault(Kind.LATE, f"{where} was due at {held.next_due}")
+
+
+def late_clocks(histories: Histories, began: datetime) -> Iterator[Fault]:
+    """No clock was due and has not rung; a notice has none left, for a delivery is due as soon as it is raised."""
+    for collection, records in histories.items():
+        for record_id, held in records.items():
+            if held.next_due and (collection == "notices" or held.next_due <= text_of(began)):
+                yield Fault(Kind.LATE, f"{collection} {record_id} was due at {held.next_due}")
 
 
 def quarantines(evidence: Evidence) -> Iterator[Fault]:

@@ -4,12 +4,14 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from pymongo import AsyncMongoClient
 from pymongo.read_concern import ReadConcern
 
+from shared import times
 from tests.servers import partitions_of
 
 COLLECTIONS = ("letters", "cases", "notices")
@@ -68,15 +70,18 @@ class Evidence:
     documents: Mapping[str, Sequence[Document]]
     webhooks: Mapping[str, int]
     """How often each notice came by webhook."""
+    began: datetime
+    """When the look began: what was due by then must have happened."""
 
 
 async def collect(bootstrap: str, topics: Iterable[str], mongo: str, database: str, webhooks: Counter[str]) -> Evidence:
     """Read it all."""
+    began = times.now()
     seen = await read_topics(bootstrap, topics)
     async with AsyncMongoClient[dict[str, Any]](mongo, tz_aware=True) as client:
         held = client.get_database(database, read_concern=ReadConcern("majority"))
         documents = {name: await held[name].find().to_list() for name in (*COLLECTIONS, *QUARANTINES)}
-    return Evidence(seen, documents, dict(webhooks))
+    return Evidence(seen, documents, dict(webhooks), began)
 
 
 async def read_topics(bootstrap: str, topics: Iterable[str]) -> dict[str, list[Seen]]:

@@ -15,15 +15,16 @@ from services.intake import domain as intake
 from services.notifier import domain as notifier
 from services.notifier.rules import load_rules
 from services.router import domain as router
+from services.router.domain import opening
 from shared import envelope
 from shared.decisions import Decide, Message
 from shared.events import CASE_ASSIGNED
 from shared.ids import Ids
 from shared.law import load_law
-from shared.life_cycle import load_life_cycle
 from shared.letter import parse_letter
+from shared.life_cycle import load_life_cycle
 from shared.partners import load_partners
-from shared.payloads import CaseAssigned, LetterReceived
+from shared.payloads import CaseEvent, LetterReceived
 from shared.producer import partition_of
 from shared.records import Evolve, Record, insertion, value_on
 from shared.sealing import Sealer
@@ -42,6 +43,7 @@ class _Run:
         partners = load_partners(ROOT / "partners.yaml")
         self.law = load_law(partners.law_file, (ASSUMPTION,))
         self.life = load_life_cycle(ROOT / "life-cycle.yaml", self.law)
+        self.decide = router.decide_by(router.Rules(self.law, self.life, IDS))
         self.rules = load_rules(ROOT / "alerts.yaml", partners, self.law, self.life)
         self.subscribers = partners.subscribers
         self.records: dict[str, dict[str, Record]] = {"letters": {}, "cases": {}, "notices": {}}
@@ -74,10 +76,10 @@ class _Run:
         filed.receipts.append((record.id, record.state["received_at"], record.state["digest"]))
         received, content = record.fresh[0], record.fresh[0].content or b"{}"
         letter = LetterReceived.model_validate({**received.data, "content": orjson.loads(content)})
-        for measure, opening in enumerate(router.split(letter, f"{record.id}/1", IDS), 1):
-            case = self.hear("cases", opening, router.decide_by(self.law), router.evolve)
+        for measure, asked in enumerate(opening.split(letter, f"{record.id}/1", IDS), 1):
+            case = self.hear("cases", asked, self.decide, router.evolve)
             data = case.fresh[0].data
-            news = intake.CaseNews(filed.agency, measure, CaseAssigned.model_validate(data))
+            news = intake.CaseNews(filed.agency, measure, CaseEvent.model_validate(data), 1)
             self.hear("letters", Message(record.id, f"{case.id}/1", "router", news), decide, intake.evolve)
             self._notices(case, data)
 
@@ -97,7 +99,7 @@ class _Run:
         documents: dict[str, Sequence[dict[str, Any]]] = dict.fromkeys(QUARANTINES, ())
         for name, records in self.records.items():
             documents[name] = [_document(record) for record in records.values()]
-        return Evidence(dict(self.topics), documents, dict(self.webhooks))
+        return Evidence(dict(self.topics), documents, dict(self.webhooks), _NOW)
 
 
 def _document(record: Record) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from shared.law import load_law
 from shared.partners import load_partners
 from shared.sealing import Sealer
 from shared.topics import all_topics
+from shared.vocabulary import DESK
 from tests.fault.checker import Verdict, check
 from tests.fault.evidence import COLLECTIONS, collect
 from tests.fault.letters import AGENCIES, letters
@@ -65,6 +66,7 @@ class System:
         self.kafka, self.mongo, self._folder = kafka, mongo, folder
         self._partners = load_partners(ROOT / "partners.yaml")
         law = load_law(self._partners.law_file, (ASSUMPTION,))
+        self._authorities = (*law.authorities, DESK)
         self._topics = all_topics(law.authorities, self._partners.agencies, self._partners.subscribers)
         self._keys = Keys.make()
         self.services: dict[str, Service] = {}
@@ -110,7 +112,7 @@ class System:
 
     def watch(self) -> Watch:
         """Somebody who looks on."""
-        return Watch(self.kafka.bootstrap, self.mongo.uri, _DATABASE, self._partners)
+        return Watch(self.kafka.bootstrap, self.mongo.uri, _DATABASE, self._partners, self._authorities)
 
     async def load(self, rng: random.Random, rate: float) -> Load:
         """Letters at a rate, from now on."""
@@ -202,6 +204,7 @@ class System:
             "ROGATORY_SEALING_KEY": self._keys.sealing_key,
             "ROGATORY_PARTNERS": str(ROOT / "partners.yaml"),
             "ROGATORY_ALERTS": str(ROOT / "alerts.yaml"),
+            "ROGATORY_LIFE_CYCLE": str(ROOT / "life-cycle.yaml"),
             "ROGATORY_LAW_ASSUMPTIONS": str(ASSUMPTION),
             "ROGATORY_JWKS": str(jwks),
             "ROGATORY_TOKEN_ISSUER": ISSUER,

@@ -6,6 +6,7 @@ from dataclasses import replace
 import orjson
 import pytest
 
+from shared.times import text_of
 from shared.vocabulary import Lane
 from tests.fault.checker import Kind, Verdict, check
 from tests.fault.evidence import Document, Evidence, Seen
@@ -138,6 +139,10 @@ PLANTED: dict[str, tuple[Plant, Kind]] = {
     ),
     "a clock was missed": (
         lambda e: in_collection(e, "notices", lambda d: [{**d[0], "next_due": "2026-11-24T08:00:00Z"}, *d[1:]]),
+        Kind.LATE,
+    ),
+    "a case's clock did not ring": (
+        lambda e: in_collection(e, "cases", lambda d: [{**d[0], "next_due": text_of(e.began)}, *d[1:]]),
         Kind.LATE,
     ),
     "something was set aside": (held_in, Kind.QUARANTINED),

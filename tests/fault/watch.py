@@ -33,15 +33,17 @@ _QUIET_LOOKS = 3
 Offsets = Mapping[TopicPartition, int]
 
 
-def groups_of(service: str, partners: Partners) -> dict[str, list[str]]:
-    """The consumer groups of a service, each with its topics."""
+def groups_of(service: str, partners: Partners, authorities: Sequence[str]) -> dict[str, list[str]]:
+    """The consumer groups of a service, each with its topics; `authorities`: those of the law, and the desk."""
     groups: dict[str, list[str]] = {}
     for lane in Lane:
         if service == "intake":
             groups[f"letters-{lane}"] = [topics.letters_from(agency, lane) for agency in partners.agencies]
             groups[f"cases-{lane}"] = [topics.case_events(lane)]
+            groups[f"answers-{lane}"] = [topics.answers_due(lane)]
         elif service == "router":
             groups[f"letters-{lane}"] = [topics.letters_received(lane)]
+            groups[f"updates-{lane}"] = [topics.updates_from(one, lane) for one in authorities]
         else:
             alerts = [topics.ALERTS_RAISED] if lane is Lane.URGENT else []
             groups[f"events-{lane}"] = [topics.case_events(lane), *alerts]
@@ -51,9 +53,12 @@ def groups_of(service: str, partners: Partners) -> dict[str, list[str]]:
 class Watch:
     """Looks at one system; `async with` connects it."""
 
-    def __init__(self, bootstrap: str, mongo: str, database: str, partners: Partners) -> None:
+    def __init__(
+        self, bootstrap: str, mongo: str, database: str, partners: Partners, authorities: Sequence[str]
+    ) -> None:
+        """`authorities`: those of the law, and the desk."""
         self._bootstrap, self._mongo, self._database = bootstrap, mongo, database
-        self._groups = {name: groups_of(name, partners) for name in COLLECTIONS_OF}
+        self._groups = {name: groups_of(name, partners, authorities) for name in COLLECTIONS_OF}
 
     async def __aenter__(self) -> Self:
         """Connect."""
