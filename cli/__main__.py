@@ -8,6 +8,7 @@ import typer
 from cli.demo import demo
 from cli.explain import explain
 from cli.law import law
+from cli.simulate import simulate
 from cli.up import up
 from deploy.local.processes import ChildStopped
 from shared.failures import BadStart
@@ -21,6 +22,7 @@ app = typer.Typer(
 app.command()(up)
 app.command()(demo)
 app.command()(explain)
+app.command()(simulate)
 app.add_typer(law, name="law")
 
 
