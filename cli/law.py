@@ -34,7 +34,7 @@ def check(file: LawFile = None, as_json: AsJson = False) -> None:
     """
     path = law_file(file)
     if not path.is_file():
-        raise BadStart(f"{path}: there is no such file")
+        raise BadStart(f"{path}: this is no file" if path.exists() else f"{path}: there is no such file")
     defects, warnings, about = _checked(path)
     if as_json:
         typer.echo(json.dumps({"sound": not defects, **about, "defects": defects, "warnings": warnings}, indent=2))

@@ -198,6 +198,8 @@ def test_diff_counts_the_letters_in_json(law: Any) -> None:
 WRONG_USE = {
     "a law that is not there": (("show", "nowhere.yaml"), "nowhere.yaml: there is no such file\n"),
     "checking what is not there": (("check", "nowhere.yaml"), "nowhere.yaml: there is no such file\n"),
+    "checking a folder": (("check", "laws"), "laws: this is no file\n"),
+    "showing a folder": (("show", "laws"), "laws: the file cannot be read (Is a directory)\n"),
     "testing what is not there": (("test", "nowhere.yaml"), "nowhere.yaml: there is no such file\n"),
     "comparing with nothing": (("diff", AZERBAIJAN, "nowhere.yaml"), "nowhere.yaml: there is no such file\n"),
     "no letters": (
