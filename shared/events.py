@@ -36,6 +36,7 @@ UPDATES: Mapping[str, str] = {
     "extended": "The data stay preserved for longer.",
     "released": "What was held was let go: preserved data, or a person.",
     "arrested": "The person was arrested.",
+    "dismissed": "A person who came to be heard was told that they are no longer needed; safe conduct runs out.",
     "documents_received": "The extradition documents have come.",
     "consultation_opened": "The other State is consulted.",
     "condition_offered": "A condition is offered to the other State.",

@@ -205,7 +205,7 @@ class RequestType(Strict):
     clocks: tuple[Id, ...] = ()
     grounds: tuple[Id, ...] = ()
     outcomes: tuple[TypeCode, ...] = ()
-    cycle: Literal["preservation", "arrest"] | None = None
+    cycle: Literal["preservation", "arrest", "appearance"] | None = None
     follows: tuple[TypeCode, ...] = ()
     holds_parent: YesOrNo = False
     incoming: Annotated[tuple[Row, ...], Field(min_length=1)]

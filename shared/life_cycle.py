@@ -54,7 +54,8 @@ class UpdateText(Strict):
     tells: Words | None = None
     message: Word | None = None
     direction: Direction | None = None
-    cycle: Words | None = None
+    cycle: tuple[Words, ...] | None = None
+    """For which kinds of cases alone, as the law file has them."""
     happened_at: Word | None = None
     """The field that says when it happened, where that is not now: clocks that start with it start then."""
     reassigns: bool = False
@@ -107,7 +108,7 @@ class UpdateRule:
         """Whether cases of this direction and cycle know the update at all."""
         if self.text.direction and self.text.direction != direction:
             return False
-        return self.text.cycle is None or cycle == self.text.cycle or (self.text.cycle == "any" and cycle is not None)
+        return self.text.cycle is None or cycle in self.text.cycle
 
 
 @dataclass(frozen=True)

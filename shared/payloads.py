@@ -97,29 +97,6 @@ class CaseEvent(_Data):
     preservation: dict[str, Any] | None = None
 
 
-class CaseAssigned(_Data):
-    """`case.assigned`: the present state of a case, never its history."""
-
-    case: str
-    type: str
-    party: str
-    direction: Direction
-    channel: Channel
-    urgency: Urgency
-    lane: Lane
-    received_at: datetime
-    authority: str
-    rule: str
-    law: str
-    version: str
-    basis: tuple[str, ...]
-    because: str
-    certainty: str
-    gate: str
-    lean: str | None
-    status: str
-
-
 class NoticeRaised(_Data):
     """`notice.raised`."""
 

@@ -297,7 +297,12 @@ def test_a_follow_up_holds_the_preservation_that_it_follows() -> None:
     assert all(law().request_types[type].follows == ("data_preservation",) for type in holding)
 
 
-def test_two_types_have_a_cycle_of_their_own() -> None:
+def test_some_types_have_a_cycle_of_their_own() -> None:
     cycles = {type: text.cycle for type, text in law().request_types.items() if text.cycle}
 
-    assert cycles == {"data_preservation": "preservation", "provisional_arrest": "arrest"}
+    appear = ("testimony", "voluntary_appearance", "detained_witness_transfer")
+    assert cycles == {
+        "data_preservation": "preservation",
+        "provisional_arrest": "arrest",
+        **dict.fromkeys(appear, "appearance"),
+    }

@@ -263,7 +263,7 @@ def test_the_words_of_a_notice_come_from_the_facts_and_what_is_not_known_is_left
     (message,) = raised(facts())
     assert message.body.says == "extradition (incoming, FR) is with justice-ministry."
 
-    (message,) = raised({"event": "case.closed"})
+    (message,) = raised({"event": "case.assigned"})
     assert message.body.says == " (, ) is with ."
 
 

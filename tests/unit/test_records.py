@@ -23,7 +23,7 @@ from shared.events import ALERT_RAISED, UPDATE_REJECTED, Draft, Event
 from shared.failures import NeverWill
 from shared.ids import Ids
 from shared.letter import FieldError, parse_letter
-from shared.payloads import CaseAssigned
+from shared.payloads import CaseEvent
 from shared.records import Evolve, Record, State, chain_holds, event_of, fold, insertion, stored_form, update
 from shared.sealing import Broken, Sealer
 from tests.unit.cases import Case as CaseStory
@@ -358,7 +358,7 @@ def opened() -> CaseStory:
 
 
 def news(measure: int) -> intake.CaseNews:
-    return intake.CaseNews("contact-point", measure, CaseAssigned.model_validate(opened().history[0].data))
+    return intake.CaseNews("contact-point", measure, CaseEvent.model_validate(opened().history[0].data))
 
 
 def updated(update: str, **fields: Any) -> Heard:

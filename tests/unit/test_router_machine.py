@@ -65,6 +65,7 @@ LEADS_TO = {
 STAYS = {
     "extended",
     "documents_received",
+    "dismissed",
     "condition_offered",
     "status_inquired",
     "status_answered",
@@ -116,6 +117,7 @@ KINDS = st.sampled_from(
         ("provisional_arrest", "incoming"),
         ("extradition", "outgoing"),
         ("joint_investigation", "incoming"),
+        ("testimony", "incoming"),
     ]
 )
 

@@ -23,8 +23,8 @@ HOLES = [(name, status) for name, rule in LIFE.updates.items() for status in LIF
 
 def type_for(rule: UpdateRule) -> str:
     """A request type whose cases know the update."""
-    wanted = {"preservation": "data_preservation", "arrest": "provisional_arrest", "any": "data_preservation"}
-    return wanted.get(rule.text.cycle or "", "stored_data_access")
+    wanted = {"preservation": "data_preservation", "arrest": "provisional_arrest", "appearance": "testimony"}
+    return wanted[rule.text.cycle[0]] if rule.text.cycle else "stored_data_access"
 
 
 def fields_for(name: str, type: str) -> dict[str, Any]:
@@ -38,6 +38,7 @@ def fields_for(name: str, type: str) -> dict[str, Any]:
         "extended": {"until": ahead},
         "released": {"text": "said"},
         "arrested": {"arrested_at": ago},
+        "dismissed": {"told_at": ago},
         "consultation_opened": {"about": ["refusal"], "text": "said"},
         "condition_offered": {"text": "said"},
         "postponed": {"ground": "ongoing-case", "reasons": "said", "review_on": ahead},

@@ -7,7 +7,7 @@ from typing import Any
 from shared import topics
 from shared.decisions import Decision
 from shared.events import ANSWER_STATUS, Draft
-from shared.payloads import CaseAssigned, CaseEvent
+from shared.payloads import CaseEvent
 from shared.records import Record
 
 SHOWN = ("type", "status", "authority", "because", "basis", "certainty", "missing", "defects", "marks")
@@ -23,7 +23,7 @@ class CaseNews:
 
     agency: str
     measure: int
-    case: CaseEvent | CaseAssigned
+    case: CaseEvent
     sequence: int = 0
     """The event's number among those of its case."""
 
@@ -45,14 +45,13 @@ def decide(record: Record, news: CaseNews) -> Decision:
     return Decision([Draft(ANSWER_STATUS, (topics.answers_to(news.agency),), said)])
 
 
-def _seen(before: Mapping[str, Any], case: CaseEvent | CaseAssigned) -> dict[str, Any]:
+def _seen(before: Mapping[str, Any], case: CaseEvent) -> dict[str, Any]:
     """What the agency sees of a case after an event, which says only what it changes."""
     said = {name: getattr(case, name) for name in SHOWN if name in case.model_fields_set}
-    if isinstance(case, CaseEvent):
-        if "clocks" in case.model_fields_set:
-            said["clocks"] = _theirs(case.clocks or ())
-        if "links" in case.model_fields_set:
-            said["links"] = [{"case": one["case"], "relation": one["relation"]} for one in case.links or ()]
+    if "clocks" in case.model_fields_set:
+        said["clocks"] = _theirs(case.clocks or ())
+    if "links" in case.model_fields_set:
+        said["links"] = [{"case": one["case"], "relation": one["relation"]} for one in case.links or ()]
     seen: dict[str, Any] = {**before, "case": case.case}
     for name, value in said.items():
         if value in (None, (), []):
