@@ -5,6 +5,7 @@ import sys
 
 import typer
 
+from cli.case import case
 from cli.demo import demo
 from cli.explain import explain
 from cli.law import law
@@ -23,6 +24,7 @@ app.command()(up)
 app.command()(demo)
 app.command()(explain)
 app.command()(simulate)
+app.add_typer(case, name="case")
 app.add_typer(law, name="law")
 
 
