@@ -91,7 +91,9 @@ class World:
         self.now = START
         self.store, self.fed, self.recipients = Notices(), Fed(), Recipients()
         metrics = Metrics("test")
-        self.loop = Loop(self.store, domain.decide, domain.evolve, Sealer(b"s" * 32), self.fed, metrics)
+        self.loop = Loop(
+            self.store, domain.decide, domain.evolve, Sealer(b"s" * 32), self.fed, metrics, lambda: self.now
+        )
         self.delivery = Delivery(self.loop, self.recipients, (DUTY, OPERATIONS), metrics)
 
     async def told(self, subscriber: str, *notices: str, about: str | None = None) -> None:
