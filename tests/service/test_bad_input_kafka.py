@@ -209,8 +209,8 @@ async def test_the_router_sets_aside_what_is_no_letter_of_intake(services: Syste
     poisons = [
         Said(None, cloud_event("r1")),
         Said(b"{}", cloud_event("r2")),
-        Said(b"{}", cloud_event("r3", event_type=CASE_ASSIGNED)),
-        Said(b"{}", cloud_event("r4", dataschema="urn:rogatory:schema:letter.received:v2")),
+        Said(b"{}", cloud_event("r3", event_type="weather.changed")),
+        Said(b"{}", cloud_event("r4", dataschema="urn:somebody:else:v2")),
         Said(BODY, [("ce_id", b"\xff")]),
     ]
     places = await services.produce(gate, *poisons)

@@ -121,7 +121,7 @@ async def test_rule_version_basis_reason_and_certainty_stand_on_the_case(service
         "version": law.version,
         "basis": ["az-law extradition limb", "uncc 37(19)"],
         "certainty": "press",
-        "status": "assigned",
+        "status": "received",
     }
     for told in (assigned.data, document["state"]):
         assert {name: told[name] for name in expected} == expected

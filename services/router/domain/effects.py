@@ -135,9 +135,7 @@ def told(kind: str, at: Situation, after: Mapping[str, Any]) -> Changes:
         ]
         return {"missing": asked, "defects": after.get("defects", [])}
     if kind == "inquiry":
-        return {
-            name: after[name] for name in ("missing", "preservation", "arrest", "received_at", "did") if name in after
-        }
+        return {name: after[name] for name in _HOW_IT_STANDS if name in after}
     if kind == "refusal":
         grounds = at.rules.law.text.refusal_grounds
         return {
@@ -148,6 +146,10 @@ def told(kind: str, at: Situation, after: Mapping[str, Any]) -> Changes:
     if kind == "extension" and "preservation" in after:
         return {"preservation": after["preservation"]}
     return {}
+
+
+_HOW_IT_STANDS = ("received_at", "changed_at", "missing", "preservation", "arrest")
+"""What the sender is told of a case when it asks."""
 
 
 def content_for(kind: str, record: Record, update: Update) -> Mapping[str, Any] | None:
