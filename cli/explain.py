@@ -1,31 +1,34 @@
-"""`rogatory explain`: who is competent for a request type, and why."""
+"""`rogatory explain`: who is competent for a request type, or what becomes of a whole letter, and why."""
 
 import json
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
+from cli.law.files import AsJson, Assume, assumptions, law_file
 from shared.failures import BadStart
 from shared.law import Competence, Law, load_law
-from shared.partners import load_partners
 from shared.states import STATES
 from shared.vocabulary import DESK, Direction
 from shared.yaml_file import did_you_mean, quoted
 
-PARTNERS = Path("partners.yaml")
-WRONG_USE = 2
+NO, WRONG_USE = 1, 2
 
 _CONVENTION_IS_NOT_IN_FORCE = "uncc is not recorded as in force"
 _HINT = "`--assume laws/assumptions/in-force.yaml` answers as the samples do"
 
 
 def explain(
-    type: Annotated[str, typer.Option("--type", help="A request type, as the law file calls it.")],
-    direction: Annotated[Direction, typer.Option("--direction", help="Whether the letter comes from or goes abroad.")],
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="A whole letter as JSON, `-` for standard input.")
+    ] = None,
+    type: Annotated[str | None, typer.Option("--type", help="A request type, as the law file calls it.")] = None,
+    direction: Annotated[
+        Direction | None, typer.Option("--direction", help="Whether the letter comes from or goes abroad.")
+    ] = None,
     party: Annotated[
         str | None, typer.Option("--party", help="The other State (FR): checks the legal basis between the two.")
     ] = None,
@@ -39,20 +42,24 @@ def explain(
             "--law", envvar="ROGATORY_LAW", help="The law file; ROGATORY_PARTNERS, or partners.yaml, names it."
         ),
     ] = None,
-    assume: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--assume",
-            help="A file of assumptions; may be given again. ROGATORY_LAW_ASSUMPTIONS (comma separated) unless told.",
-        ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    assume: Assume = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Say which authority the law names for a request type, by which rule, on what basis and how certainly."""
+    """Say which authority the law names for a request type, by which rule, on what basis and how certainly.
+
+    Of a whole letter: its measures, who gets each, what is missing, which clocks would run.
+    """
     try:
-        loaded = load_law(law or load_partners(_partners_file()).law_file, assume or _assumptions())
+        loaded = load_law(law_file(law), assumptions(assume))
     except BadStart as failure:
         _wrong_use(str(failure))
+    if file is not None:
+        if type or direction or party or treaty:
+            _wrong_use("a letter says itself what it asks for: FILE goes with --on, --law, --assume and --json alone")
+        _explain_letter(file, on, loaded, as_json)
+        return
+    if type is None or direction is None:
+        _wrong_use("say a letter's FILE, or --type and --direction")
     day = _day(on, loaded)
     if type not in loaded.request_types:
         _wrong_use(f"the law file has no request type {quoted(type)}{did_you_mean(type, loaded.request_types)}")
@@ -77,25 +84,38 @@ def _lines(law: Law, answer: Competence, day: date) -> Iterator[str]:
         yield f"  lean         {answer.lean} (a hint for the desk, never a route)"
     for row in answer.rejected:
         yield f"  rejected     {row.rule}: {row.why}"
+    yield from _about(law, [answer.gate])
+
+
+def _about(law: Law, gates: Sequence[str]) -> Iterator[str]:
+    """By which law the answer was given, on what assumptions, and what to know of it."""
     yield f"  law          {law.name} {law.version}, sha256 {law.sha256[:16]}"
     for assumption in law.assumptions:
         yield f"  assumed      {assumption}"
     for warning in law.warnings(_today(law)):
         yield f"  note         {warning}"
-    if _CONVENTION_IS_NOT_IN_FORCE in answer.gate and not law.assumptions:
+    if any(_CONVENTION_IS_NOT_IN_FORCE in gate for gate in gates) and not law.assumptions:
         yield f"  hint         {_HINT}"
 
 
-def _partners_file() -> Path:
-    if told := os.environ.get("ROGATORY_PARTNERS"):
-        return Path(told)
-    if not PARTNERS.is_file():
-        raise BadStart(f"{PARTNERS} not found: run it in the project's folder or set ROGATORY_PARTNERS")
-    return PARTNERS
+def _explain_letter(file: Path, on: str | None, law: Law, as_json: bool) -> None:
+    # Imported here: a type alone is explained without what decides on cases.
+    from cli.explain_letter import Refused, letter_as_json, letter_lines, read_letter, received_on
 
-
-def _assumptions() -> list[Path]:
-    return [Path(name) for name in os.environ.get("ROGATORY_LAW_ASSUMPTIONS", "").split(",") if name]
+    received_at = datetime.now(UTC) if on is None else received_on(_day(on, law), law)
+    try:
+        measures = read_letter(file, received_at, law)
+    except Refused as refused:
+        typer.echo(json.dumps(refused.problem, indent=2) if as_json else str(refused), err=not as_json)
+        raise typer.Exit(NO) from None
+    except BadStart as failure:
+        _wrong_use(str(failure))
+    if as_json:
+        typer.echo(json.dumps(letter_as_json(measures, law), indent=2, ensure_ascii=False))
+        return
+    typer.echo("\n".join(letter_lines(measures, law)))
+    gates = [measure.state["gate"] for measure in measures]
+    typer.echo("\n".join(("", *_about(law, gates))))
 
 
 def _day(on: str | None, law: Law) -> date:

@@ -15,7 +15,7 @@ from cli.case import case as app
 from cli.case_router import Router, find_router
 from cli.case_story import told
 from cli.case_table import next_clock
-from cli.telling import moment, plain, span, words
+from cli.telling import KINDS, moment, plain, span, words
 from deploy.local.stack import DATA, OWN
 from services.router.views import content_of, story, view
 from shared.failures import BadStart
@@ -91,7 +91,7 @@ def test_each_clock_is_told_under_its_own_kind_and_a_policy_is_never_the_laws() 
     clocks = [line.strip() for line in text(case).splitlines() if ": due " in line or ": stopped " in line]
 
     kinds = [clock.split(":")[0] for clock in clocks]
-    assert kinds == sorted(kinds, key=["statutory, the law's", "requested, the sender's wish"].__add__(kinds).index)
+    assert kinds == sorted(kinds, key=[f"{kind}, {whose}" for kind, whose in KINDS.items()].index)
     assert {clock["kind"] for clock in case.state["clocks"]} == {"statutory", "requested", "policy"}
     assert any(kind == "policy, ours, not the law's" for kind in kinds)
     [law] = [clock for clock in seen(case)["clocks"] if clock["kind"] == "statutory"]
