@@ -30,7 +30,7 @@ ONE_DAY = timedelta(days=1)
 REMEMBERED = 8192
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one for each law, told apart at a glance: what is remembered hangs on it
 class Calendar:
     """A State's days: whose midnight begins them, and on which of them nobody works (Monday is 0)."""
 
@@ -99,18 +99,17 @@ def started(rule: Rule, at: datetime, calendar: Calendar, ends: datetime | None 
     With an end in the past it is due at once. A warning for which it is too late already is left out.
     """
     span = rule.span
-    due = _due(span, at, calendar, ends)
-    began, last = text_of(at), text_of(due)
-    steps = [[last, DUE]]
-    if span.warn:
-        warned = ([text_of(_before(due, lead, calendar.zone)), lead] for lead in span.warn)
-        steps = [*sorted(step for step in warned if began < step[0] < last), *steps]
+    if span.lasts is None and ends is None:
+        raise ValueError("a clock needs to know when it ends")
+    # In UTC, where no two moments look alike: what is remembered is found by how it looks.
+    at, ends = at.astimezone(UTC), ends and ends.astimezone(UTC)
+    began, steps = _course(at, span.lasts, span.counted, span.rounding, tuple(span.warn), ends, calendar)
     return {
         "clock": rule.name,
         "kind": rule.kind,
         "started_at": began,
-        "due": last,
-        "steps": steps,
+        "due": steps[-1][0],
+        "steps": [list(step) for step in steps],
         "basis": list(span.basis),
     }
 
@@ -154,11 +153,22 @@ def left(clock: Mapping[str, Any], now: datetime) -> timedelta:
     return read(clock["due"]) - (read(clock["stopped_at"]) if "stopped_at" in clock else now)
 
 
-def _due(span: Span, at: datetime, calendar: Calendar, ends: datetime | None) -> datetime:
-    if span.lasts is None and ends is None:
-        raise ValueError("a clock needs to know when it ends")
-    least = at if span.lasts is None else end_of(at, span.lasts, span.counted, span.rounding, calendar)
-    return least if ends is None else max(ends, least)
+@lru_cache(maxsize=REMEMBERED)  # letters that come together begin together
+def _course(
+    at: datetime,
+    lasts: str | None,
+    counted: str,
+    rounding: str,
+    warn: tuple[str, ...],
+    ends: datetime | None,
+    calendar: Calendar,
+) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """When a clock began, and its steps in order."""
+    least = at if lasts is None else end_of(at, lasts, counted, rounding, calendar)
+    due = least if ends is None else max(ends, least)
+    began, last = text_of(at), text_of(due)
+    warned = ((text_of(_before(due, lead, calendar.zone)), lead) for lead in warn)
+    return began, (*sorted(step for step in warned if began < step[0] < last), (last, DUE))
 
 
 @lru_cache(maxsize=REMEMBERED)

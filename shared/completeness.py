@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from shared.identifiers import defects_of
 from shared.vocabulary import Channel
@@ -28,7 +28,9 @@ class Required(Protocol):
 
 
 class Asking(Protocol):
-    """The law, as far as it asks for something."""
+    """The law, as far as it asks for something; it never changes, so that what it asks is remembered."""
+
+    def __hash__(self) -> int: ...
 
     def required(self, type: str, on: date) -> Sequence[Required]:
         """What a letter of this type must contain on this day."""
@@ -43,13 +45,13 @@ def missing(law: Asking, type: str, on: date, content: Mapping[str, Any]) -> lis
     """
     contents = content["measure"]["contents"]
     lacking = []
-    required = law.required(type, on)
-    for one in required:
-        if one.need == "where applicable":
+    for one, names, instead in _questions(law, type, on):
+        given = contents.get(one.word) if names is None else _at(names, content)
+        if given.__class__ is str and given[:1].isalnum():
+            continue  # as nearly everything that is given
+        if _says_something(given) or (instead is not None and _says_something(_at(instead, content))):
             continue
-        given = contents.get(one.word) if one.pointer is None else _at(one.pointer, content)
-        if not _says_something(given) and not _is_made_up_for(one, required, content):
-            lacking.append({"field": one.word, "says": one.says, "basis": list(one.basis)})
+        lacking.append({"field": one.word, "says": one.says, "basis": list(one.basis)})
     return lacking
 
 
@@ -71,34 +73,57 @@ def marks(content: Mapping[str, Any], channel: str) -> list[str]:
 
 def _says_something(value: Any) -> bool:
     """Whether it is more than blanks and dashes; `false` and 0 are answers."""
+    if value is None:
+        return False
     if isinstance(value, str):
         return value[:1].isalnum() or any(map(str.isalnum, value))
     if isinstance(value, Mapping):
         return any(map(_says_something, value.values()))
     if isinstance(value, Sequence):
         return any(map(_says_something, value))
-    return value is not None
+    return True
 
 
-def _is_made_up_for(one: Required, required: Sequence[Required], content: Mapping[str, Any]) -> bool:
-    """Whether another word is given that makes this one unnecessary."""
-    keyword, _, other = one.need.partition(" ")
-    if keyword != "unless":
-        return False
-    pointer = next((rule.pointer for rule in required if rule.word == other), None)
-    return _says_something(_at(pointer, content) if pointer else content["measure"]["contents"].get(other))
+class _Question(NamedTuple):
+    """One word that can be missing, and where it or what makes up for it stands in a letter's share."""
 
-
-def _at(pointer: str, content: Mapping[str, Any]) -> Any:
-    """What stands at a JSON pointer, None if nothing does."""
-    value: Any = content
-    for name in _names(pointer):
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value
+    one: Required
+    names: tuple[str, ...] | None
+    """None: under its own word in the measure's contents."""
+    instead: tuple[str, ...] | None
 
 
 @lru_cache(maxsize=1024)
+def _questions(law: Asking, type: str, on: date) -> tuple[_Question, ...]:
+    """What must be looked for, made ready: every letter of a type and a day is asked the same."""
+    required = law.required(type, on)
+    pointers = {one.word: one.pointer for one in reversed(required)}
+    return tuple(
+        _Question(one, None if one.pointer is None else _names(one.pointer), _instead_of(one, pointers))
+        for one in required
+        if one.need != "where applicable"
+    )
+
+
+def _instead_of(one: Required, pointers: Mapping[str, str | None]) -> tuple[str, ...] | None:
+    """Where the other word stands that makes this one unnecessary."""
+    keyword, _, other = one.need.partition(" ")
+    if keyword != "unless":
+        return None
+    pointer = pointers.get(other)
+    return _names(pointer) if pointer else ("measure", "contents", other)
+
+
+def _at(names: Sequence[str], content: Mapping[str, Any]) -> Any:
+    """What stands at a place of what JSON said, None if nothing does."""
+    value: Any = content
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
 def _names(pointer: str) -> tuple[str, ...]:
+    """The steps of a JSON pointer."""
     return tuple(name.replace("~1", "/").replace("~0", "~") for name in pointer.split("/")[1:])
 
 

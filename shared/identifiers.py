@@ -28,6 +28,7 @@ MOST = 1000
 GLOBAL = IPv6Network("2000::/3")
 
 _WORTH_A_LOOK = re.compile(r"[0-9](?:\[?\.\]?[0-9]{1,3}\[?\.|[:：][0-9]{2})")
+_DOT_AND_NUMBER = re.compile(r"\.\]?[0-9]")
 _GROUPS = re.compile(r":[0-9A-Fa-f]{0,4}:")
 # Each begins with a set of characters and looks behind it only then: the engine skips to such a character quickly.
 _FOUR = re.compile(
@@ -90,6 +91,9 @@ def defects_of(texts: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 
     An address that has its time and port in one text needs them in no other.
     """
+    texts = list(texts)
+    if not _may_hold_any("\n".join([text for _, text in texts])):
+        return []
     seen: dict[Address, _Known] = {}
     unclear: list[str] = []
     looks = MOST
@@ -116,6 +120,14 @@ def defects_of(texts: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     found = dict.fromkeys((known.word, says) for known in seen.values() for says in _lacks(known))
     found |= dict.fromkeys((word, TIME_WITHOUT_ZONE) for word in unclear if (word, NO_ZONE) not in found)
     return list(found)
+
+
+def _may_hold_any(text: str) -> bool:
+    """Whether anything in it may be an address or a time: most letters hold neither, and this costs them least.
+
+    Every pattern that makes a text worth a look needs a colon, or a dot with a number behind it.
+    """
+    return ":" in text or "：" in text or _DOT_AND_NUMBER.search(text) is not None
 
 
 def _lacks(known: _Known) -> Iterator[str]:

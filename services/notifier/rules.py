@@ -9,8 +9,8 @@ from pathlib import Path
 from pydantic import Field
 
 from shared.clocks import DUE
-from shared.competence import Law
 from shared.events import KINDS, TYPES
+from shared.law.competence import Law
 from shared.life_cycle import LifeCycle
 from shared.partners import Partners
 from shared.states import STATES

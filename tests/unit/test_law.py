@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from cli.law.worked_cases import Ran, run_cases
 from shared import clocks
 from shared.failures import NeverWill
 from shared.law import NOT_CHECKED, ClockRule, Law, load_law
 from shared.times import read
 from shared.vocabulary import Direction, Lane, Urgency
-from shared.worked_cases import Ran, run_cases
 from shared.yaml_file import read_yaml
 
 LAWS = Path(__file__).parents[2] / "laws"

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from cli.__main__ import main
-from shared.law_schema import law_schema, law_schema_text
+from cli.law.schema import law_schema, law_schema_text
 from tests.unit.utopia import utopia, with_cases
 
 ROOT = Path(__file__).parents[2]

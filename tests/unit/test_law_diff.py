@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from cli.law.days import Range, ranges
+from cli.law.diff import Difference, diff
+from cli.law.replay import letters_in, replay
 from shared.failures import BadStart
 from shared.law import Law, load_law
-from shared.law_days import Range, ranges
-from shared.law_diff import Difference, diff
-from shared.law_replay import letters_in, replay
 from tests.unit.utopia import Replace, utopia
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ import pytest
 
 from shared.failures import BadStart
 from shared.law import load_law
-from shared.law_text import holding
+from shared.law.text import holding
 from shared.vocabulary import Direction
 
 SMALL = """\

@@ -10,18 +10,18 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.__main__ import app
+from cli.law.coverage import coverage
+from cli.law.worked_cases import Ran, run_cases
 from deploy.k8s.topics import topics_of
 from deploy.local.deployment import Deployment
 from services.notifier.rules import load_rules
 from shared import clocks
 from shared.law import Law, load_law
-from shared.law_coverage import coverage
-from shared.law_text import holding
+from shared.law.text import holding
 from shared.life_cycle import load_life_cycle
 from shared.partners import load_partners
 from shared.states import STATES
 from shared.vocabulary import Direction, Urgency
-from shared.worked_cases import Ran, run_cases
 
 ROOT = Path(__file__).parents[2]
 FIRST, SECOND = ROOT / "laws" / "azerbaijan.yaml", ROOT / "laws" / "zedland.yaml"

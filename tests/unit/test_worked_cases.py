@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from cli.law.coverage import coverage
+from cli.law.worked_cases import cases_file, run_cases
 from shared.failures import BadStart
 from shared.law import load_law
-from shared.law_coverage import coverage
-from shared.worked_cases import cases_file, run_cases
 from tests.unit.utopia import Replace, with_cases
 
 LAWS = Path(__file__).parents[2] / "laws"

@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Any
 
 from services.intake.domain import answers, filing, messages, news
-from shared.competence import Law
 from shared.decisions import Decide, Decision, Message
 from shared.events import ANSWER_REFUSED, ANSWER_STATUS, LETTER_MESSAGE, LETTER_RECEIVED, Event
+from shared.law.competence import Law
 from shared.records import Record, State
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import orjson
 
 from shared import topics
-from shared.competence import Law
 from shared.decisions import Decision, Message, history_of
 from shared.events import ANSWER_RECEIPT, ANSWER_REFUSED, LETTER_RECEIVED, Draft
 from shared.ids import Ids
+from shared.law.competence import Law
 from shared.letter import FieldError, Letter, content_of, differing_fields, digest_of
 from shared.records import Record
 from shared.times import text_of

@@ -56,14 +56,20 @@ def evolve(state: State, event: Event) -> State:
         return {**state, "rejections": state.get("rejections", 0) + 1}
     if not event.type.startswith("case."):
         return state  # an answer changes nothing
-    said = {name: value for name, value in event.data.items() if name in KEPT}
-    new = {name: value for name, value in {**state, **said}.items() if value is not None}
+    new = dict(state)
+    for name, value in event.data.items():
+        if name not in KEPT:
+            continue
+        if value is None:
+            new.pop(name, None)
+        else:
+            new[name] = value
     new["changed_at"] = event.at
     if (update := event.data.get("update")) is not None:
         new["did"] = {**state.get("did", {}), update: event.at}
-    if "clocks" in said:
+    if "clocks" in event.data:
         new.pop("next_due", None)
-        if (due := clocks.next_due(said["clocks"])) is not None:
+        if (due := clocks.next_due(event.data["clocks"])) is not None:
             new["next_due"] = due
     return new
 
@@ -99,8 +105,11 @@ def snapshot(
 ) -> Draft:
     """A full snapshot for the authority that gets the case; `related`: the linked cases that it may know of."""
     state = {**record.state, **changes}
-    shown = {name: state[name] for name in _SHOWN if state.get(name) is not None} | dict(changes)
-    data = {"case": record.id, **shown} | ({"related": list(related)} if related else {})
+    before = record.state.items()
+    shown = {name: value for name, value in before if name in _SHOWN and name not in changes and value is not None}
+    data = {"case": record.id, **shown, **changes}
+    if related:
+        data["related"] = list(related)
     to = (topics.cases_of(state["authority"], state["lane"]), topics.case_events(state["lane"]))
     return Draft(CASE_ASSIGNED, to, data, content)
 

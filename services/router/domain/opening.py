@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from services.router.domain import clocking
@@ -48,7 +48,8 @@ def split(letter: LetterReceived, cause: str, ids: Ids) -> list[Message]:
 def assignment(record: Record, opening: Opening, rules: Rules) -> Draft:
     """The first event of a case: who has it and why, what is missing, which clocks run."""
     law, letter, content, parent = rules.law, opening.letter, opening.content, opening.parent
-    on = law.day_of(letter.received_at)
+    received_at = letter.received_at.astimezone(UTC)  # Python's own zone: the parser's is slow to reckon with
+    on = law.day_of(received_at)
     treaties: Sequence[str] = tuple(letter.content.get("treaty_basis") or ())
     competence = law.decide(
         opening.type,
@@ -67,7 +68,7 @@ def assignment(record: Record, opening: Opening, rules: Rules) -> Draft:
         "channel": letter.channel,
         "urgency": letter.urgency,
         "lane": lane,
-        "received_at": text_of(letter.received_at),
+        "received_at": text_of(received_at),
         "authority": competence.authority,
         "rule": competence.rule,
         "law": competence.law,
@@ -90,7 +91,7 @@ def assignment(record: Record, opening: Opening, rules: Rules) -> Draft:
     if parent and not law.may_hold(competence.authority, parent.type):
         parent = None  # it is linked later, without a word to who has no need to know
     changes |= link_of(content.get("prior_reference"), letter.party, parent, rules.ids)
-    changes["clocks"] = clocking.at_opening(changes, letter.received_at, on, rules)
+    changes["clocks"] = clocking.at_opening(changes, received_at, on, rules)
     return snapshot(record, changes, content)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from shared.ids import Ids
 from shared.law import ClockRule, Law
-from shared.law_text import PARENT, holding
+from shared.law.text import PARENT, holding
 from shared.life_cycle import LifeCycle
 from shared.times import read
 from shared.vocabulary import Direction

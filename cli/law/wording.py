@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import BaseModel
 
-from shared.competence import Law
+from shared.law.competence import Law
 
 WORDING = {"says", "because", "title", "name", "seen"}
 Place = tuple[str, ...]

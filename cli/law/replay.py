@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shared.competence import Law
+from cli.law.subjects import changed, sentences
 from shared.completeness import missing
 from shared.failures import BadStart
-from shared.law_subjects import changed, sentences
+from shared.law.competence import Law
 from shared.letter import BadLetter, Letter, content_of, parse_letter, split_content
 
 

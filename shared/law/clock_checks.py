@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 
-from shared.law_text import Clock, Dated, LawText, Span, holding
+from shared.law.text import Clock, Dated, LawText, Span, holding
 from shared.vocabulary import DESK
 from shared.yaml_file import Place, YamlFile, did_you_mean, quoted
 

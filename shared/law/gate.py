@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from shared.law_text import LawText, RequestType
+from shared.law.text import LawText, RequestType
 
 NOT_CHECKED = "not checked"
 

@@ -8,17 +8,17 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from cli.law_files import AsJson, Assume, LawFile, assumptions, law_file
-from cli.law_report import cases_as_json, cases_as_table, diff_as_json, diff_in_words, untouched_in_words
+from cli.law.coverage import coverage
+from cli.law.diff import diff as difference
+from cli.law.files import AsJson, Assume, LawFile, assumptions, law_file
+from cli.law.html import page_as_html
+from cli.law.page import law_page
+from cli.law.replay import letters_in, replay
+from cli.law.report import cases_as_json, cases_as_table, diff_as_json, diff_in_words, untouched_in_words
+from cli.law.schema import law_schema_text
+from cli.law.worked_cases import run_cases
 from shared.failures import BadStart
 from shared.law import load_law
-from shared.law_coverage import coverage
-from shared.law_diff import diff as difference
-from shared.law_html import page_as_html
-from shared.law_page import law_page
-from shared.law_replay import letters_in, replay
-from shared.law_schema import law_schema_text
-from shared.worked_cases import run_cases
 
 SAMPLES = Path("samples")
 NO = 1

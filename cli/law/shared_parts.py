@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from shared.competence import Law
-from shared.law_markdown import code, codes, plain, table
-from shared.law_sources import InForce, Treaty
-from shared.law_text import Clock, Content, Dated, Span
-from shared.law_words import clock_in_words
+from cli.law.markdown import code, codes, plain, table
+from cli.law.words import clock_in_words
+from shared.law.competence import Law
+from shared.law.sources import InForce, Treaty
+from shared.law.text import Clock, Content, Dated, Span
 
 KINDS = {
     "statutory": "Statutory: set by law",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from shared.law_text import Clock, RunsFor, Span
+from shared.law.text import Clock, RunsFor, Span
 
 FOR = {
     "urgency": "for {} letters",

@@ -6,13 +6,13 @@ from datetime import date, datetime, timedelta
 from functools import cached_property, lru_cache
 from zoneinfo import ZoneInfo
 
-from shared import law_answers
 from shared.clocks import Calendar
 from shared.failures import NeverWill
-from shared.law_answers import WEEKDAYS, ClockRule, Required
-from shared.law_gate import NOT_CHECKED, Gate, gate_for
-from shared.law_sources import weakest
-from shared.law_text import NOBODY, PARENT, Authority, Ground, LawText, Named, RequestType, Row, holding
+from shared.law import answers as law_answers
+from shared.law.answers import WEEKDAYS, ClockRule, Required
+from shared.law.gate import NOT_CHECKED, Gate, gate_for
+from shared.law.sources import weakest
+from shared.law.text import NOBODY, PARENT, Authority, Ground, LawText, Named, RequestType, Row, holding
 from shared.vocabulary import DESK, Direction, Lane, Urgency
 
 REMEMBERED = 8192

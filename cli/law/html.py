@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from shared.law_sources import Certainty
+from shared.law.sources import Certainty
 
 STYLE = """
 :root { --ink: #1d2433; --soft: #5b6478; --line: #d9dde6; --paper: #fff; --tint: #f5f6f9; }

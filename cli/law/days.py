@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from shared.competence import Law
-from shared.law_sources import InForce
-from shared.law_text import Dated
+from shared.law.competence import Law
+from shared.law.sources import InForce
+from shared.law.text import Dated
 
 ONE_DAY = timedelta(days=1)
 

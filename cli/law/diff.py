@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from shared.competence import Law
-from shared.law_days import Range, days_of_change, days_of_treaties, ranges
-from shared.law_subjects import Said, Subject, about_all, about_subject, about_treaty, changed, names_of, sentences
-from shared.law_wording import wording_only
+from cli.law.days import Range, days_of_change, days_of_treaties, ranges
+from cli.law.subjects import Said, Subject, about_all, about_subject, about_treaty, changed, names_of, sentences
+from cli.law.wording import wording_only
+from shared.law.competence import Law
 from shared.vocabulary import Direction
 
 

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from itertools import groupby
 
-from shared.competence import Law
-from shared.law_markdown import code, codes, plain, table
-from shared.law_shared_parts import CLOCK_HEAD, CONTENT_HEAD, clock_row, content_row, days, for_every_type, shared_parts
-from shared.law_sources import STRENGTH, Certainty
-from shared.law_text import NOBODY, PARENT, Clock, Content, RequestType, Row
-from shared.law_words import listed
+from cli.law.markdown import code, codes, plain, table
+from cli.law.shared_parts import CLOCK_HEAD, CONTENT_HEAD, clock_row, content_row, days, for_every_type, shared_parts
+from cli.law.words import listed
+from shared.law.competence import Law
+from shared.law.sources import STRENGTH, Certainty
+from shared.law.text import NOBODY, PARENT, Clock, Content, RequestType, Row
 from shared.vocabulary import Direction
 
 WEAK = STRENGTH[Certainty.RECALLED_LOW]

@@ -1,4 +1,4 @@
-"""The words a law file may use, typed; what it answers with them stands in `competence` and `law_answers`."""
+"""The words a law file may use, typed; what it answers with them stands in `competence` and `answers`."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from shared.law_sources import Certainty, InForce, LegalBasis, Parties, References, Source, State, Treaty
+from shared.law.sources import Certainty, InForce, LegalBasis, Parties, References, Source, State, Treaty
 from shared.vocabulary import DESK, Direction, Lane, Urgency
 from shared.yaml_file import Day, Id, Strict, Words, quoted
 

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from shared.competence import Competence, Law, Rejected
-from shared.law_answers import ClockRule, Required
-from shared.law_checks import check_assumption, check_law
-from shared.law_gate import NOT_CHECKED
-from shared.law_sources import Certainty
-from shared.law_text import Assumption, Authority, Ground, LawText, RequestType
+from shared.law.answers import ClockRule, Required
+from shared.law.checks import check_assumption, check_law
+from shared.law.competence import Competence, Law, Rejected
+from shared.law.gate import NOT_CHECKED
+from shared.law.sources import Certainty
+from shared.law.text import Assumption, Authority, Ground, LawText, RequestType
 from shared.yaml_file import read_yaml
 
 __all__ = [

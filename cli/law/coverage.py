@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from shared.competence import Law, rule_id
-from shared.law_days import ONE_DAY, days_of_change
+from cli.law.days import ONE_DAY, days_of_change
+from cli.law.worked_cases import Ran
+from shared.law.competence import Law, rule_id
 from shared.vocabulary import Direction
-from shared.worked_cases import Ran
 
 
 @dataclass(frozen=True)

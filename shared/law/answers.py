@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from types import MappingProxyType
 
-from shared.law_text import NOBODY, PARENT, Ground, LawText, RequestType, Span, holding
+from shared.law.text import NOBODY, PARENT, Ground, LawText, RequestType, Span, holding
 from shared.vocabulary import Direction, Lane, Urgency
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")

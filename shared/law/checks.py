@@ -3,9 +3,9 @@
 import hashlib
 from collections.abc import Iterator
 
-from shared.law_clock_checks import all_known, check_calendar, check_clocks, check_days
-from shared.law_sources import STRENGTH, weakest
-from shared.law_text import NOBODY, PARENT, Assumption, Content, LawText, RequestType, Row
+from shared.law.clock_checks import all_known, check_calendar, check_clocks, check_days
+from shared.law.sources import STRENGTH, weakest
+from shared.law.text import NOBODY, PARENT, Assumption, Content, LawText, RequestType, Row
 from shared.vocabulary import Direction
 from shared.yaml_file import Place, YamlFile, did_you_mean, quoted
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from rich.table import Table
 from rich.text import Text
 
+from cli.law.coverage import Coverage
+from cli.law.diff import Difference
+from cli.law.replay import Replayed
+from cli.law.worked_cases import Ran
 from shared.law import Law
-from shared.law_coverage import Coverage
-from shared.law_diff import Difference
-from shared.law_replay import Replayed
-from shared.worked_cases import Ran
 
 
 def cases_as_table(ran: Sequence[Ran]) -> Table:

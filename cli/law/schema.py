@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from shared.law_text import LawText
+from shared.law.text import LawText
 
 ABOUT = (
     "The law of one State on competence for letters of request, as data. Generated from the program that reads it; "

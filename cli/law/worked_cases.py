@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from shared.competence import Competence, Law
 from shared.completeness import missing
 from shared.law import Required, load_law
-from shared.law_sources import State
-from shared.law_text import NOBODY, TypeCode
+from shared.law.competence import Competence, Law
+from shared.law.sources import State
+from shared.law.text import NOBODY, TypeCode
 from shared.vocabulary import DESK, Direction, Lane, Urgency
 from shared.yaml_file import Day, Id, Place, Strict, Words, YamlFile, did_you_mean, quoted, read_yaml
 

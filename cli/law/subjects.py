@@ -4,11 +4,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from shared.competence import Law
-from shared.law_answers import Required
-from shared.law_days import Range
-from shared.law_text import NOBODY, Clock, Span, holding
-from shared.law_words import clock_in_words
+from cli.law.days import Range
+from cli.law.words import clock_in_words
+from shared.law.answers import Required
+from shared.law.competence import Law
+from shared.law.text import NOBODY, Clock, Span, holding
 from shared.vocabulary import Direction, Urgency
 
 Answers = Mapping[str, object]
