@@ -19,7 +19,7 @@ from shared.log import logger
 from shared.metrics import Metrics
 from shared.time_source import Time
 
-EVERY = 30.0
+EVERY = 0.3
 """Seconds between two looks."""
 MOST_MARKS = 1_000
 """Moments that are remembered while the readers are behind; of more, every second one is forgotten."""
