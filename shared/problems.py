@@ -117,6 +117,14 @@ def conflict(pointers: Iterable[str]) -> Problem:
     return _problem("conflict", "Another letter has this reference", 409, detail, errors)
 
 
+def used_id() -> Problem:
+    """409: the sender said something else under this id before."""
+    errors = (FieldError("/id", "Stands for another update of yours."),)
+    return _problem(
+        "conflict", "Another update has this id", 409, "This id was used before for another update.", errors
+    )
+
+
 def queue_full(retry_after: int = 5) -> Problem:
     """503: more is waiting than can be taken in; `retry_after` in seconds."""
     return _busy("queue-full", "Too much is waiting", "Too much is waiting here; send it again later.", retry_after)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
+import orjson
 from fastapi import Depends, FastAPI, Query, Request, Response
 from starlette.routing import BaseRoute
 
@@ -20,6 +21,7 @@ from shared.decisions import Message
 from shared.events import UPDATE_REJECTED, Event
 from shared.failures import Bug
 from shared.http import api
+from shared.life_cycle import Update
 from shared.log import logger
 from shared.loop import Outcome
 from shared.mongo import Store
@@ -73,7 +75,9 @@ class Cases:
         if caller in (record.state["authority"], DESK):
             return await self.one(caller, record.id)
         found = view(record.id, record.state, caller, self._now(), self._rules)
-        return found.model_copy(update={"missing": [], "defects": [], "marks": [], "clocks": [], "links": []})
+        hidden: dict[str, Any] = dict.fromkeys(("executing_body", "preservation", "arrest"))
+        hidden |= {"missing": [], "defects": [], "marks": [], "clocks": [], "links": []}
+        return found.model_copy(update=hidden)
 
     async def page(self, caller: str, query: dict[str, Any], after: str | None) -> CasePage:
         """The caller's cases that match, at most `PAGE`."""
@@ -179,7 +183,7 @@ def build_api(
         message = Message(case, cause, caller, heard_from(caller, name, fields, rules.life))
         outcome = await _put(posts, message, len(raw))
         response.status_code = 201 if outcome.fresh else 200
-        return await _told(outcome, cause, caller, case, cases)
+        return await _told(outcome, message, cases)
 
     plain = app.openapi
 
@@ -229,7 +233,7 @@ async def _put(posts: Posts, message: Message, size: int) -> Outcome:
     return outcome
 
 
-async def _told(outcome: Outcome, cause: str, caller: str, case: str, cases: Cases) -> CaseView:
+async def _told(outcome: Outcome, message: Message, cases: Cases) -> CaseView:
     """The case as it stands after the update, or why it was rejected: also where that was said before."""
     if isinstance(outcome.refused, Bug):
         raise ProblemError(problems.internal())
@@ -242,10 +246,25 @@ async def _told(outcome: Outcome, cause: str, caller: str, case: str, cases: Cas
     if isinstance(outcome.reply, Rejection):
         raise ProblemError(problems.rejected(outcome.reply.data))
     if not outcome.fresh:
-        _, history = await cases.opened(DESK, case)
-        if (said := next((e for e in history if e.cause == cause and e.type == UPDATE_REJECTED), None)) is not None:
-            raise ProblemError(problems.rejected(said.data))
-    return await cases.after(outcome.record, caller)
+        _, history = await cases.opened(DESK, message.record)
+        first = next(event for event in history if event.cause == message.cause)
+        if not _is_same(first, message.body.update):
+            raise ProblemError(problems.used_id())
+        if first.type == UPDATE_REJECTED:
+            raise ProblemError(problems.rejected(first.data))
+    return await cases.after(outcome.record, message.by)
+
+
+def _is_same(before: Event, update: Update) -> bool:
+    """Whether an update repeats what was said under its id; of a rejected one only the name was kept."""
+    if before.type == UPDATE_REJECTED:
+        return bool(before.data["update"] == update.name)
+    said, sealed = before.data.get("said", {}), orjson.loads(before.content or b"{}")
+    return (before.data.get("update"), said, sealed) == (
+        update.name,
+        dict(update.open),
+        orjson.loads(orjson.dumps(dict(update.sealed))),
+    )
 
 
 _PROBLEM_BODY = {"content": {problems.MEDIA_TYPE: {"schema": PROBLEM_REF}}}
@@ -262,7 +281,10 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 _OF_UPDATES: dict[int | str, dict[str, Any]] = {
     200: {"description": "Said before: the case as it stands"},
     400: {"description": "Not JSON", **_PROBLEM_BODY},
-    409: {"description": "The life cycle forbids it now: the rule, and what is allowed", **_PROBLEM_BODY},
+    409: {
+        "description": "Forbidden now: the rule, and what is allowed; or the id is another update's",
+        **_PROBLEM_BODY,
+    },
     413: {"description": "Too large", **_PROBLEM_BODY},
     415: {"description": "Unsupported media type", **_PROBLEM_BODY},
 }

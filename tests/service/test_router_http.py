@@ -1,5 +1,6 @@
 """Authorities and the desk by HTTP: what they see of their cases, and what they say was done with them."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from datetime import timedelta
@@ -9,7 +10,9 @@ from typing import Any
 import httpx
 import pytest
 from jsonschema import Draft202012Validator
+from typer.testing import CliRunner
 
+from cli.case import case as commands
 from deploy.local.keys import AUDIENCE, ISSUER
 from shared import topics
 from shared.events import CASE_ASSIGNED, CASE_REASSIGNED, UPDATE_REJECTED, of_answer, of_case
@@ -223,6 +226,26 @@ async def test_an_update_is_taken_once_and_answered_the_same_again(services: Sys
     assert first.json()["story"][-1]["content"] == {"number": "42"}
 
 
+async def test_an_id_stands_for_one_update(services: System, prefix: str) -> None:
+    [case] = await opened(services, prefix)
+    files = [{"sha256": "0" * 64, "name": "a.pdf"}]
+    await say(services, SECURITY, case, "partially_executed", id="u-1", files=files, text="Secret one")
+
+    again = await say(services, SECURITY, case, "partially_executed", id="u-1", files=files, text="Secret one")
+    others = [
+        await say(services, SECURITY, case, "partially_executed", id="u-1", files=files, text="Secret two"),
+        await say(services, SECURITY, case, "status_answered", id="u-1", text="Secret one"),
+        await say(services, SECURITY, case, "no-such-update", id="u-1"),
+    ]
+
+    assert again.status_code == 200
+    for other in others:
+        assert (other.status_code, other.json()["type"]) == (409, "urn:rogatory:problem:conflict")
+        assert [error["pointer"] for error in other.json()["errors"]] == ["/id"]
+        assert "Secret" not in other.text
+    assert said_in(services, case).count(of_case("partially_executed")) == 1
+
+
 async def test_without_an_id_the_same_words_are_the_same_update(services: System, prefix: str) -> None:
     [case] = await opened(services, prefix)
 
@@ -419,6 +442,8 @@ async def test_a_late_answer_that_crosses_a_reassignment_is_told_so(services: Sy
     assert late.json()["detail"] == f"The case is with {DESK} now."
     assert late.json()["allowed"] == []
     assert (await call(services, SECURITY, f"/{case}")).status_code == 404
+    again = await say(services, SECURITY, case, "misdirected", reason="Not for us")
+    assert (again.status_code, again.json()["authority"], again.json()["story"]) == (200, DESK, [])
 
 
 async def test_who_gets_a_case_by_triage_sees_what_came_before_only_in_its_snapshot(
@@ -470,3 +495,22 @@ def _references(value: Any) -> set[str]:
         own = {value["$ref"]} if isinstance(value.get("$ref"), str) else set()
         return own.union(*map(_references, value.values()))
     return set().union(*map(_references, value)) if isinstance(value, list) else set()
+
+
+async def test_the_command_line_tells_what_the_router_says(services: System, prefix: str) -> None:
+    [case] = await opened(services, prefix)
+    await say(services, SECURITY, case, "acknowledged", number="42")
+    place = ["--url", services.services["router"].url, "--token", services.keys.token(authority=SECURITY)]
+    run = CliRunner().invoke
+
+    shown = await asyncio.to_thread(run, commands, ["show", case, *place])
+    listed = await asyncio.to_thread(run, commands, ["list", "--reference", prefix, "--json", *place])
+    none = await asyncio.to_thread(run, commands, ["show", "cas_" + "0" * 32, *place])
+    refused = await asyncio.to_thread(run, commands, ["list", "--status", "triaged", *place])
+
+    assert (shown.exit_code, shown.stdout.splitlines()[0].partition(":")[0]) == (0, case)
+    assert "The case has arrived, under its holder's own number." in shown.stdout
+    assert "policy, ours, not the law's: " in shown.stdout
+    assert [one["case"] for one in json.loads(listed.stdout)["cases"]] == [case]
+    assert (none.exit_code, refused.exit_code) == (1, 2)
+    assert refused.stderr == "--status: Is not a known status; did you mean 'triage'?\n"
