@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from deploy.local.jars import ROOT
 from deploy.local.kafka import Kafka
 from deploy.local.mongo import Mongo as Server
+from deploy.local.topics import create_topics
 from services.router import linking, ticking
 from services.router.domain.clocking import Tick
 from services.router.domain.linking import Link, LinkedBy, SameElsewhere
@@ -117,20 +119,29 @@ class Watched:
         return self.horizon.until is None or self.horizon.until < moment
 
 
+@asynccontextmanager
+async def watching(kafka: Kafka, mongo: Server, database: str, topic: str) -> AsyncIterator[Watched]:
+    """Watch a topic that one group reads."""
+    connection, process, group = Mongo(mongo.uri, database), Time(), f"{topic}-group"
+    await process.ask(connection)
+    horizon = Horizon(kafka.bootstrap, topic, {group: [topic]}, process, Metrics("test"))
+    running = asyncio.create_task(horizon.run())
+    try:
+        yield Watched(kafka, topic, group, process, horizon)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await connection.close()
+
+
 @pytest.fixture
 async def watched(
     kafka: Kafka, mongo: Server, database: str, prefix: str, kafka_topics: MakeTopics
 ) -> AsyncIterator[Watched]:
     """A topic that nobody has used, watched."""
     await kafka_topics({prefix: 3})
-    connection, process = Mongo(mongo.uri, database), Time()
-    await process.ask(connection)
-    horizon = Horizon(kafka.bootstrap, prefix, {f"{prefix}-group": [prefix]}, process, Metrics("test"))
-    running = asyncio.create_task(horizon.run())
-    yield Watched(kafka, prefix, f"{prefix}-group", process, horizon)
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-    await connection.close()
+    async with watching(kafka, mongo, database, prefix) as made:
+        yield made
 
 
 async def test_where_nothing_was_ever_written_all_is_read(watched: Watched) -> None:
@@ -170,6 +181,21 @@ async def test_what_was_deleted_unread_holds_nobody_up(watched: Watched) -> None
     await admin.close()
 
     await watched.passes(watched.time.now())
+
+
+async def test_while_kafka_is_away_it_stands_still_and_then_goes_on(
+    fresh_kafka: Kafka, mongo: Server, database: str, prefix: str
+) -> None:
+    await create_topics(fresh_kafka.bootstrap, {prefix: 3})
+    async with watching(fresh_kafka, mongo, database, prefix) as watched:
+        await watched.passes(watched.time.now())
+
+        await asyncio.to_thread(fresh_kafka.kill)
+        killed = watched.time.now()
+        assert await watched.stands_before(killed + timedelta(seconds=1))
+
+        await asyncio.to_thread(fresh_kafka.restart)
+        await watched.passes(watched.time.now())
 
 
 # The clocks
