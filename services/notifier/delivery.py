@@ -143,7 +143,7 @@ class Delivery:
             return []
         query = {
             "state.subscriber": recipient.name,
-            "next_due": {"$lte": times.text_of(times.now())},
+            "next_due": {"$lte": times.text_of(self._notices.now())},
             "state.about": {"$nin": sorted(recipient.busy)},
         }
         wanted = {"next_due": 1, "state.about": 1, "history": {"$slice": 1}}
