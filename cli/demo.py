@@ -9,6 +9,9 @@ from typing import Annotated
 import typer
 
 _SAID = "Assumed for this demo: the UN Convention against Cybercrime is in force. Today it is not."
+_TIME_SAID = "The time is simulated: it begins on the first letter's day and runs fast. No date shown is real."
+_SIMULATION = {"ROGATORY_SIMULATION": "true"}
+_SCRIPT = "authorities.yaml"
 _ASSUMPTIONS = "ROGATORY_LAW_ASSUMPTIONS"
 
 
@@ -21,25 +24,28 @@ def demo(
     as_json: Annotated[bool, typer.Option("--json", help="Print the cases as one line of JSON.")] = False,
     picture: Annotated[Path | None, typer.Option(hidden=True, help="Draw the table as SVG into this file.")] = None,
 ) -> None:
-    """Start everything, file the fifteen sample letters, and show what becomes of each."""
+    """Start everything, file the fifteen sample letters in a simulated time, and show what becomes of each."""
     # Imported here, for the other commands do without the second that it takes.
     from cli.demo_letters import load_samples, samples_folder
     from cli.screen import terminal
     from deploy.local.processes import signals_interrupt
     from deploy.local.stack import Stack
+    from simulate.script import load_script
 
     samples, screen = load_samples(samples_folder()), terminal()
+    script = load_script(samples_folder() / _SCRIPT)
     _assume_in_force()
-    stack = Stack(data, keep=keep, kafka=kafka, mongo=mongo, screen=screen)
+    stack = Stack(data, keep=keep, kafka=kafka, mongo=mongo, settings=_SIMULATION, screen=screen)
     fresh, right = not (keep or kafka or mongo), False
     try:
         with signals_interrupt(), ExitStack() as holds:
             typer.echo(_SAID, err=True)
+            typer.echo(_TIME_SAID, err=True)
             with screen.shown():
                 holds.enter_context(stack)
             from cli.demo_show import Show
 
-            show = Show(stack, samples, fresh=fresh, once=once, as_json=as_json)
+            show = Show(stack, samples, script, fresh=fresh, once=once, as_json=as_json)
             right = asyncio.run(show.run())
             if picture:
                 from cli.demo_picture import drawn

@@ -7,6 +7,7 @@ import os
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -28,13 +29,20 @@ _ACCEPTED, _AGAIN = http.HTTPStatus.ACCEPTED, http.HTTPStatus.OK
 
 
 class Expected(Strict):
-    """What must become of one measure; `alert`: who is called must hear of it at once."""
+    """What must become of one measure."""
 
     type: Words
     authority: Id
+    """To whom the law gives it."""
     lane: Lane
     alert: bool
+    """Whether who is called must hear of it at once."""
     missing: tuple[Words, ...] = ()
+    """The contents that it lacks when it comes."""
+    goes_to: Id | None = None
+    """The authority to which the desk gives it."""
+    end: tuple[Words, ...] = ()
+    """Its last statuses, one after the other."""
     why: Words
 
 
@@ -62,6 +70,7 @@ class Sample:
     direction: Direction
     urgency: Urgency
     measures: tuple[Expected, ...]
+    sent_at: datetime
 
 
 class Refused(Exception):
@@ -87,9 +96,10 @@ def _sample(name: str, path: Path, text: _SampleText) -> Sample:
         letter = json.loads(raw)
         reference, party, direction = letter["reference"], letter["party"], Direction(letter["direction"])
         urgency = Urgency(letter.get("urgency", Urgency.NORMAL))
-    except (OSError, ValueError, KeyError) as failure:
+        sent_at = datetime.fromisoformat(letter["sent_at"]).astimezone(UTC)
+    except (OSError, ValueError, KeyError, TypeError) as failure:
         raise BadStart(f"{path} is no letter that could be filed: {type(failure).__name__}") from None
-    return Sample(name, text.agency, text.door, raw, reference, party, direction, urgency, text.measures)
+    return Sample(name, text.agency, text.door, raw, reference, party, direction, urgency, text.measures, sent_at)
 
 
 class Doors:

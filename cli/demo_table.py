@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -13,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.demo_board import Row
+from shared.times import read
 from shared.vocabulary import DESK, Direction, Lane
 
 _WIDE = 165
@@ -20,68 +22,134 @@ _WIDE = 165
 _TALL = 36
 """Lines of a terminal from which on a case may take more than one."""
 _MARKS = {"ok": Text("✓", "green"), "WRONG": Text("✗", "bold red"), "...": Text("…", "dim")}
-_TITLES = ("", "letter", "State", "type", "lane", "authority", "why", "alert", "ms")
-_WIDTHS = (1, 14, 10, 20, 6, 16, None, 17, 4)
-_LINE = (5, 20, 15, 29, 6, 16, 50, 47)
+_WIDTHS: Mapping[str, int | None] = {
+    "": 1,
+    "letter": 14,
+    "State": 10,
+    "type": 20,
+    "lane": 6,
+    "authority": 16,
+    "status": 13,
+    "next clock": 22,
+    "why": None,
+    "alert": 17,
+    "ms": 4,
+}
+"""The columns, and how wide each is where the terminal is narrow."""
+_SECOND = ("why", "alert", "lane")
+"""Columns for which there is no place beside the clocks, unless the terminal is wide."""
+_LINE = {"": 5, "letter": 20, "State": 15, "type": 29, "lane": 6, "authority": 24, "status": 26, "why": 46, "alert": 30}
+_BRIEF = ("letter", "State", "type", "lane", "authority", "status", "why", "alert")
 _LONGEST_WHY, _LONGEST_REFERENCE = 46, 10
 
 
-def table(rows: Sequence[Row], width: int, height: int) -> Table:
-    """All cases as a table that fits the terminal."""
+def table(rows: Sequence[Row], width: int, height: int, now: datetime | None = None) -> Table:
+    """All cases as a table that fits the terminal; `now`: the simulated time, from which clocks have time left."""
     shown = Table(box=SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False, expand=True, header_style="bold")
-    for title, narrow in zip(_TITLES, _WIDTHS, strict=True):
-        fixed = None if width >= _WIDE else narrow
-        may_wrap = title in ("why", "alert") and height >= _TALL
+    shown.caption = brief_time(now) if now else None
+    titles = _titles(rows, width)
+    for title in titles:
+        fixed = None if width >= _WIDE else _WIDTHS[title]
+        if title == "next clock" and "why" not in titles:
+            fixed = None
+        may_wrap = title in ("why", "alert", "next clock") and height >= _TALL
         justify: Any = "right" if title == "ms" else "left"
         shown.add_column(title, width=fixed, no_wrap=not may_wrap, overflow="ellipsis", justify=justify)
     for row in rows:
-        shown.add_row(*_styled(row, width))
+        cells = _styled(row, width, now)
+        shown.add_row(*(cells[title] for title in titles))
     return shown
 
 
-def _styled(row: Row, width: int) -> list[Text]:
-    cells = [Text(cell) for cell in cells_of(row, short=width < _WIDE)]
-    cells[0] = _MARKS[mark(row)]
+def _titles(rows: Sequence[Row], width: int) -> list[str]:
+    """The columns: while clocks run they are what one looks at, afterwards the reasons."""
+    runs = any(row.clock for row in rows)
+    leave_out = _SECOND if runs and width < _WIDE else () if runs else ("next clock",)
+    return [title for title in _WIDTHS if title not in leave_out]
+
+
+def _styled(row: Row, width: int, now: datetime | None) -> dict[str, Text]:
+    cells = {title: Text(cell) for title, cell in cells_of(row, short=width < _WIDE, now=now).items()}
+    cells[""] = _MARKS[mark(row)]
     if row.facts.get("lane") == Lane.URGENT:
-        cells[4].stylize("yellow")
-    if row.facts.get("authority") == DESK:
-        cells[5].stylize("magenta")
+        cells["lane"].stylize("yellow")
+    if row.present.get("authority") == DESK:
+        cells["authority"].stylize("magenta")
+    if row.clock and row.clock["kind"] == "statutory":
+        cells["next clock"].stylize("bold")
     if row.measure > 1:
-        cells[1].stylize("dim")
-        cells[2].stylize("dim")
+        cells["letter"].stylize("dim")
+        cells["State"].stylize("dim")
     return cells
 
 
 def line(row: Row) -> str:
     """One case as one line, in columns."""
-    *cells, milliseconds = cells_of(row, short=False)
-    cells[1], cells[6] = f"{row.sample} {_end(clean(row.reference), 16)}", _cut(cells[6], 50)
-    text = " ".join(set_cell_size(cell, max(width, cell_len(cell))) for cell, width in zip(cells, _LINE, strict=True))
-    return f"{text} {milliseconds:>5}" + (" ms" if row.milliseconds is not None else "")
+    cells = cells_of(row, short=False)
+    cells["letter"] = f"{row.sample} {_end(clean(row.reference), 16)}"
+    cells["authority"] = " → ".join(dict.fromkeys(holders(row)))
+    cells["status"] = ", ".join(row.expected.end if row.expected and not row.lacks else row.statuses[-1:])
+    cells["why"] = _cut(cells["why"], _LINE["why"])
+    shown = [set_cell_size(cells[name], max(width, cell_len(cells[name]))) for name, width in _LINE.items()]
+    took = f"{cells['ms']:>5}" + (" ms" if row.milliseconds is not None else "")
+    lacked = [one["field"] for one in row.facts.get("missing") or ()]
+    return " ".join([*shown, took]) + (f"  lacked: {', '.join(lacked)}" if lacked else "")
+
+
+def holders(row: Row) -> list[str]:
+    """Who had the case, one after the other."""
+    return [str(facts["authority"]) for facts in (row.facts, row.present) if facts.get("authority")]
 
 
 def brief(row: Row) -> str:
     """One case in a few words, without columns."""
-    return "  ".join(cells_of(row, short=False)[1:-1])
+    cells = cells_of(row, short=False)
+    return "  ".join(
+        cells[title] for title in ("letter", "State", "type", "lane", "authority", "status", "why", "alert")
+    )
 
 
-def cells_of(row: Row, short: bool) -> list[str]:
-    """The texts of a row; `short` ones fit a terminal of 120 columns."""
+def brief_time(now: datetime) -> str:
+    """The simulated time, which must not be taken for the real one."""
+    return f"simulated time: {now.astimezone(UTC):%-d %B %Y %H:%M} UTC"
+
+
+def cells_of(row: Row, short: bool, now: datetime | None = None) -> dict[str, str]:
+    """The texts of a row by their columns; `short` ones fit a terminal of 120 columns."""
     reference = clean(row.reference)
     facts = row.facts
     kind = facts.get("type") or (row.expected.type if row.expected else "")
     took = "kept" if row.known else "" if row.milliseconds is None else str(row.milliseconds)
-    return [
-        mark(row),
-        f"{row.sample} {_end(reference, _LONGEST_REFERENCE) if short else reference}".strip(),
-        state(row.party, row.direction),
-        str(kind),
-        str(facts.get("lane", "")),
-        str(facts.get("authority", "")),
-        _cut(why(facts), _LONGEST_WHY) if short else why(facts),
-        alert(row.told),
-        took,
-    ]
+    return {
+        "": mark(row),
+        "letter": f"{row.sample} {_end(reference, _LONGEST_REFERENCE) if short else reference}".strip(),
+        "State": state(row.party, row.direction),
+        "type": str(kind),
+        "lane": str(facts.get("lane", "")),
+        "authority": str(row.present.get("authority", "")),
+        "status": row.statuses[-1] if row.statuses else "",
+        "next clock": clock(row, now),
+        "why": _cut(why(facts), _LONGEST_WHY) if short else why(facts),
+        "alert": alert(row.told),
+        "ms": took,
+    }
+
+
+def clock(row: Row, now: datetime | None) -> str:
+    """The clock that rings next, of which kind it is, and how much of it is left."""
+    if (found := row.clock) is None:
+        return ""
+    left = f"{_span(read(found['due']) - now)} left, " if now else ""
+    return f"{left}{found['kind']}: {found['clock']}"
+
+
+def _span(span: timedelta) -> str:
+    """A span of time in its largest units."""
+    minutes = max(0, int(span.total_seconds() // 60))
+    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
+    if days:
+        return f"{days} d {hours} h" if days < 10 else f"{days} d"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 def mark(row: Row) -> str:

@@ -17,7 +17,15 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from cli.demo_board import Arrival, Board
 from shared import topics
 from shared.envelope import Envelope, read_envelope
-from shared.events import ALERT_RAISED, ANSWER_RECEIPT, ANSWER_REFUSED, CASE_ASSIGNED, NOTICE_RAISED
+from shared.events import (
+    ALERT_RAISED,
+    ANSWER_RECEIPT,
+    ANSWER_REFUSED,
+    CASE_ASSIGNED,
+    CASE_TYPES,
+    NOTICE_RAISED,
+    UPDATE_REJECTED,
+)
 from shared.partners import Partners
 from shared.vocabulary import Lane
 
@@ -50,6 +58,7 @@ async def listening(bootstrap: str, heard: Mapping[str, Hear], partitions: Mappi
 async def hear(consumer: AIOKafkaConsumer, heard: Mapping[str, Hear], board: Board) -> None:
     """Put everything that comes on the board, until cancelled."""
     async for record in consumer:
+        board.heard_at = time.monotonic()
         event = read_envelope(record.headers, record.value)
         heard[record.topic](board, record, event, json.loads(event.data))
 
@@ -61,20 +70,25 @@ async def is_heard(consumer: AIOKafkaConsumer) -> bool:
 
 
 def _on_case(board: Board, _record: ConsumerRecord[Any, Any], event: Envelope, data: Mapping[str, Any]) -> None:
-    if event.type == CASE_ASSIGNED:
-        board.opened(data["case"], event.attributes["letterid"], int(event.attributes["measure"]), data)
+    about = event.attributes
+    if event.type in CASE_TYPES:
+        board.happened(event.type, data["case"], about["letterid"], int(about["measure"]), data, int(about["sequence"]))
 
 
 def _on_arrival(board: Board, record: ConsumerRecord[Any, Any], event: Envelope, data: Mapping[str, Any]) -> None:
     if event.type == CASE_ASSIGNED:
         board.arrived(data["case"], Arrival(record.topic, time.monotonic(), record.timestamp / 1000))
+    elif event.type == UPDATE_REJECTED:
+        board.rejected(data["case"], data["update"], data["says"])
 
 
 def _on_answer(
     agency: str, board: Board, _record: ConsumerRecord[Any, Any], event: Envelope, data: Mapping[str, Any]
 ) -> None:
-    if event.type == ANSWER_RECEIPT:
+    if event.type == ANSWER_RECEIPT and "message" not in data:
         board.received(data["letter"], agency, data["content"]["reference"])
+    elif event.type == ANSWER_REFUSED and "case" in data:
+        board.rejected(data["case"], data["update"], data["says"])
     elif event.type == ANSWER_REFUSED:
         content = data["content"]
         which = content.get("reference") or f"event {content['about']['id']} from {content['about']['source']}"
@@ -84,7 +98,13 @@ def _on_answer(
 
 def _on_notice(board: Board, _record: ConsumerRecord[Any, Any], event: Envelope, data: Mapping[str, Any]) -> None:
     if event.type == NOTICE_RAISED:
-        board.told(data["about"], data["subscriber"], data["channel"])
+        _tell(board, data)
+
+
+def _tell(board: Board, notice: Mapping[str, Any]) -> None:
+    """A notice of a new case; those of what happened to it later are not expected of any sample."""
+    if notice["facts"]["event"] == CASE_ASSIGNED:
+        board.told(notice["about"], notice["subscriber"], notice["channel"])
 
 
 def _on_trouble(board: Board, _record: ConsumerRecord[Any, Any], event: Envelope, data: Mapping[str, Any]) -> None:
@@ -107,8 +127,7 @@ def webhook_receiver(url: str, secret: str, board: Board) -> Iterator[None]:
                 self.send_response(401)
             else:
                 notice = json.loads(body)["data"]
-                told = partial(board.told, notice["about"], notice["subscriber"], notice["channel"])
-                loop.call_soon_threadsafe(told)
+                loop.call_soon_threadsafe(_tell, board, notice)
                 self.send_response(204)
             self.end_headers()
 

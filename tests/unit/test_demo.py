@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,14 @@ from services.intake.domain import decide_by
 from services.intake.handlers import on_letter
 from shared import topics
 from shared.envelope import Envelope
-from shared.events import LETTER_RECEIVED
+from shared.events import CASE_ASSIGNED, LETTER_RECEIVED, NOTICE_RAISED
 from shared.failures import BadStart, NeverWill
 from shared.ids import Ids
 from shared.law import load_law
 from shared.life_cycle import load_life_cycle
 from shared.partners import load_partners
 from shared.records import Record
+from shared.times import text_of
 from shared.vocabulary import Direction, Lane, Urgency
 
 ROOT = Path(__file__).parents[2]
@@ -37,13 +38,22 @@ FACTS = {
     "direction": "incoming",
     "lane": "urgent",
     "authority": "desk",
+    "status": "triage",
     "because": "The law names nobody for freezing; candidates: service, court.",
     "gate": "passed: uncc",
 }
 EXPECTED = Expected(type="asset_freeze", authority="desk", lane=Lane.URGENT, alert=True, why="nobody is named")
 SAMPLE = Sample(
-    "S08", "registry", "kafka", b"{}", "CN-2026-沪-0088", "CN", Direction.INCOMING, Urgency.URGENT, (EXPECTED,)
+    "S08", "registry", "kafka", b"{}", "CN-2026-沪-0088", "CN", Direction.INCOMING, Urgency.URGENT, (EXPECTED,), NOW
 )
+CLOCK = {
+    "clock": "triage-normal",
+    "kind": "policy",
+    "started_at": text_of(NOW),
+    "due": text_of(NOW + timedelta(days=2)),
+    "steps": [[text_of(NOW + timedelta(days=1)), "24 hours"], [text_of(NOW + timedelta(days=2)), "due"]],
+    "basis": [],
+}
 TOPIC = "desk.cases.urgent.v1"
 
 
@@ -55,7 +65,7 @@ def come(board: Board, *, topic: str = TOPIC, told: str = "duty-officers", facts
     """All of the sample's case comes, half a second after it was filed."""
     board.filed("S08", at=10.0, written=1000.0)
     board.arrived("cas_1", Arrival(topic, at=10.5, written=1000.4))
-    board.opened("cas_1", "let_1", 1, facts)
+    board.happened(CASE_ASSIGNED, "cas_1", "let_1", 1, facts)
     board.received("let_1", "registry", SAMPLE.reference)
     for channel in ("kafka", "webhook"):
         board.told("cas_1", told, channel)
@@ -119,6 +129,98 @@ def test_a_case_on_two_authorities_topics_is_wrong() -> None:
     assert "stands on security-service.cases.urgent.v1" in board.wrong()[0]
 
 
+@pytest.mark.parametrize(
+    ("statuses", "lacks"),
+    [
+        (["executed", "closed"], []),
+        (["executed"], ["its end (executed, closed; it is executed) did not come"]),
+        (["refused", "closed"], ["its end (executed, closed; it is closed) did not come"]),
+        (["executed", "closed", "executed"], ["its end (executed, closed; it is executed) did not come"]),
+    ],
+)
+def test_a_case_must_come_to_its_end(statuses: list[str], lacks: list[str]) -> None:
+    expected = EXPECTED.model_copy(update={"end": ("executed", "closed")})
+    board = board_of(replace(SAMPLE, measures=(expected,)))
+    come(board)
+    for number, status in enumerate(statuses, 2):
+        board.happened("case.something", "cas_1", "let_1", 1, {"status": status}, number)
+
+    assert board.lacks() == [f"S08 asset_freeze: {what}" for what in lacks]
+
+
+def test_what_is_heard_again_changes_nothing() -> None:
+    board = board_of(SAMPLE)
+    come(board)
+    board.happened("case.closed", "cas_1", "let_1", 1, {"status": "closed"}, 3)
+    board.happened("case.executed", "cas_1", "let_1", 1, {"status": "executed"}, 2)
+
+    assert board.rows()[0].statuses == ("triage", "closed")
+
+
+@pytest.mark.parametrize(("lacking", "wrong"), [([], 0), (["order_copy"], 1)])
+def test_what_a_letter_lacks_is_what_is_expected(lacking: list[str], wrong: int) -> None:
+    board = board_of(SAMPLE)
+    come(board, facts={**FACTS, "missing": [{"field": field} for field in lacking]})
+
+    assert len(board.wrong()) == wrong
+
+
+def test_a_case_that_the_desk_gives_away_must_come_to_the_other_too() -> None:
+    expected = EXPECTED.model_copy(update={"goes_to": "security-service"})
+    board = board_of(replace(SAMPLE, measures=(expected,)))
+    come(board)
+    assert board.lacks() == ["S08 asset_freeze: the case on security-service.cases.urgent.v1 did not come"]
+
+    board.arrived("cas_1", Arrival("security-service.cases.urgent.v1", 11.0, 1001.0))
+    assert (board.lacks(), board.wrong()) == ([], [])
+
+
+def test_time_waits_for_clocks_that_are_due_and_for_cases_that_are_not_open() -> None:
+    board = board_of(SAMPLE)
+    board.filed("S08", at=10.0, written=1000.0)
+    assert not board.has_opened_all()
+
+    come(board, facts={**FACTS, "clocks": [CLOCK]})
+    assert board.has_opened_all()
+    assert board.next_end() == NOW + timedelta(days=2)
+    assert [board.is_to_ring(NOW + timedelta(days=days)) for days in (0, 1, 2)] == [False, True, True]
+
+    board.happened("case.closed", "cas_1", "let_1", 1, {"clocks": [{**CLOCK, "stopped_at": text_of(NOW)}]}, 2)
+    assert (board.next_end(), board.is_to_ring(NOW + timedelta(days=2))) == (None, False)
+
+
+@pytest.mark.parametrize("width", [120, 200])
+def test_a_running_clock_says_its_kind_and_what_is_left_of_it_and_the_time_that_it_is_simulated(width: int) -> None:
+    board = board_of(SAMPLE)
+    come(board, facts={**FACTS, "clocks": [CLOCK]})
+    console = Console(width=width, color_system=None)
+
+    with console.capture() as captured:
+        console.print(table(board.rows(), width, 40, NOW))
+
+    shown = " ".join(captured.get().split())
+    assert "2 d 0 h left" in shown
+    assert "policy" in shown
+    assert "simulated time: 10 March 2026 08:00 UTC" in shown
+
+
+def test_a_notice_of_what_happened_later_is_not_the_alert_of_a_sample() -> None:
+    partners, board = load_partners(ROOT / "partners.yaml"), board_of(SAMPLE)
+    topic = topics.notices_to("duty-officers")
+    hear = what_to_hear([], partners)[topic]
+    for event in ("case.clock_missed", CASE_ASSIGNED):
+        notice = {"about": event, "subscriber": "duty-officers", "channel": "kafka", "facts": {"event": event}}
+        hear(board, filed("", []), Envelope("1", "/notices", NOTICE_RAISED, {}, b""), notice)
+    for case in ("case.clock_missed", CASE_ASSIGNED):
+        board.happened(CASE_ASSIGNED, case, f"let_{case}", 1, FACTS)
+        board.received(f"let_{case}", "registry", case)
+
+    assert {row.reference: bool(row.told) for row in board.others()} == {
+        "case.clock_missed": False,
+        CASE_ASSIGNED: True,
+    }
+
+
 @pytest.mark.parametrize(("fresh", "count"), [(True, 1), (False, 0)])
 def test_a_case_of_no_sample_is_wrong_where_nothing_else_can_be(fresh: bool, count: int) -> None:
     board = board_of(SAMPLE, fresh=fresh)
@@ -132,19 +234,19 @@ def test_a_case_of_an_earlier_run_has_no_milliseconds_and_waits_for_no_webhook()
     board = board_of(SAMPLE, fresh=False)
     board.filed("S08", at=10.0, written=1000.0)
     board.arrived("cas_1", Arrival(TOPIC, at=10.1, written=400.0))
-    board.opened("cas_1", "let_1", 1, FACTS)
+    board.happened(CASE_ASSIGNED, "cas_1", "let_1", 1, FACTS)
     board.received("let_1", "registry", SAMPLE.reference)
     board.told("cas_1", "duty-officers", "kafka")
 
     assert board.lacks() == []
-    assert cells_of(board.rows()[0], short=True)[-1] == "kept"
+    assert cells_of(board.rows()[0], short=True)["ms"] == "kept"
 
 
 def test_another_letter_gets_a_row_of_its_own_after_the_samples() -> None:
     board = board_of(SAMPLE)
     come(board)
     board.received("let_2", "registry", "MY-1")
-    board.opened("cas_2", "let_2", 1, FACTS)
+    board.happened(CASE_ASSIGNED, "cas_2", "let_2", 1, FACTS)
 
     assert [row.reference for row in board.rows()] == [SAMPLE.reference, "MY-1"]
     assert [row.case for row in board.others()] == ["cas_2"]
