@@ -1,4 +1,4 @@
-"""The time: MongoDB's, carried on by the monotonic clock; a simulation starts anywhere, runs at any rate, never back."""
+"""The time: MongoDB's, carried on by the monotonic clock; a simulation starts anywhere, at any rate, never back."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
