@@ -66,8 +66,12 @@ async def opened(services: System, reference: str, *types: str, **members: Any) 
     posted = await services.post(letter(reference, *types, **members))
     cases = [services.ids.case(posted.json()["id"], n) for n in range(1, len(types or ("",)) + 1)]
     for case in cases:
-        await eventually(partial(services.document, "cases", case), "the case")
+        await eventually(partial(_is_there, services, case), "the case")
     return cases
+
+
+async def _is_there(services: System, case: str) -> bool:
+    return (await call(services, DESK, f"/{case}")).is_success
 
 
 def said_in(services: System, case: str) -> list[str]:
@@ -421,9 +425,12 @@ async def test_an_update_of_who_never_had_the_case_is_set_aside_and_counted_apar
         kept = await eventually(partial(services.document, "router_quarantine", entry), "the entry")
         assert kept["state"]["reason"] == why
         name = f"rogatory_quarantined_total{{reason={why}}}"
-        after = await services.metrics("router")
-        assert after[name] == before[name] + 1
+        await eventually(partial(_counts, services, name, before[name] + 1), f"the count of {why}")
     assert said_in(services, case) == [CASE_ASSIGNED]
+
+
+async def _counts(services: System, name: str, wanted: float) -> bool:
+    return (await services.metrics("router"))[name] == wanted
 
 
 async def test_a_late_answer_that_crosses_a_reassignment_is_told_so(services: System, prefix: str) -> None:
