@@ -30,6 +30,8 @@ class Seen:
     key: bytes
     value: bytes
     headers: tuple[tuple[str, bytes], ...]
+    timestamp: int
+    """Milliseconds; by the clock of who wrote it."""
 
     @property
     def id(self) -> str:
@@ -111,4 +113,6 @@ async def read_topics(bootstrap: str, topics: Iterable[str]) -> dict[str, list[S
 
 def _seen(record: ConsumerRecord[Any, Any]) -> Seen:
     headers = tuple((name, text) for name, text in record.headers)
-    return Seen(record.topic, record.partition, record.offset, record.key or b"", record.value or b"", headers)
+    return Seen(
+        record.topic, record.partition, record.offset, record.key or b"", record.value or b"", headers, record.timestamp
+    )

@@ -63,7 +63,8 @@ class _Run:
                     topic, event, IDS.event(record.id, event.seq), record.id, record.subject, record.context
                 )
                 key, places = record.subject.encode(), self.topics[topic]
-                seen = Seen(topic, partition_of(key, 3), len(places), key, value_on(topic, event), tuple(headers))
+                place = (topic, partition_of(key, 3), len(places))
+                seen = Seen(*place, key, value_on(topic, event), tuple(headers), round(_NOW.timestamp() * 1_000))
                 places.append(seen)
         return record
 

@@ -22,6 +22,8 @@ class Results:
     letters: int = 0
     planted: dict[str, str] = field(default_factory=dict)
     verdicts: list[Verdict] = field(default_factory=list)
+    clocks: dict[str, float] = field(default_factory=dict)
+    """What the proofs of the clocks counted and measured."""
 
     def summary(self, failed: bool) -> dict[str, Any]:
         """In the contract's shape."""
@@ -39,6 +41,7 @@ class Results:
             "twice": total(Kind.TWICE),
             "out_of_order": total(Kind.OUT_OF_ORDER),
             "late_clocks": total(Kind.LATE),
+            "clocks": self.clocks,
             "planted": self.planted,
         }
 

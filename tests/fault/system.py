@@ -95,7 +95,8 @@ class System:
         webhook_port, *ports = free_ports(1 + len(SERVICES))
         await self._webhooks.start(webhook_port)
         await create_topics(self.kafka.bootstrap, self._topics, self.kafka.replication)
-        settings = self._settings(webhook_port)
+        settings = settings_of(self._folder, self._keys, self.kafka, self.mongo, webhook_port)
+        settings |= {"PLANTED": self._bug} if self._bug else {}
         kind = BuggyService if self._bug else Service
         self.services = {
             name: kind(name, port, settings, self._folder) for name, port in zip(SERVICES, ports, strict=True)
@@ -192,27 +193,30 @@ class System:
         self._launched[name] = times.now()
         self.services[name].launch()
 
-    def _settings(self, webhook_port: int) -> dict[str, str]:
-        jwks = self._folder / "jwks.json"
-        jwks.write_text(json.dumps(self._keys.jwks))
-        target = {"url": f"http://{HOST}:{webhook_port}/notices", "secret": self._keys.webhook_secret}
-        return {
-            "ROGATORY_KAFKA": self.kafka.bootstrap,
-            "ROGATORY_MONGO": self.mongo.uri,
-            "ROGATORY_DATABASE": _DATABASE,
-            "ROGATORY_ID_KEY": self._keys.id_key,
-            "ROGATORY_SEALING_KEY": self._keys.sealing_key,
-            "ROGATORY_PARTNERS": str(ROOT / "partners.yaml"),
-            "ROGATORY_ALERTS": str(ROOT / "alerts.yaml"),
-            "ROGATORY_LIFE_CYCLE": str(ROOT / "life-cycle.yaml"),
-            "ROGATORY_LAW_ASSUMPTIONS": str(ASSUMPTION),
-            "ROGATORY_JWKS": str(jwks),
-            "ROGATORY_TOKEN_ISSUER": ISSUER,
-            "ROGATORY_TOKEN_AUDIENCE": AUDIENCE,
-            "ROGATORY_WEBHOOKS": json.dumps({"duty-officers": target}),
-            "ROGATORY_WEBHOOKS_ALLOW_HTTP": "true",
-            **({"PLANTED": self._bug} if self._bug else {}),
-        }
+
+def settings_of(
+    folder: Path, keys: Keys, kafka: Kafka, mongo: Mongo, webhook_port: int, database: str = _DATABASE
+) -> dict[str, str]:
+    """What every service is told; the keys of who issues tokens are written to the folder."""
+    jwks = folder / "jwks.json"
+    jwks.write_text(json.dumps(keys.jwks))
+    target = {"url": f"http://{HOST}:{webhook_port}/notices", "secret": keys.webhook_secret}
+    return {
+        "ROGATORY_KAFKA": kafka.bootstrap,
+        "ROGATORY_MONGO": mongo.uri,
+        "ROGATORY_DATABASE": database,
+        "ROGATORY_ID_KEY": keys.id_key,
+        "ROGATORY_SEALING_KEY": keys.sealing_key,
+        "ROGATORY_PARTNERS": str(ROOT / "partners.yaml"),
+        "ROGATORY_ALERTS": str(ROOT / "alerts.yaml"),
+        "ROGATORY_LIFE_CYCLE": str(ROOT / "life-cycle.yaml"),
+        "ROGATORY_LAW_ASSUMPTIONS": str(ASSUMPTION),
+        "ROGATORY_JWKS": str(jwks),
+        "ROGATORY_TOKEN_ISSUER": ISSUER,
+        "ROGATORY_TOKEN_AUDIENCE": AUDIENCE,
+        "ROGATORY_WEBHOOKS": json.dumps({"duty-officers": target}),
+        "ROGATORY_WEBHOOKS_ALLOW_HTTP": "true",
+    }
 
 
 def _is_anothers(topic: str) -> bool:

@@ -22,8 +22,13 @@ class Trial:
         """Keep and print what was counted; nothing may be wrong in what is left or in what clients were told."""
         self.results.kills.update(kill.process for kill in kills)
         self.results.letters += len(load.filed)
-        self.results.verdicts.append(verdict)
         tries = ", ".join(f"{n} {outcome}" for outcome, n in sorted(load.tries.items()))
-        self.say("\n".join([*map(str, kills), f"tries: {tries}", str(verdict)]))
-        assert verdict.faults == []
+        self.say("\n".join([*map(str, kills), f"tries: {tries}"]))
+        self.pronounce(verdict)
         assert load.strange == []
+
+    def pronounce(self, verdict: Verdict) -> None:
+        """Keep and print a verdict; it may name no fault."""
+        self.results.verdicts.append(verdict)
+        self.say(str(verdict))
+        assert verdict.faults == []
