@@ -8,13 +8,15 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from benchmarks import report
-from benchmarks.ground import Ground, Ours, Side, bare, insert_one, naive
-from benchmarks.measure import ACCEPTED, BACKLOG, END_TO_END, INSERTED, Letters, Measured, Rounds, Seen
+from benchmarks.books import Measured
+from benchmarks.ground import Ground, Ours, Side, bare, bare_clocks, bare_updates, insert_one, naive
+from benchmarks.measure import ACCEPTED, BACKLOG, END_TO_END, INSERTED, WITH_UPDATES, Letters, Rounds, Seen
+from benchmarks.measure_cases import RUNG, UPDATED, CaseRounds, MeasuredCases
 from deploy.local.jars import ROOT
 from deploy.local.locks import locked
 from deploy.local.processes import signals_interrupt
@@ -30,6 +32,9 @@ class Size:
     letters: int
     backlog: int
     """More, for they are done sooner and travel in batches of 500."""
+    updates: int
+    clocks: int
+    """Of both, one for each case that lies in MongoDB."""
     warm: int
     connections: int
     warm_seconds: float
@@ -38,9 +43,27 @@ class Size:
 
 
 FULL = Size(
-    rounds=5, letters=8_000, backlog=20_000, warm=500, connections=64, warm_seconds=20, latency={10: 200, 200: 2_000}
+    rounds=5,
+    letters=8_000,
+    backlog=20_000,
+    updates=8_000,
+    clocks=5_000,
+    warm=500,
+    connections=64,
+    warm_seconds=20,
+    latency={10: 200, 200: 2_000},
 )
-QUICK = Size(rounds=1, letters=300, backlog=1_000, warm=50, connections=32, warm_seconds=2, latency={10: 20, 200: 200})
+QUICK = Size(
+    rounds=1,
+    letters=300,
+    backlog=1_000,
+    updates=600,
+    clocks=600,
+    warm=50,
+    connections=32,
+    warm_seconds=2,
+    latency={10: 20, 200: 200},
+)
 
 
 @dataclass(slots=True)
@@ -66,7 +89,7 @@ def main() -> int:
     with signals_interrupt(), locked(FOLDER.with_name("bench.lock"), _refuse_second), Ground(FOLDER) as ground:
         print(f"warming up Kafka for {size.warm_seconds:g} s", flush=True)
         ground.warm(size.warm_seconds)
-        letters = Letters(ground, size.warm, max(size.letters, size.backlog, sum(size.latency.values())))
+        letters = Letters(ground, size.warm, max(LETTERS[key](size) for key in keys))
         rounds = Rounds(ground, letters, size.connections)
         for key in keys:
             print(key, flush=True)
@@ -92,7 +115,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("keys", nargs="*", choices=[[], *report.AIMS], metavar="key", help=", ".join(report.AIMS))
     parser.add_argument("--rounds", type=int, help=f"at least {report.LEAST_ROUNDS}, or nothing is written")
-    parser.add_argument("--letters", type=int, help="measured in each round; the naive side gets a quarter")
+    parser.add_argument("--letters", type=int, help="letters, updates or clocks of each round; naive gets a quarter")
     parser.add_argument("--connections", type=int, help="over which letters are posted")
     parser.add_argument("--quick", action="store_true", help="one tiny round: does it work at all?")
     asked = parser.parse_args()
@@ -104,8 +127,8 @@ def _arguments() -> argparse.Namespace:
 def _size(asked: argparse.Namespace) -> Size:
     size = QUICK if asked.quick else FULL
     chosen = {name: getattr(asked, name) or getattr(size, name) for name in ("rounds", "letters", "connections")}
-    backlog = asked.letters or size.backlog
-    return Size(**chosen, backlog=backlog, warm=size.warm, warm_seconds=size.warm_seconds, latency=size.latency)
+    cases = {name: asked.letters or getattr(size, name) for name in ("backlog", "updates", "clocks")}
+    return replace(size, **chosen, **cases)
 
 
 def _against(
@@ -114,7 +137,7 @@ def _against(
     measured_there: Measured,
     counts: Callable[[Size], tuple[int, int]],
     ground: Ground,
-    rounds: Rounds,
+    rounds: Rounds | CaseRounds,
     size: Size,
 ) -> Figure:
     """Ours and a baseline in turn, the order changing; `counts` says how many letters each gets."""
@@ -141,14 +164,30 @@ def _against(
                 seen[name].append(one)
     figure.more = {
         "per_second": {name: [round(one.rate, 1) for one in ones] for name, ones in seen.items()},
-        "cpu_us_per_letter": {name: report.medians([one.cpu for one in ones]) for name, ones in seen.items()},
-        "letters": {side.name: count for side, _, count in turns},
+        f"cpu_us_per_{measured.what}": {name: report.medians([one.cpu for one in ones]) for name, ones in seen.items()},
+        f"{measured.what}s": {side.name: count for side, _, count in turns},
         "connections": size.connections if measured.posted else 0,
     }
-    for name, used in figure.more["cpu_us_per_letter"].items():
+    if measured.updates_per_second:
+        figure.more["updates_per_second"] = measured.updates_per_second
+    for name, used in figure.more[f"cpu_us_per_{measured.what}"].items():
         said = ", ".join(f"{process} {microseconds:,.0f}" for process, microseconds in used.items())
-        print(f"  CPU microseconds per letter, {name}: {said}", flush=True)
+        print(f"  CPU microseconds per {measured.what}, {name}: {said}", flush=True)
     return figure
+
+
+def _cases(
+    make: Callable[[Ground], Side],
+    of: MeasuredCases,
+    count: Callable[[Size], int],
+    ground: Ground,
+    rounds: Rounds,
+    size: Size,
+) -> Figure:
+    """The router alone on cases that lie in MongoDB, against the bare loop on the same ones."""
+    number = count(size)
+    of_cases = CaseRounds(rounds, ground, of, size.warm, number)
+    return _against(make, of.measured, of.measured, lambda _: (number, number), ground, of_cases, size)
 
 
 def _latency(ground: Ground, rounds: Rounds, size: Size) -> Figure:
@@ -180,12 +219,24 @@ def _latency(ground: Ground, rounds: Rounds, size: Size) -> Figure:
 
 
 MEASURES: dict[str, Callable[[Ground, Rounds, Size], Figure]] = {
-    "e2e_vs_bare": partial(_against, bare, END_TO_END, END_TO_END, lambda size: (size.letters, size.letters)),
+    "e2e_vs_bare": partial(_against, bare, WITH_UPDATES, WITH_UPDATES, lambda size: (size.letters, size.letters)),
     "backlog_vs_bare": partial(_against, bare, BACKLOG, BACKLOG, lambda size: (size.backlog, size.backlog)),
+    "updates_vs_bare": partial(_cases, bare_updates, UPDATED, lambda size: size.updates),
+    "clocks_vs_bulk_update": partial(_cases, bare_clocks, RUNG, lambda size: size.clocks),
     "e2e_vs_naive": partial(_against, naive, END_TO_END, END_TO_END, lambda size: (size.letters, size.letters // 4)),
     "http_vs_insert_one": partial(_against, insert_one, ACCEPTED, INSERTED, lambda size: (size.letters, size.letters)),
     "router_p50_ms": _latency,
 }
+LETTERS: dict[str, Callable[[Size], int]] = {
+    "e2e_vs_bare": lambda size: size.letters,
+    "backlog_vs_bare": lambda size: size.backlog,
+    "updates_vs_bare": lambda _: 0,
+    "clocks_vs_bulk_update": lambda _: 0,
+    "e2e_vs_naive": lambda size: size.letters,
+    "http_vs_insert_one": lambda size: size.letters,
+    "router_p50_ms": lambda size: sum(size.latency.values()),
+}
+"""How many letters each needs beside the warm ones: making them takes a while."""
 
 if __name__ == "__main__":
     began = time.monotonic()

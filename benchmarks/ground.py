@@ -230,6 +230,16 @@ def bare(ground: Ground) -> Modules:
     return Modules(ground, "bare", {name: f"benchmarks.bare.{name}" for name in SERVICES})
 
 
+def bare_updates(ground: Ground) -> Modules:
+    """The bare loop's router where only updates come."""
+    return Modules(ground, "bare", {"router": "benchmarks.bare.updates"})
+
+
+def bare_clocks(ground: Ground) -> Modules:
+    """The bare loop's router where only clocks ring."""
+    return Modules(ground, "bare", {"router": "benchmarks.bare.clocks"})
+
+
 def naive(ground: Ground) -> Modules:
     """The naive pipeline."""
     return Modules(ground, "naive", {name: f"benchmarks.naive.{name}" for name in SERVICES})

@@ -12,9 +12,9 @@ PATH = "/v1/letters"
 SIZE = 1024
 
 
-def bodies(name: str, count: int) -> list[bytes]:
+def bodies(name: str, count: int, urgency: str = "normal") -> list[bytes]:
     """So many letters; the same name gives the same letters for ever."""
-    return [_body(reference(name, number)) for number in range(count)]
+    return [_body(reference(name, number), urgency) for number in range(count)]
 
 
 def reference(name: str, number: int) -> str:
@@ -30,7 +30,7 @@ def reference_in(body: bytes) -> bytes:
 _FROM = len(b'{"reference":"')
 
 
-def _body(of: str) -> bytes:
+def _body(of: str, urgency: str) -> bytes:
     contents = {
         "offence": "Illegal access to an information system (article 7), and theft of the data of 1,240 customers.",
         "facts": "",
@@ -46,7 +46,7 @@ def _body(of: str) -> bytes:
         "channel": "24/7",
         "language": "fr",
         "sent_at": "2026-03-10T08:00:00+01:00",
-        "urgency": "normal",
+        "urgency": urgency,
         "treaty_basis": ["uncc"],
         "contact": {"authority": "OFAC, Nanterre", "officer": "Cne. A. Martin", "phone": "+33 1 40 97 80 00"},
         "confidential": True,

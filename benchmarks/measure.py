@@ -1,19 +1,21 @@
 """What one side does in one round: letters in, notices out, everything counted."""
 
 import asyncio
+import contextlib
 import gc
 import json
 import random
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
+from benchmarks.books import PATIENCE, Books, Measured
 from benchmarks.cpu import Cpu
 from benchmarks.ground import SERVICES, Ground, Side, hold
 from benchmarks.letters import AGENCY, AUTHORITY, SUBSCRIBER, bodies
@@ -25,8 +27,7 @@ from shared.vocabulary import Lane
 
 RECEIVED, ANSWERS = topics.letters_received(Lane.NORMAL), topics.answers_to(AGENCY)
 CASES, EVENTS = topics.cases_of(AUTHORITY, Lane.NORMAL), topics.case_events(Lane.NORMAL)
-NOTICES = topics.notices_to(SUBSCRIBER)
-PATIENCE = 180.0
+UPDATES, NOTICES = topics.updates_from(AUTHORITY, Lane.NORMAL), topics.notices_to(SUBSCRIBER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +56,11 @@ class Letters:
         self.warm = warm
         prepared = Prepared()
         for name, number in (("warm", warm), ("run", count)):
-            preparer.prepare(bodies(name, number), prepared)
+            preparer.prepare(bodies(name, number), prepared, acknowledged=name == "warm")
         prepared.save(ground.steps)
-        outs, cases = prepared.letters_out, list(prepared.raisings)
+        outs, cases = prepared.letters_out, prepared.cases
+        self.said = prepared.said
+        """What authorities say to the warm ones' cases."""
         self._outs = {"warm": outs[:warm], "run": outs[warm:]}
         self._cases = {"warm": cases[:warm], "run": cases[warm:]}
         del prepared
@@ -77,37 +80,19 @@ class Letters:
         return self._cases[name]
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """One thing to measure: the services that run, how letters come, what must have come of each."""
-
-    services: Sequence[str]
-    posted: bool
-    """By HTTP; otherwise they lie ready on the topic."""
-    records: Mapping[str, int]
-    """Topic -> records per letter."""
-    collections: Sequence[str]
-    """Each holds one document per letter."""
-    until_last_notice: bool = True
-    """Otherwise the last answer is the end."""
-
-
 END_TO_END = Measured(
     SERVICES,
     posted=True,
     records={RECEIVED: 1, ANSWERS: 2, CASES: 1, EVENTS: 1, NOTICES: 1},
     collections=("letters", "cases", "notices"),
 )
-BACKLOG = Measured(
-    ("router", "notifier"),
-    posted=False,
-    records={CASES: 1, EVENTS: 1, NOTICES: 1},
-    collections=("cases", "notices"),
+WITH_UPDATES = replace(
+    END_TO_END, updates_per_second=20, records_of_update={UPDATES: 1, CASES: 1, EVENTS: 1, ANSWERS: 1}
 )
-ACCEPTED = Measured(
-    ("intake",), posted=True, records={RECEIVED: 1, ANSWERS: 1}, collections=("letters",), until_last_notice=False
-)
-INSERTED = Measured(("intake",), posted=True, records={}, collections=("letters",), until_last_notice=False)
+"""20 authorities' acknowledgements a second come in beside the letters."""
+BACKLOG = Measured(("router", "notifier"), {CASES: 1, EVENTS: 1, NOTICES: 1}, ("cases", "notices"))
+ACCEPTED = Measured(("intake",), {RECEIVED: 1, ANSWERS: 1}, ("letters",), posted=True, until_last_notice=False)
+INSERTED = Measured(("intake",), {}, ("letters",), posted=True, until_last_notice=False)
 
 
 class Rounds:
@@ -118,16 +103,17 @@ class Rounds:
 
     def run(self, side: Side, measured: Measured, count: int) -> Seen:
         """Measure so many letters."""
-        with self._fresh(side, measured.services):
+        with self.fresh(side, measured.services):
             return asyncio.run(self._run(side, measured, count))
 
     def run_latency(self, side: Side, rates: Mapping[float, int]) -> dict[float, Latency]:
         """The router alone, letters at fixed rates: rate -> how many."""
-        with self._fresh(side, ("router",)):
+        with self.fresh(side, ("router",)):
             return asyncio.run(self._run_latency(side, rates))
 
     @contextmanager
-    def _fresh(self, side: Side, services: Sequence[str]) -> Iterator[None]:
+    def fresh(self, side: Side, services: Sequence[str]) -> Iterator[None]:
+        """New processes over an empty database, until the block ends."""
         self._ground.client.drop_database(side.name)
         side.start(services)
         try:
@@ -136,20 +122,22 @@ class Rounds:
             side.stop()
             self._ground.client.drop_database(side.name)
 
-    def _watch(self, side: Side, topic: str) -> Watch:
+    def watch(self, side: Side, topic: str) -> Watch:
+        """Who sees what one of its topics carries."""
         partitions = {side.topic(name): count for name, count in self._ground.deployment.topics.items()}
         return Watch(self._ground.kafka.bootstrap, side.topic(topic), partitions)
 
     async def _run(self, side: Side, measured: Measured, count: int) -> Seen:
         warm = self._letters.warm
-        async with self._watch(side, NOTICES) as watch:
-            books = _Books(self._ground, side, measured, watch)
+        async with self.watch(side, NOTICES) as watch:
+            books = Books(self._ground, side, measured, watch)
             await books.open()
             await self._go(side, measured, watch, "warm", warm)
             await books.settle(warm)
             watch.forget()
             cpu = Cpu({**side.pids, **self._ground.pids})
-            seconds, load = await self._go(side, measured, watch, "run", count)
+            async with self._updates(side, measured, books):
+                seconds, load = await self._go(side, measured, watch, "run", count)
             await books.settle(warm + count)
             used = cpu.microseconds_each(count)
             if measured.posted:
@@ -165,7 +153,7 @@ class Rounds:
         else:
             hold(side, True)
             try:
-                await self._file(side, self._letters.outs(name, count))
+                await self.file(side, self._letters.outs(name, count))
             finally:
                 began, ended, cpu = time.monotonic(), 0.0, 0.0
                 hold(side, False)
@@ -188,29 +176,49 @@ class Rounds:
         assert told["statuses"] == {"202": count}, f"{side.name} answered {told['statuses']}"
         return told["began"], told["ended"], told["cpu"]
 
-    async def _file(self, side: Side, outs: Sequence[Out]) -> None:
-        """Put letters on their topic, as intake does."""
+    async def file(self, side: Side, outs: Sequence[Out]) -> None:
+        """Put records on their topic at once, as intake puts letters."""
+        async with self._producer(max_batch_size=1_000_000, linger_ms=5) as producer:
+            await asyncio.gather(*[await _send(producer, side, out) for out in outs])
+
+    @asynccontextmanager
+    async def _updates(self, side: Side, measured: Measured, books: Books) -> AsyncIterator[None]:
+        """Until the block ends, the cases of the warm letters are acknowledged one by one, as long as there are any."""
+        ended = asyncio.Event()
+
+        async def acknowledge() -> None:
+            began = time.monotonic()
+            async with self._producer() as producer:
+                for number, out in enumerate(self._letters.said if measured.updates_per_second else ()):
+                    wait = began + number / measured.updates_per_second - time.monotonic()
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(ended.wait(), max(0.0, wait))
+                    if ended.is_set():
+                        return
+                    await _send(producer, side, out)
+                    books.updates += 1
+
+        saying = asyncio.create_task(acknowledge())
+        try:
+            yield
+        finally:
+            ended.set()
+            await saying
+
+    @asynccontextmanager
+    async def _producer(self, **options: int) -> AsyncIterator[AIOKafkaProducer]:
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._ground.kafka.bootstrap,
-            acks="all",
-            enable_idempotence=True,
-            max_batch_size=1_000_000,
-            linger_ms=5,
+            bootstrap_servers=self._ground.kafka.bootstrap, acks="all", enable_idempotence=True, **options
         )
         await producer.start()
         try:
-            topic, sent = side.topic(RECEIVED), []
-            for out in outs:
-                sent.append(
-                    await producer.send(topic, out.value, out.key, partition=out.partition, headers=out.headers)
-                )
-            await asyncio.gather(*sent)
+            yield producer
         finally:
             await producer.stop()
 
     async def _run_latency(self, side: Side, rates: Mapping[float, int]) -> dict[float, Latency]:
-        async with self._watch(side, CASES) as watch:
-            await self._file(side, self._letters.outs("warm", self._letters.warm))
+        async with self.watch(side, CASES) as watch:
+            await self.file(side, self._letters.outs("warm", self._letters.warm))
             await watch.until(self._letters.cases("warm", self._letters.warm), PATIENCE)
             seen, at = {}, 0
             for rate, count in rates.items():
@@ -223,64 +231,22 @@ class Rounds:
         """Open loop: each letter leaves within its own slot, at a chance place, so that no timer runs in step."""
         outs = self._letters.outs("run", start + count)[start:]
         cases = self._letters.cases_in_order("run")[start : start + count]
-        producer = AIOKafkaProducer(bootstrap_servers=self._ground.kafka.bootstrap, acks="all", enable_idempotence=True)
-        await producer.start()
-        chance, topic, sent, left = random.Random(start), side.topic(RECEIVED), [], {}
+        chance, sent, left = random.Random(start), [], {}
         began = time.monotonic() + 0.5
-        try:
+        async with self._producer() as producer:
             for number, (out, case) in enumerate(zip(outs, cases, strict=True)):
                 await asyncio.sleep(max(0.0, began + (number + chance.random()) / rate - time.monotonic()))
                 left[case] = time.monotonic()
-                sent.append(
-                    await producer.send(topic, out.value, out.key, partition=out.partition, headers=out.headers)
-                )
+                sent.append(await _send(producer, side, out))
             await asyncio.gather(*sent)
             await watch.until(set(cases), PATIENCE)
-        finally:
-            await producer.stop()
         waited = sorted((watch.at[case] - since) * 1e3 for case, since in left.items())
         return Latency(statistics.median(waited), waited[min(len(waited) - 1, len(waited) * 99 // 100)])
 
 
-class _Books:
-    """What must have come of the letters: records on topics, documents, nothing unsent, nothing twice."""
-
-    def __init__(self, ground: Ground, side: Side, measured: Measured, watch: Watch) -> None:
-        self._database, self._side = ground.client[side.name], side
-        self._measured, self._watch = measured, watch
-        self._start: dict[str, int] = {}
-
-    async def open(self) -> None:
-        """Note how many records there are before."""
-        self._start = {topic: await self._watch.records(self._side.topic(topic)) for topic in self._measured.records}
-
-    async def settle(self, count: int) -> None:
-        """Wait until all work on so many letters is done, also what comes after the last notice."""
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end:
-            written = await self._written()
-            enough = all(written[topic] >= each * count for topic, each in self._measured.records.items())
-            if enough and not any(map(self._unsent, self._measured.collections)):
-                return
-            await asyncio.sleep(0.05)
-        raise AssertionError(f"{self._side.name} did not finish {count} letters: {await self._written()}")
-
-    async def check(self, count: int) -> None:
-        """Raise unless exactly the right number of records and documents is there."""
-        written = await self._written()
-        wanted = {topic: each * count for topic, each in self._measured.records.items()}
-        assert written == wanted, f"{self._side.name}: {written} records instead of {wanted}"
-        for name in self._database.list_collection_names():
-            found, wanted_here = self._database[name].count_documents({}), count * (name in self._measured.collections)
-            assert found == wanted_here, f"{self._side.name}: {found} {name} instead of {wanted_here}"
-
-    async def _written(self) -> dict[str, int]:
-        return {
-            topic: await self._watch.records(self._side.topic(topic)) - start for topic, start in self._start.items()
-        }
-
-    def _unsent(self, collection: str) -> int:
-        return self._database[collection].count_documents({"unsent_since": {"$exists": True}}, limit=1)
+async def _send(producer: AIOKafkaProducer, side: Side, out: Out) -> asyncio.Future[Any]:
+    """Hand one record to the producer."""
+    return await producer.send(side.topic(out.topic), out.value, out.key, partition=out.partition, headers=out.headers)  # type: ignore[no-any-return]
 
 
 async def _talk(process: asyncio.subprocess.Process) -> Any:

@@ -7,6 +7,7 @@ same ids, same partitions. The bare loop only looks them up.
 import pickle
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,13 @@ from shared.events import Event
 from shared.ids import Ids
 from shared.law import load_law
 from shared.letter import parse_letter
+from shared.life_cycle import load_life_cycle
 from shared.partners import load_partners
 from shared.producer import partition_of
 from shared.records import Evolve, Record
 from shared.sealing import Sealer
 
-PARTNERS, ALERTS = ROOT / "partners.yaml", ROOT / "alerts.yaml"
+PARTNERS, ALERTS, LIFE_CYCLE = ROOT / "partners.yaml", ROOT / "alerts.yaml", ROOT / "life-cycle.yaml"
 ASSUMPTIONS = (ROOT / "laws" / "assumptions" / "in-force.yaml",)
 
 
@@ -66,18 +68,27 @@ class Step:
     """Where a caller waits: the location and the body."""
 
 
+Heard = tuple[bytes, bytes]
+"""By what a service finds its step: the key of the record that it hears, and the event's type."""
+Steps = dict[Heard, Step]
+
+
 @dataclass(slots=True)
 class Prepared:
     """The steps of many letters, by what each service is told of them."""
 
     posts: dict[bytes, Step] = field(default_factory=dict)
     """By reference."""
-    openings: dict[bytes, Step] = field(default_factory=dict)
-    """By letter id: what the router does."""
-    raisings: dict[bytes, Step] = field(default_factory=dict)
-    """By case id: what the notifier does."""
-    news: dict[bytes, Step] = field(default_factory=dict)
-    """By case id: what intake does when it hears of the case."""
+    openings: Steps = field(default_factory=dict)
+    """What the router does with letters, and with what is said to their cases."""
+    raisings: Steps = field(default_factory=dict)
+    """What the notifier does."""
+    news: Steps = field(default_factory=dict)
+    """What intake does when it hears of a case."""
+    cases: list[bytes] = field(default_factory=list)
+    """Their ids, in the order of the letters."""
+    said: list[Out] = field(default_factory=list)
+    """What authorities say to cases."""
 
     @property
     def letters_out(self) -> list[Out]:
@@ -86,14 +97,19 @@ class Prepared:
 
     def save(self, folder: Path) -> None:
         """Write one file per service, so that each loads only its own."""
-        folder.mkdir(parents=True, exist_ok=True)
         parts = {"intake": (self.posts, self.news), "router": self.openings, "notifier": self.raisings}
         for name, part in parts.items():
-            (folder / f"{name}.pickle").write_bytes(pickle.dumps(part))
+            save(folder, name, part)
+
+
+def save(folder: Path, name: str, part: object) -> None:
+    """Write what one process of the bare loop loads at its start."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.pickle").write_bytes(pickle.dumps(part))
 
 
 @dataclass(frozen=True, slots=True)
-class _Heard:
+class _Record:
     """A record as a consumer would give it to our handlers."""
 
     topic: str
@@ -107,48 +123,102 @@ class Preparer:
     def __init__(self, id_key: str, sealing_key: str, agency: str) -> None:
         partners = load_partners(PARTNERS)
         law = load_law(ROOT / partners.law_file, ASSUMPTIONS)
+        life = load_life_cycle(LIFE_CYCLE, law)
         self._ids, self._sealer = Ids(bytes.fromhex(id_key)), Sealer(bytes.fromhex(sealing_key))
         self._agency, self._types = agency, frozenset(law.request_types)
         self._partitions = topics.all_topics(law.authorities, partners.agencies, partners.subscribers)
-        self._decide_letter, self._decide_case = intake.decide_by(law), router.decide_by(law)
+        self._decide_letter = intake.decide_by(law)
+        self._decide_case = router.decide_by(router.Rules(law, life, self._ids))
         self._read_letter = router_hears.on_letter(self._ids)
-        self._read_case = notifier_hears.on_event(load_rules(ALERTS, partners, law), partners.subscribers, self._ids)
+        self._read_update = router_hears.on_update(life, self._ids)
+        alerts = load_rules(ALERTS, partners, law, life)
+        self._read_event = notifier_hears.on_event(alerts, partners.subscribers, self._ids)
 
-    def prepare(self, bodies: Iterable[bytes], prepared: Prepared) -> None:
-        """Add all steps of these letters."""
+    def prepare(self, bodies: Iterable[bytes], prepared: Prepared, *, acknowledged: bool = False) -> None:
+        """Add all steps of these letters; of an acknowledgement of each case too, if they get one."""
+        now = times.now()
         for body in bodies:
-            self._one(body, prepared)
+            letter, post = self._posted(body, now)
+            prepared.posts[reference_in(body)] = post
+            case, opening = self._opened(post.waves[0][0], now)
+            prepared.cases.append(case.id.encode())
+            self._heard(letter, post.waves[0][0], opening, prepared)
+            if acknowledged:
+                out = self.acknowledgement(case, now)
+                prepared.said.append(out)
+                self._heard(letter, out, self.acknowledged(case, out, now), prepared)
 
-    def _one(self, body: bytes, prepared: Prepared) -> None:
+    def opened(self, body: bytes, at: datetime) -> tuple[Record, Step]:
+        """The case of a letter that was received at a time."""
+        return self._opened(self._posted(body, at)[1].waves[0][0], at)
+
+    def acknowledgement(self, case: Record, at: datetime) -> Out:
+        """What an authority puts on its topic when a case has arrived."""
+        topic, key = topics.updates_from(case.state["authority"], case.state["lane"]), case.id.encode()
+        said = {
+            "case": case.id,
+            "number": f"2-{case.id[4:10]}/26",
+            "officer": "Maj. R. Aliyev",
+            "call_back": "+994 12 1",
+        }
+        headers = [
+            ("ce_specversion", b"1.0"),
+            ("ce_type", b"update.acknowledged"),
+            ("ce_id", b"ack-" + key),
+            ("ce_source", b"/case-system"),
+            ("ce_time", times.text_of(at).encode()),
+            ("ce_subject", key),
+            ("content-type", b"application/json"),
+        ]
+        return Out(topic, partition_of(key, self._partitions[topic]), key, orjson.dumps(said), headers)
+
+    def acknowledged(self, case: Record, out: Out, at: datetime) -> Step:
+        """What the router does with that."""
+        (message,) = self._read_update(_as_read(out))  # type: ignore[arg-type]
+        return self.step(case, message, at)
+
+    def step(self, case: Record, message: Message, at: datetime) -> Step:
+        """What the router does with a message to a case."""
+        return self._step(case, message, self._decide_case, router.evolve, at)
+
+    def _posted(self, body: bytes, now: datetime) -> tuple[Record, Step]:
         parsed = parse_letter(body, self._types)
         message = intake.filing(self._agency, parsed, self._ids)
         letter = Record(message.record, message.record, message.context)
-        post = self._step(letter, message, self._decide_letter, intake.evolve)
-        receipt = receipt_of(letter.id, letter.state, parsed.reference)
-        prepared.posts[reference_in(body)] = _answering(post, receipt)
-        opening = self._hear(self._read_letter, post.waves[0][0], self._decide_case, router.evolve)
-        prepared.openings[letter.id.encode()] = opening
-        _, event = opening.waves[0]
-        prepared.raisings[event.key] = self._hear(self._read_case, event, notifier.decide, notifier.evolve)
-        (news,) = intake_hears.on_case(_heard(event))  # type: ignore[arg-type]
-        letter.stored_version = letter.published = letter.version
-        letter.fresh.clear()
-        prepared.news[event.key] = self._step(letter, news, self._decide_letter, intake.evolve)
+        post = self._step(letter, message, self._decide_letter, intake.evolve, now)
+        return letter, _answering(post, receipt_of(letter.id, letter.state, parsed.reference))
 
-    def _hear(self, read: Any, out: Out, decide: Decide, evolve: Evolve) -> Step:
-        (message,) = read(_heard(out))
-        record = Record(message.record, message.subject or message.record, message.context)
-        return self._step(record, message, decide, evolve)
+    def _opened(self, out: Out, now: datetime) -> tuple[Record, Step]:
+        (message,) = self._read_letter(_as_read(out))  # type: ignore[arg-type]
+        case = Record(message.record, message.record, message.context)
+        return case, self.step(case, message, now)
 
-    def _step(self, record: Record, message: Message, decide: Decide, evolve: Evolve) -> Step:
+    def _heard(self, letter: Record, out: Out, step: Step, prepared: Prepared) -> None:
+        """What the router does with a record, and what the others do with what it says of the case."""
+        prepared.openings[heard_as(out)] = step
+        _, event = step.waves[0]
         now = times.now()
+        for message in self._read_event(_as_read(event)):  # type: ignore[arg-type]
+            notice = Record(message.record, message.subject, message.context)
+            raised = self._step(notice, message, notifier.decide, notifier.evolve, now)
+            assert prepared.raisings.setdefault(heard_as(event), raised) is raised, "a case raises one notice here"
+        for message in intake_hears.on_case(_as_read(event)):  # type: ignore[arg-type]
+            prepared.news[heard_as(event)] = self._step(letter, message, self._decide_letter, intake.evolve, now)
+
+    def _step(self, record: Record, message: Message, decide: Decide, evolve: Evolve, now: datetime) -> Step:
+        """The step, after which the record stands as written, sent and marked."""
         for draft in decide(record, message, now).events:
             record.append(draft, by=message.by, cause=message.cause, now=now, evolve=evolve, sealer=self._sealer)
         waves = tuple(self._outs(record, event) for event in record.fresh)
-        if record.stored_version == 0:
-            return Step(record.id, record.version, waves, insert=bson.encode(records.insertion(record, now)))
-        update = {name: bson.encode(part) for name, part in records.update(record, now).items()}
-        return Step(record.id, record.version, waves, update=update, guard=record.stored_version)
+        guard = record.stored_version
+        if guard:
+            update = {name: bson.encode(part) for name, part in records.update(record, now).items()}
+            step = Step(record.id, record.version, waves, update=update, guard=guard)
+        else:
+            step = Step(record.id, record.version, waves, insert=bson.encode(records.insertion(record, now)))
+        record.stored_version = record.published = record.version
+        record.fresh.clear()
+        return step
 
     def _outs(self, record: Record, event: Event) -> tuple[Out, ...]:
         event_id, key = self._ids.event(record.id, event.seq), record.subject.encode()
@@ -164,8 +234,13 @@ class Preparer:
         )
 
 
-def _heard(out: Out) -> _Heard:
-    return _Heard(out.topic, out.value, out.headers)
+def heard_as(out: Out) -> Heard:
+    """By what the step is found that follows from a record."""
+    return out.key, out.headers[1][1]
+
+
+def _as_read(out: Out) -> _Record:
+    return _Record(out.topic, out.value, out.headers)
 
 
 def _answering(step: Step, receipt: dict[str, Any]) -> Step:

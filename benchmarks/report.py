@@ -36,6 +36,8 @@ class Aim:
 AIMS = {
     "e2e_vs_bare": Aim("end to end, share of the bare loop's rate", 0.7),
     "backlog_vs_bare": Aim("router and notifier on a backlog, share of the bare loop's rate", 0.55),
+    "updates_vs_bare": Aim("updates of authorities on a backlog, share of the bare loop's rate", 0.5),
+    "clocks_vs_bulk_update": Aim("clocks that are due, share of a bare bulk update's rate", 0.5),
     "e2e_vs_naive": Aim("end to end, times the naive pipeline's rate", 6),
     "http_vs_insert_one": Aim("letters accepted by HTTP, times the rate of one insert_one per request", 2),
     "router_p50_ms": Aim("letter to authority at 10 letters/s, milliseconds", 15, at_most=True),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 
 class Watch:
@@ -14,7 +15,7 @@ class Watch:
 
     def __init__(self, bootstrap: str, topic: str, partitions: Mapping[str, int]) -> None:
         """`partitions`: of every topic that is read or counted."""
-        self._topic, self._partitions = topic, partitions
+        self._bootstrap, self._topic, self._partitions = bootstrap, topic, partitions
         self._consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, fetch_max_wait_ms=500)
         self.at: dict[bytes, float] = {}
         """When each key was received for the first time."""
@@ -40,6 +41,22 @@ class Watch:
     async def records(self, topic: str) -> int:
         """How many records were ever written to a topic."""
         return sum((await self._consumer.end_offsets(self._places(topic))).values())
+
+    async def committed(self, group: str, topic: str, patience: float) -> None:
+        """Returns when a group has committed all that is on a topic."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+        await admin.start()
+        try:
+            ends = await self._consumer.end_offsets(self._places(topic))
+            until = time.monotonic() + patience
+            while time.monotonic() < until:
+                stands = await admin.list_consumer_group_offsets(group)
+                if all(place in stands and stands[place].offset >= end for place, end in ends.items() if end):
+                    return
+                await asyncio.sleep(0.01)
+            raise AssertionError(f"{group} has not committed all of {topic}")
+        finally:
+            await admin.close()
 
     def forget(self) -> None:
         """Begin to count anew."""

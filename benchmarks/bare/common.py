@@ -5,6 +5,7 @@ import contextlib
 import gc
 import os
 import pickle
+import random
 import signal
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -19,7 +20,8 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import IndexModel, ReadPreference, UpdateMany, UpdateOne, WriteConcern
 from pymongo.read_concern import ReadConcern
 
-from benchmarks.prepared import Out, Step
+from benchmarks.prepared import Out, Step, Steps
+from shared import times
 from shared.mongo import SAFE
 from shared.records import HEAD
 
@@ -63,6 +65,18 @@ class Collection:
         """Read the heads of a batch."""
         query, count = {"_id": {"$in": [step.id for step in steps]}}, len(steps)
         await self._safe.find(query, HEAD, limit=count, batch_size=count + 1).to_list(None)
+
+    async def due(self, limit: int, *, many: bool) -> list[str]:
+        """The ids of cases with a clock that is due, read as ours reads them: half of the later pages from anywhere."""
+        query: dict[str, Any] = {"next_due": {"$lte": times.text_of(times.now())}, "_id": {"$nin": []}}
+        skip = 0
+        if many and random.random() < 0.5:
+            beyond = await self._safe.count_documents(query, limit=limit * 20, hint="due") - limit
+            skip = random.randrange(beyond + 1) if beyond > 0 else 0
+        cursor = self._safe.find(
+            query, {"next_due": 1, "state.clocks": 1}, limit=limit, skip=skip, batch_size=limit + 1
+        )
+        return [found["_id"] for found in await cursor.sort([("next_due", 1)]).to_list(None)]
 
     async def insert(self, steps: Sequence[Step]) -> None:
         """Write new records."""
@@ -147,7 +161,7 @@ async def _send(producer: AIOKafkaProducer, outs: Sequence[Out]) -> None:
 async def consume(
     topic: str,
     group: str,
-    steps: Mapping[bytes, Step],
+    steps: Steps,
     collection: Collection,
     sender: Sender,
     *,
@@ -168,12 +182,14 @@ async def consume(
     try:
         while True:
             found = await consumer.getmany(timeout_ms=1_000, max_records=AT_ONCE)
-            batch = [steps[record.key or b""] for records in found.values() for record in records]
-            if not batch:
+            heard = [(record.key, record.headers[1][1]) for records in found.values() for record in records]
+            if not heard:
                 continue
-            await collection.read(batch)
-            await (collection.update(batch) if updates else collection.insert(batch))
-            sender.feed(batch)
+            # What follows from nothing is only committed.
+            if batch := [steps[one] for one in heard if one in steps]:
+                await collection.read(batch)
+                await (collection.update(batch) if updates else collection.insert(batch))
+                sender.feed(batch)
             await consumer.commit()
     finally:
         await consumer.stop()

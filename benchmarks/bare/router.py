@@ -1,8 +1,9 @@
-"""The bare router: letters in, cases out."""
+"""The bare router: letters and acknowledgements in, cases and news of them out."""
 
 import asyncio
 
 from benchmarks.bare.common import Collection, Sender, consume, load_steps, start
+from benchmarks.letters import AUTHORITY
 from services.router.app import INDEXES
 from shared import topics
 from shared.vocabulary import Lane
@@ -13,8 +14,13 @@ async def main() -> None:
     cases = Collection("cases")
     await cases.prepare(INDEXES)
     sender = Sender(cases)
-    received = topics.letters_received(Lane.NORMAL)
-    await asyncio.gather(consume(received, "bare-router", load_steps("router"), cases, sender), sender.run())
+    steps = load_steps("router")
+    received, said = topics.letters_received(Lane.NORMAL), topics.updates_from(AUTHORITY, Lane.NORMAL)
+    await asyncio.gather(
+        consume(received, "bare-router", steps, cases, sender),
+        consume(said, "bare-router-updates", steps, cases, sender, updates=True),
+        sender.run(),
+    )
 
 
 if __name__ == "__main__":

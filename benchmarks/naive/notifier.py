@@ -1,15 +1,17 @@
 """The naive notifier: who must hear of a case, by the same rules, told on Kafka."""
 
 from benchmarks.naive.common import CaseAssigned, collection, ids, law, publish, run, subscriber
-from benchmarks.prepared import ALERTS, PARTNERS
+from benchmarks.prepared import ALERTS, LIFE_CYCLE, PARTNERS
 from services.notifier.domain import facts_of
 from services.notifier.rules import FACTS, load_rules
 from shared import times, topics
+from shared.life_cycle import load_life_cycle
 from shared.partners import load_partners
 from shared.vocabulary import Lane
 
 notices = collection("notices")
-rules = load_rules(ALERTS, load_partners(PARTNERS), law())
+the_law = law()
+rules = load_rules(ALERTS, load_partners(PARTNERS), the_law, load_life_cycle(LIFE_CYCLE, the_law))
 
 
 @subscriber(topics.case_events(Lane.NORMAL), "notifier")

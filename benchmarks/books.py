@@ -1,0 +1,83 @@
+"""The books of one round: what must have come of everything, exactly, before its figure counts."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.ground import Ground, Side
+from benchmarks.watch import Watch
+
+PATIENCE = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One thing to measure: the services that run, how letters come, what must have come of each."""
+
+    services: Sequence[str]
+    records: Mapping[str, int]
+    """Topic -> records per letter."""
+    collections: Sequence[str]
+    """Each holds one document per letter."""
+    posted: bool = False
+    """By HTTP; otherwise they lie ready on the topic."""
+    until_last_notice: bool = True
+    """Otherwise the last answer is the end."""
+    updates_per_second: float = 0.0
+    """So many earlier cases are acknowledged by their authority meanwhile."""
+    records_of_update: Mapping[str, int] = field(default_factory=dict)
+    """Topic -> records per such acknowledgement."""
+    what: str = "letter"
+    """What there are so many of."""
+
+
+class Books:
+    """What must have come of the letters: records on topics, documents, nothing unsent, nothing twice."""
+
+    def __init__(self, ground: Ground, side: Side, measured: Measured, watch: Watch) -> None:
+        self._database, self._side = ground.client[side.name], side
+        self._measured, self._watch = measured, watch
+        self._start: dict[str, int] = {}
+        self.updates = 0
+        """How many acknowledgements were sent beside the letters."""
+
+    async def open(self) -> None:
+        """Note how many records there are before."""
+        named = {**self._measured.records, **self._measured.records_of_update}
+        self._start = {topic: await self._watch.records(self._side.topic(topic)) for topic in named}
+
+    async def settle(self, count: int, pause: float = 0.05) -> None:
+        """Wait until all work on so many letters is done, also what comes after the last notice."""
+        end, wanted = time.monotonic() + PATIENCE, self._wanted(count)
+        while time.monotonic() < end:
+            written = await self._written()
+            enough = all(written[topic] >= number for topic, number in wanted.items())
+            if enough and not any(map(self._unsent, self._measured.collections)):
+                return
+            await asyncio.sleep(pause)
+        raise AssertionError(f"{self._side.name} did not finish {count}: {await self._written()} of {wanted}")
+
+    async def check(self, count: int) -> None:
+        """Raise unless exactly the right number of records and documents is there."""
+        written, wanted = await self._written(), self._wanted(count)
+        assert written == wanted, f"{self._side.name}: {written} records instead of {wanted}"
+        for name in self._database.list_collection_names():
+            found, wanted_here = self._database[name].count_documents({}), count * (name in self._measured.collections)
+            assert found == wanted_here, f"{self._side.name}: {found} {name} instead of {wanted_here}"
+
+    def _wanted(self, count: int) -> dict[str, int]:
+        wanted = dict.fromkeys(self._start, 0)
+        for records, number in ((self._measured.records, count), (self._measured.records_of_update, self.updates)):
+            for topic, each in records.items():
+                wanted[topic] += each * number
+        return wanted
+
+    async def _written(self) -> dict[str, int]:
+        return {
+            topic: await self._watch.records(self._side.topic(topic)) - start for topic, start in self._start.items()
+        }
+
+    def _unsent(self, collection: str) -> Any:
+        return self._database[collection].count_documents({"unsent_since": {"$exists": True}}, limit=1)

@@ -1,0 +1,92 @@
+"""What one side's router does with cases that lie in MongoDB: updates that lie on Kafka, clocks that are due."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from pymongo import WriteConcern
+
+from benchmarks.books import PATIENCE, Books, Measured
+from benchmarks.cpu import Cpu
+from benchmarks.ground import Ground, Side, hold
+from benchmarks.letters import AUTHORITY
+from benchmarks.measure import CASES, EVENTS, UPDATES, Rounds, Seen
+from benchmarks.prepared_cases import Lives, acknowledgements, due
+from benchmarks.watch import Watch
+from shared import topics
+from shared.vocabulary import Lane
+
+OFTEN = 0.01
+"""Seconds between looks whether all is done: the last mark is the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredCases:
+    """One thing to measure on cases: the topics on which each case shows once, and what is made ready."""
+
+    measured: Measured
+    shows_on: tuple[str, str]
+    prepare: Callable[[Ground, int, int], Lives]
+    groups: dict[str, str]
+    """Side -> the consumer group that must have committed all of `UPDATES`; none for clocks."""
+
+
+UPDATED = MeasuredCases(
+    Measured(("router",), {UPDATES: 1, CASES: 1, EVENTS: 1}, ("cases",), what="update"),
+    (CASES, EVENTS),
+    acknowledgements,
+    {"ours": "rogatory-router-updates-normal", "bare": "bare-router-updates"},
+)
+_URGENT = (topics.cases_of(AUTHORITY, Lane.URGENT), topics.case_events(Lane.URGENT))
+RUNG = MeasuredCases(Measured(("router",), dict.fromkeys(_URGENT, 1), ("cases",), what="clock"), _URGENT, due, {})
+
+
+class CaseRounds:
+    """Rounds of one key: the cases are made once, and put into an empty database for every round."""
+
+    def __init__(self, rounds: Rounds, ground: Ground, of: MeasuredCases, warm: int, count: int) -> None:
+        self._rounds, self._ground, self._of, self._warm = rounds, ground, of, warm
+        self._lives = of.prepare(ground, warm, count)
+
+    def run(self, side: Side, measured: Measured, count: int) -> Seen:
+        """Measure so many cases."""
+        with self._rounds.fresh(side, measured.services):
+            return asyncio.run(self._run(side, measured, count))
+
+    async def _run(self, side: Side, measured: Measured, count: int) -> Seen:
+        warm = self._warm
+        async with AsyncExitStack() as stack:
+            shown = [await stack.enter_async_context(self._rounds.watch(side, topic)) for topic in self._of.shows_on]
+            books = Books(self._ground, side, measured, shown[0])
+            await books.open()
+            await self._go(side, shown, books, "warm", warm)
+            for watch in shown:
+                watch.forget()
+            cpu = Cpu({**side.pids, **self._ground.pids})
+            seconds = await self._go(side, shown, books, "run", warm + count)
+            used = cpu.microseconds_each(count)
+            await asyncio.sleep(0.3)
+            await books.check(warm + count)
+            return Seen(count / seconds, used)
+
+    async def _go(self, side: Side, shown: list[Watch], books: Books, name: str, count: int) -> float:
+        """Seconds from when all lies there until all is sent, committed and marked; `count`: with those before."""
+        lying, ids = self._lives[name], set(self._lives[name].ids)
+        hold(side, True)
+        try:
+            cases = self._ground.client[side.name].get_collection(
+                "cases", write_concern=WriteConcern("majority", j=True)
+            )
+            cases.insert_many(lying.documents, ordered=False)
+            await self._rounds.file(side, lying.outs)
+        finally:
+            began = time.monotonic()
+            hold(side, False)
+        for watch in shown:
+            await watch.until(ids, PATIENCE)
+        await books.settle(count, OFTEN)
+        if group := self._of.groups.get(side.name):
+            await shown[0].committed(group, side.topic(UPDATES), PATIENCE)
+        return time.monotonic() - began
