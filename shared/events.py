@@ -58,6 +58,8 @@ UPDATES: Mapping[str, str] = {
     "dispatched": "The request was approved to go abroad.",
     "transmitted": "The request went abroad.",
     "acknowledged_abroad": "The other State has acknowledged the request.",
+    "asked_abroad": "The other State asks for more.",
+    "refused_abroad": "The other State refuses the request.",
     "extension_requested": "The sender asks that the data stay preserved for longer.",
     "confirmed_in_writing": "An oral request was confirmed in writing.",
     "consented": "The State that gave the data consents to another use.",
@@ -69,6 +71,7 @@ UPDATES: Mapping[str, str] = {
 """What can happen to a case beside its opening, its clocks and its reassignment: `case.<name>` says that it did."""
 
 ANSWERS: Mapping[str, str] = {
+    "acknowledgement": "the case has arrived, under whose number, and who can be asked",
     "supplement": "what is missing, with the article that asks for it",
     "consultation": "it is consulted",
     "conditions": "a condition is offered",

@@ -42,6 +42,8 @@ class Row(Strict):
     since: Annotated[tuple[Words, ...], Field(alias="from", min_length=1)]
     to: Words
     guards: tuple[Words, ...] = ()
+    tells: Words | None = None
+    """Where it tells something else than the update does from other statuses."""
 
 
 class UpdateText(Strict):
@@ -207,6 +209,8 @@ def _check_update(file: YamlFile, text: _Text, name: str, update: UpdateText, me
         for word in row.since:
             _known(file, (*where, "from"), word, [*text.statuses, *text.groups], "status or group")
         _known(file, (*where, "to"), row.to, [*text.statuses, SAME, BEFORE], "status")
+        if row.tells is not None:
+            _known(file, (*where, "tells"), row.tells, ANSWERS, "answer")
         for guard in row.guards:
             _known(file, (*where, "guards"), guard, text.guards, "guard")
         statuses = {*_statuses_of(text, row.since)}

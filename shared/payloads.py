@@ -93,6 +93,8 @@ class CaseEvent(_Data):
     defects: tuple[dict[str, Any], ...] | None = None
     marks: tuple[str, ...] | None = None
     links: tuple[dict[str, Any], ...] | None = None
+    link: dict[str, Any] | None = None
+    """One more link, beside those of before."""
     clocks: tuple[dict[str, Any], ...] | None = None
     preservation: dict[str, Any] | None = None
 

@@ -14,7 +14,7 @@ from services.router.domain.deciding import NO_SUCH_CASE
 from services.router.domain.rules import Rules
 from services.router.domain.updating import NOT_THE_HOLDER, Rejection, Unanswerable
 from services.router.handlers import heard_from
-from services.router.views import CasePage, CaseView, content_of, story, view
+from services.router.views import CasePage, CaseView, content_of, overdue_query, story, view
 from shared import problems, strict_json, times
 from shared.bad_letter import BadLetter, FieldError
 from shared.decisions import Message
@@ -76,7 +76,7 @@ class Cases:
             return await self.one(caller, record.id)
         found = view(record.id, record.state, caller, self._now(), self._rules)
         hidden: dict[str, Any] = dict.fromkeys(("executing_body", "preservation", "arrest"))
-        hidden |= {"missing": [], "defects": [], "marks": [], "clocks": [], "links": []}
+        hidden |= {"missing": [], "defects": [], "marks": [], "clocks": [], "overdue": False, "links": []}
         return found.model_copy(update=hidden)
 
     async def page(self, caller: str, query: dict[str, Any], after: str | None) -> CasePage:
@@ -112,7 +112,7 @@ class Cases:
             parties: Collection[str] = [party] if party else STATES
             query["state.refs"] = {"$in": [self._rules.ids.reference(one, reference) for one in sorted(parties)]}
         if overdue:
-            query["state.clocks"] = {"$elemMatch": {"missed_at": {"$exists": True}, "stopped_at": {"$exists": False}}}
+            query |= overdue_query(self._rules.life.ends)
         return query
 
 
@@ -251,7 +251,7 @@ async def _told(outcome: Outcome, message: Message, cases: Cases) -> CaseView:
         if not _is_same(first, message.body.update):
             raise ProblemError(problems.used_id())
         if first.type == UPDATE_REJECTED:
-            raise ProblemError(problems.rejected(first.data))
+            raise ProblemError(problems.rejected({**first.data, **orjson.loads(first.content or b"{}")}))
     return await cases.after(outcome.record, message.by)
 
 

@@ -1,11 +1,11 @@
 """What is held until a request that followed is decided: tells the preservation when all of these have ended."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from services.router.domain.clocking import HOLD
-from services.router.domain.linking import FollowUpDecided
+from services.router.domain.linking import FollowUpDecided, following
 from services.router.domain.rules import Rules
 from shared.decisions import Message
 from shared.failures import TryAgain
@@ -42,25 +42,16 @@ class Holding:
 
     async def look(self, after: str = "") -> str:
         """One page of what is held; the id after which the next one begins."""
-        query, wanted = {**_HELD, "_id": {"$gt": after}}, {"state.links": 1}
+        query, wanted = {**_HELD, "_id": {"$gt": after}}, {"state.links": 1, "state.decided": 1}
         held = await self._cases.store.find(query, wanted, limit=AT_ONCE, sort=["_id"])
-        children = {link["case"] for one in held for link in self._following(one)}
-        heads = await self._cases.store.find(
-            {"_id": {"$in": sorted(children)}}, {"state.status": 1}, limit=len(children)
-        )
+        open_ones = {one["_id"]: following(one["state"], self._rules) for one in held}
+        of_them = {"_id": {"$in": sorted({case for cases in open_ones.values() for case in cases})}}
+        heads = await self._cases.store.find(of_them, {"state.status": 1}, limit=len(of_them["_id"]["$in"]))
         ended = {head["_id"] for head in heads if head["state"]["status"] in self._rules.life.ends}
         told = [
-            Message(one["_id"], f"decided/{len(self._following(one))}", "router", FollowUpDecided())
-            for one in held
-            if ended.issuperset(link["case"] for link in self._following(one))
+            Message(case, f"decided/{'/'.join(sorted(cases))}", "router", FollowUpDecided(tuple(cases)))
+            for case, cases in open_ones.items()
+            if ended.issuperset(cases)
         ]
         await self._cases.handle(told, "clock", PATIENCE)
         return str(held[-1]["_id"]) if len(held) == AT_ONCE else ""
-
-    def _following(self, held: Mapping[str, Any]) -> Sequence[Mapping[str, str]]:
-        types = self._rules.law.request_types
-        return [
-            link
-            for link in held["state"].get("links", ())
-            if link["relation"] == "child" and link["type"] in types and types[link["type"]].holds_parent
-        ]

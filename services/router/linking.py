@@ -50,9 +50,9 @@ _WANTED = {
 
 
 def parent_of(child: Case, others: Iterable[Case], follows: Sequence[str]) -> Case | None:
-    """The case that a case follows: of another letter, of a type that its own can follow, the first that came."""
-    fitting = [o for o in others if _letter(o) != _letter(child) and (not follows or o["state"]["type"] in follows)]
-    return min(fitting, key=lambda o: (_rank(o, follows), o["state"]["received_at"], o["_id"]), default=None)
+    """The case that a case follows: of another letter, best of a type that its own follows, the first that came."""
+    others = [other for other in others if _letter(other) != _letter(child)]
+    return min(others, key=lambda o: (_rank(o, follows), o["state"]["received_at"], o["_id"]), default=None)
 
 
 def same_elsewhere(opened: Iterable[Case], others: Sequence[Case]) -> list[Message]:
@@ -64,7 +64,7 @@ def same_elsewhere(opened: Iterable[Case], others: Sequence[Case]) -> list[Messa
                 newer = max(one, other, key=_age)
                 older = _counterpart(newer, _letter(other if newer is one else one), others)
                 told[newer["_id"], older["_id"]] = Message(
-                    newer["_id"], f"same/{older['_id']}", "router", SameElsewhere(older["_id"])
+                    newer["_id"], f"same/{older['_id']}", "router", SameElsewhere(older["_id"], older["state"]["type"])
                 )
     return list(told.values())
 
@@ -79,11 +79,14 @@ def head_of(case: Case) -> CaseHead:
     """What another case may know of this one."""
     state = case["state"]
     phase = state.get("preservation", {}).get("phase")
-    return CaseHead(case["_id"], state["type"], state["authority"], state["status"], state["direction"], phase)
+    return CaseHead(
+        case["_id"], state["type"], state["authority"], state["status"], state["direction"], phase, state["received_at"]
+    )
 
 
 def _rank(case: Case, follows: Sequence[str]) -> int:
-    return follows.index(case["state"]["type"]) if follows else 0
+    type = case["state"]["type"]
+    return follows.index(type) if type in follows else len(follows)
 
 
 def _own(case: Case) -> str:

@@ -1,13 +1,13 @@
 """A case as the one who asks may see it: how it stands, its clocks by kind, and its story from its own history."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import orjson
 from pydantic import BaseModel
 
-from services.router.domain.clocking import elapsed
+from services.router.domain.clocking import STATUTORY, elapsed
 from services.router.domain.rules import Rules
 from shared import clocks, topics
 from shared.events import CASE_ASSIGNED, CASE_REASSIGNED, TYPES, UPDATE_REJECTED, Event
@@ -69,6 +69,8 @@ class CaseView(BaseModel):
     defects: list[dict[str, Any]]
     marks: list[str]
     clocks: list[ClockView]
+    overdue: bool
+    """A deadline has passed and what it waited for has not come; in a case that has ended only one of the law."""
     links: list[dict[str, Any]]
     duplicates: list[str]
     preservation: dict[str, Any] | None
@@ -105,12 +107,30 @@ def view(case: str, state: Mapping[str, Any], caller: str, now: datetime, rules:
         defects=state.get("defects", []),
         marks=state.get("marks", []),
         clocks=[clock_view(clock, now, rules) for clock in state.get("clocks", ())],
+        overdue=is_overdue(state, rules.life.ends),
         links=[link for link in links if is_for_desk or rules.law.may_hold(caller, link["type"])],
         duplicates=state.get("duplicates", []) if is_for_desk else [],
         elapsed_seconds=int(whole),
         net_seconds=int(net),
         allowed=rules.life.allowed(state["status"], actors, state["direction"], state.get("cycle")),
     )
+
+
+def is_overdue(state: Mapping[str, Any], ends: Collection[str]) -> bool:
+    """Whether something is late: a wish or a rule of our own is late no more when the case has ended."""
+    return any(
+        "missed_at" in clock
+        and "stopped_at" not in clock
+        and (state["status"] not in ends or clock["kind"] == STATUTORY)
+        for clock in state.get("clocks", ())
+    )
+
+
+def overdue_query(ends: Collection[str]) -> dict[str, Any]:
+    """The same as a query over stored states."""
+    missed = {"missed_at": {"$exists": True}, "stopped_at": {"$exists": False}}
+    late = {"state.clocks": {"$elemMatch": missed}, "state.status": {"$nin": sorted(ends)}}
+    return {"$and": [{"$or": [late, {"state.clocks": {"$elemMatch": missed | {"kind": STATUTORY}}}]}]}
 
 
 def clock_view(clock: Mapping[str, Any], now: datetime, rules: Rules) -> ClockView:
@@ -168,4 +188,4 @@ _SAID_BESIDE = {
     CASE_REASSIGNED: ("from", "authority"),
     UPDATE_REJECTED: ("update", "rule", "says", "basis", "allowed", "errors"),
 }
-_MADE = {"case", "defects", "marks", "clocks", "links", "duplicates", "allowed", "story", "content"}
+_MADE = {"case", "defects", "marks", "clocks", "overdue", "links", "duplicates", "allowed", "story", "content"}

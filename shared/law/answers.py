@@ -35,6 +35,7 @@ class ClockRule:
     kind: str
     says: str
     span: Span
+    tells_sender: bool = False
 
 
 def required(text: LawText, type: str, on: date) -> tuple[Required, ...]:
@@ -64,7 +65,7 @@ def clocks_for(
         clock = text.clocks[name]
         if clock.runs_for.fits(urgency, lane, direction, treaty, holder):
             for span in holding(clock.versions, on):
-                yield ClockRule(name, clock.kind, clock.says, span)
+                yield ClockRule(name, clock.kind, clock.says, span, clock.tells_sender)
 
 
 def grounds(text: LawText, request_type: RequestType) -> Mapping[str, Ground]:

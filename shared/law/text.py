@@ -152,6 +152,8 @@ class Clock(Strict):
     kind: Literal["statutory", "requested", "policy"]
     says: Words
     runs_for: RunsFor = Field(default=RunsFor(), alias="for")
+    tells_sender: YesOrNo = False
+    """Whether the other State is told of its warnings and its end, for it can do something about them."""
     versions: Annotated[tuple[Span, ...], Field(min_length=1)]
 
 

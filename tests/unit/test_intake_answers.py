@@ -86,8 +86,9 @@ def test_our_own_deadlines_are_said_to_nobody() -> None:
     assert decided(opened(), due("warning", said={"clock": "triage", "kind": "policy"})) == Decision()
 
 
-def test_an_answer_for_a_letter_that_nobody_knows_changes_nothing() -> None:
-    assert decided(new(), due("result")) == Decision()
+def test_an_answer_for_a_letter_that_nobody_knows_is_set_aside_and_not_lost() -> None:
+    with pytest.raises(NeverWill, match="no such letter"):
+        decided(new(), due("result"))
 
 
 def abroad(channel: str) -> Record:
@@ -186,7 +187,7 @@ def test_a_rejection_of_what_nobody_remembers_goes_to_the_filing_agency() -> Non
 def test_bad_fields_of_a_rejection_are_sealed() -> None:
     errors = [{"pointer": "/until", "detail": "Must be a time."}]
 
-    (said,) = decided(opened(), due(UPDATE_REJECTED, errors=errors, **REJECTED)).events
+    (said,) = decided(opened(), due(UPDATE_REJECTED, {"errors": errors}, **REJECTED)).events
 
     assert said.content == {"errors": errors}
     assert "pointer" not in str(said.data)

@@ -114,11 +114,13 @@ def test_the_agency_sees_the_laws_deadlines_and_its_own_and_never_ours() -> None
     assert "steps" not in str(after)
 
 
-def test_of_another_case_it_sees_which_it_is_and_why() -> None:
-    after = told(opened(), news(2, links=[{"case": "cas_7", "type": "asset_freeze", "relation": "follows"}]))
+def test_of_a_case_that_its_own_reference_named_it_sees_which_it_is_and_why() -> None:
+    record = kept(opened(), news(2, link={"case": "cas_7", "type": "asset_freeze", "relation": "child"}))
+    kept(record, news(3, link={"case": "cas_8", "type": "asset_freeze", "relation": "same"}))
+    after = told(record, news(4, link={"case": "cas_9", "type": "asset_freeze", "relation": "parent"}))
 
     assert after is not None
-    assert after["links"] == [{"case": "cas_7", "relation": "follows"}]
+    assert after["links"] == [{"case": "cas_7", "relation": "child"}, {"case": "cas_9", "relation": "parent"}]
 
 
 def test_a_late_older_status_does_not_overwrite_a_newer_one() -> None:
@@ -141,8 +143,9 @@ def test_each_case_counts_for_itself() -> None:
     ]
 
 
-def test_news_of_a_letter_that_nobody_knows_changes_nothing() -> None:
-    assert decided(new(), news(1)) == Decision()
+def test_news_of_a_letter_that_nobody_knows_is_set_aside_and_not_lost() -> None:
+    with pytest.raises(NeverWill, match="no such letter"):
+        decided(new(), news(1))
 
 
 def test_what_a_letter_shows_of_a_case_is_what_was_said() -> None:

@@ -29,11 +29,12 @@ def test_a_case_follows_one_of_a_type_that_its_own_can_follow() -> None:
     assert found is others[1]
 
 
-def test_it_follows_none_where_no_type_fits_and_any_where_the_law_names_none() -> None:
+def test_where_none_is_of_such_a_type_it_follows_whatever_its_reference_names() -> None:
     others = [case("cas_1", "let_1", "extradition")]
 
-    assert parent_of(CHILD, others, ["data_preservation"]) is None
+    assert parent_of(CHILD, others, ["data_preservation"]) is others[0]
     assert parent_of(CHILD, others, []) is others[0]
+    assert parent_of(CHILD, [], ["data_preservation"]) is None
 
 
 def test_it_never_follows_a_case_of_its_own_letter() -> None:
@@ -56,7 +57,7 @@ def test_what_one_case_may_know_of_another_is_its_head() -> None:
     kept["state"]["preservation"] = {"phase": "preserved"}
 
     assert head_of(kept) == CaseHead(
-        "cas_1", "data_preservation", "security-service", "received", "incoming", "preserved"
+        "cas_1", "data_preservation", "security-service", "received", "incoming", "preserved", "1"
     )
     assert head_of(CHILD).phase is None
 
@@ -71,8 +72,8 @@ def told(*cases: dict[str, Any], opened: int = -1) -> list[tuple[str, SameElsewh
 def test_the_newer_of_two_cases_hears_of_the_older_whichever_was_opened_last() -> None:
     older, newer = case("cas_1", "let_1", at="1"), case("cas_2", "let_2", at="2")
 
-    assert told(older, newer) == [("cas_2", SameElsewhere("cas_1"))]
-    assert told(older, newer, opened=0) == [("cas_2", SameElsewhere("cas_1"))]
+    assert told(older, newer) == [("cas_2", SameElsewhere("cas_1", "data_preservation"))]
+    assert told(older, newer, opened=0) == [("cas_2", SameElsewhere("cas_1", "data_preservation"))]
 
 
 def test_measures_of_one_letter_are_no_duplicates() -> None:
@@ -92,8 +93,8 @@ def test_it_hears_of_the_case_that_asks_for_the_same_and_of_one_per_letter() -> 
     ]
 
     assert sorted(told(*cases), key=lambda one: one[1].other) == [
-        ("cas_4", SameElsewhere("cas_2")),
-        ("cas_4", SameElsewhere("cas_3")),
+        ("cas_4", SameElsewhere("cas_2", "data_preservation")),
+        ("cas_4", SameElsewhere("cas_3", "extradition")),
     ]
     causes = {message.cause for message in same_elsewhere([cases[3]], cases)}
     assert causes == {"same/cas_2", "same/cas_3"}

@@ -7,9 +7,12 @@ import pytest
 
 from services.router.domain.clocking import Tick, elapsed
 from services.router.domain.guards import GUARDS
-from services.router.domain.linking import CaseHead, FollowUpDecided, LinkedBy
+from services.router.domain.linking import CaseHead, FollowUpDecided, LinkedBy, SameElsewhere
+from services.router.domain.updating import MOST_MESSAGES, Heard
+from shared.bad_letter import FieldError
 from shared.clocks import is_running
-from shared.life_cycle import BadUpdate
+from shared.failures import NeverWill
+from shared.life_cycle import BadUpdate, Update
 from shared.times import text_of
 from tests.unit.cases import DESK, MINISTRY, SERVICE, START, Case, rules
 
@@ -20,8 +23,8 @@ def at(**span: float) -> str:
     return text_of(START + timedelta(**span))
 
 
-def consulted(type: str = "stored_data_access") -> Case:
-    return Case.open(type).told("consultation_opened", about=["refusal"], text="said")
+def consulted(type: str = "stored_data_access", about: str = "refusal") -> Case:
+    return Case.open(type).told("consultation_opened", about=[about], text="said")
 
 
 def ground(type: str, *, alone: bool = True) -> str:
@@ -79,7 +82,9 @@ def test_neither_refusal_nor_postponement_without_a_consultation_before() -> Non
     postponed = Case.open().told("postponed", ground="ongoing-case", reasons="said", review_on=at(days=30))
 
     assert (rule_of(refused), rule_of(postponed)) == ("consulted-first", "consulted-first")
-    after = consulted().told("postponed", ground="ongoing-case", reasons="said", review_on=at(days=30))
+    after = consulted(about="postponement").told(
+        "postponed", ground="ongoing-case", reasons="said", review_on=at(days=30)
+    )
     assert after.status == "postponed"
 
 
@@ -96,7 +101,8 @@ def test_a_consultation_goes_back_to_where_it_came_from() -> None:
 
 
 def test_a_review_lies_ahead() -> None:
-    case = consulted().told("postponed", ground="ongoing-case", reasons="said", review_on=at(days=-1))
+    case = consulted(about="postponement")
+    case.told("postponed", ground="ongoing-case", reasons="said", review_on=at(days=-1))
 
     assert rule_of(case) == "lies-ahead"
 
@@ -122,7 +128,7 @@ def test_a_follow_up_holds_what_is_preserved_and_nothing_lets_it_go_before_it_is
 
     assert rule_of(case.told("released", text="said")) == "decided-first"
     assert rule_of(case.told("executed")) == "decided-first"
-    case.hear(FollowUpDecided())
+    case.passes(days=70).hear(FollowUpDecided((FOLLOW_UP.case,)))
     assert case.told("released", text="said").status == "executed"
 
 
@@ -168,6 +174,118 @@ def test_an_extension_ends_later_than_what_it_extends() -> None:
 def test_only_preservations_are_preserved_and_only_arrests_arrest() -> None:
     assert rule_of(Case.open().told("preserved", preserved_from=at())) == "kind"
     assert rule_of(Case.open("data_preservation").told("arrested", arrested_at=at())) == "kind"
+
+
+@pytest.mark.parametrize("update", [("released", {"text": "said"}), ("executed", {})])
+def test_nothing_ends_a_preservation_before_its_time_but_the_sender(update: tuple[str, dict[str, Any]]) -> None:
+    name, fields = update
+
+    assert rule_of(preserved().passes(days=1).told(name, **fields)) == "kept-long-enough"
+    assert preserved(until=at(days=90)).passes(days=61).told(name, **fields).status == "executed"
+    assert preserved().passes(days=1).told("withdrawn", "contact-point", role="agency").status == "withdrawn"
+
+
+def test_a_preservation_is_not_refused_once_it_is_made() -> None:
+    case = preserved().told("consultation_opened", about=["refusal"], text="said")
+
+    assert rule_of(case.told("refused", grounds=[ground("data_preservation")], reasons="said")) == "kept-long-enough"
+
+
+def test_its_holder_withdraws_nothing_and_nobody_while_a_follow_up_is_open() -> None:
+    assert rule_of(Case.open().told("withdrawn")) == "by"
+    held = preserved().hear(LinkedBy(FOLLOW_UP)).told("withdrawn", "contact-point", role="agency")
+    assert rule_of(held) == "decided-first"
+
+
+def test_a_second_follow_up_holds_again_and_its_end_lets_the_time_run_on() -> None:
+    second = CaseHead("cas_" + "5" * 32, "records_copies", SERVICE, "received", "incoming")
+    case = preserved().hear(LinkedBy(FOLLOW_UP)).passes(days=20).hear(FollowUpDecided((FOLLOW_UP.case,)))
+    assert case.state["preservation"]["phase"] == "decided"
+
+    case.hear(LinkedBy(second))
+    assert case.state["preservation"]["phase"] == "hold"
+    assert case.hear(FollowUpDecided((FOLLOW_UP.case,))).said == ()
+    case.hear(FollowUpDecided((second.case,)))
+    assert case.passes(days=60).status == "lapsed"
+
+
+def test_every_request_for_assistance_holds_what_was_preserved_for_it() -> None:
+    types = rules().law.request_types
+    asking = [code for code, one in types.items() if "assistance" in one.field_sets]
+
+    assert len(asking) > 10
+    assert [code for code in asking if not types[code].holds_parent] == []
+
+
+def test_what_is_preserved_can_be_extended_whatever_else_happens_to_the_case() -> None:
+    for update, fields in (
+        ("supplement_requested", {"words": ["facts"]}),
+        ("consultation_opened", {"about": ["costs"], "text": "said"}),
+        ("forwarded", {"executing_body": next(iter(rules().law.executing_bodies))}),
+    ):
+        case = preserved().told(update, **fields)
+        assert case.told("extended", until=at(days=100)).rejection is None
+        assert case.passes(days=99).status != "lapsed"
+
+
+def test_preserving_anew_never_shortens_and_never_ends_at_once() -> None:
+    case = preserved().told("extended", until=at(days=120))
+
+    assert rule_of(case.told("preserved", preserved_from=at())) == "never-shorter"
+    assert rule_of(Case.open("data_preservation").told("preserved", preserved_from=at(days=-100))) == "never-shorter"
+    assert case.passes(days=119).status == "in_execution"
+
+
+def test_an_end_that_was_not_said_counts_too_when_it_is_extended() -> None:
+    assert rule_of(preserved().told("extended", until=at(days=10))) == "later-end"
+    short = preserved().told("extension_requested", "contact-point", role="agency", until=at(days=10), reason="said")
+    assert rule_of(short) == "later-end"
+
+
+def test_a_follow_up_that_came_in_time_and_is_heard_late_undoes_the_lapse() -> None:
+    case = preserved().passes(days=65)
+    assert case.status == "lapsed"
+    late = CaseHead("cas_" + "6" * 32, "stored_data_access", SERVICE, "received", "incoming", received_at=at(days=64))
+    in_time = CaseHead(
+        "cas_" + "7" * 32, "stored_data_access", SERVICE, "received", "incoming", received_at=at(days=50)
+    )
+
+    assert case.hear(LinkedBy(late)).status == "lapsed"
+    assert case.hear(LinkedBy(in_time)).status == "in_execution"
+    assert case.state["preservation"]["phase"] == "hold"
+
+
+# A person
+
+
+def arrested() -> Case:
+    case = Case.open("provisional_arrest", content={"treaty_basis": ["ece"]})
+    return case.told("arrested", arrested_at=at())
+
+
+def test_who_is_held_is_let_go_before_the_case_ends_and_the_laws_limit_outlives_a_withdrawal() -> None:
+    assert rule_of(arrested().told("executed")) == "nobody-held"
+
+    case = arrested().told("withdrawn", "contact-point", role="agency")
+    running = {clock["clock"] for clock in case.state["clocks"] if is_running(clock)}
+    assert {"arrest-18-days", "arrest-40-days"} <= running
+    assert rule_of(case.told("closed")) == "nobody-held"
+    case.told("released", text="said")
+    assert "released_at" in case.state["arrest"]
+    assert case.told("closed").status == "closed"
+
+
+def test_an_arrest_is_not_made_again_to_win_time() -> None:
+    case = arrested().passes(days=5)
+
+    assert rule_of(case.told("arrested", arrested_at=at(days=4))) == "arrested-once"
+    assert case.told("arrested", arrested_at=at(hours=-2)).rejection is None
+
+
+def test_a_case_that_holds_something_does_not_become_another() -> None:
+    for case in (preserved(), arrested()):
+        case.record.state = {**case.state, "status": "assigned"}
+        assert rule_of(case.told("misdirected", type="joint_investigation", reason="said")) == "nothing-kept"
 
 
 def test_nothing_is_released_that_was_not_held() -> None:
@@ -306,6 +424,164 @@ def test_a_decision_that_changes_nothing_is_none() -> None:
     assert rule_of(case.told("triage_decided", DESK, authority=SERVICE, decided_by="P", reason="r")) == "moves"
 
 
+# Consultation and conditions
+
+
+def test_a_consultation_about_something_else_opens_no_refusal() -> None:
+    case = consulted(about="costs").told("refused", grounds=[ground("stored_data_access")], reasons="said")
+
+    assert rule_of(case) == "consulted-first"
+
+
+def test_what_an_earlier_holder_consulted_about_does_not_count_for_the_next() -> None:
+    case = Case.open("joint_investigation").told("triage_decided", authority=SERVICE, decided_by="P", reason="r")
+    case.told("consultation_opened", about=["refusal"], text="said").told("resumed")
+    case.told("triage_decided", DESK, authority=MINISTRY, decided_by="P", reason="r")
+
+    case.told("refused", grounds=[ground("joint_investigation")], reasons="said")
+
+    assert rule_of(case) == "consulted-first"
+
+
+def test_only_what_was_offered_is_accepted_and_it_binds() -> None:
+    case = consulted(about="conditions")
+    assert rule_of(case.told("condition_accepted", "contact-point", role="agency")) == "was-offered"
+
+    case.told("condition_offered", text="Not in the press.")
+    case.told("condition_accepted", "contact-point", role="agency").told("executed")
+
+    (_, result) = case.said
+    assert isinstance(result.content, dict)
+    assert result.content["accepted_conditions"] == ["Not in the press."]
+    assert rule_of(case.told("reuse_recorded", purpose="said")) == "consent-first"
+
+
+def test_a_sender_does_not_end_a_postponement() -> None:
+    case = consulted(about="postponement")
+    case.told("postponed", ground="ongoing-case", reasons="said", review_on=at(days=30))
+
+    assert rule_of(case.told("condition_accepted", "contact-point", role="agency")) == "table"
+    assert rule_of(case.told("consultation_opened", about=["costs"], text="said")) == "table"
+
+
+def test_the_senders_own_conditions_bind_from_the_beginning_and_consent_comes_after_them() -> None:
+    case = Case.open("spontaneous_information", contents={"information": "said", "conditions": "Not in court."})
+    case.told("triage_decided", authority=SERVICE, decided_by="P", reason="r")
+
+    assert rule_of(case.told("reuse_recorded", purpose="said")) == "consent-first"
+
+
+# What is said once, and by whom
+
+
+def test_an_acknowledgement_tells_the_sender_whom_to_ask_and_comes_once_also_late() -> None:
+    case = Case.open().told("begun").told("acknowledged", number="N 1", officer="A. Person", call_back="+0")
+    (_, told) = case.said
+    assert (told.type, told.content) == (
+        "answer.acknowledgement",
+        {"number": "N 1", "officer": "A. Person", "call_back": "+0"},
+    )
+
+    assert rule_of(case.told("acknowledged")) == "once"
+    assert not [c for c in case.state["clocks"] if c["clock"].startswith("acknowledge-") and is_running(c)]
+
+
+def test_a_holder_makes_its_case_more_urgent_and_not_less() -> None:
+    case = Case.open(urgency="urgent")
+
+    assert rule_of(case.told("urgency_changed", urgency="normal", reason="said")) == "never-lowered"
+    assert case.told("urgency_changed", urgency="emergency", reason="said").state["urgency"] == "emergency"
+    lowered = case.told("urgency_changed", "contact-point", role="agency", urgency="normal", reason="said")
+    assert lowered.state["urgency"] == "normal"
+
+
+def test_the_desk_keeps_a_case_as_what_it_really_is() -> None:
+    case = Case.open("joint_investigation")
+
+    case.told("triage_decided", authority=DESK, type="police_cooperation", decided_by="P", reason="r")
+
+    assert (case.status, case.state["type"], case.state["authority"]) == ("received", "police_cooperation", DESK)
+
+
+def test_a_dash_is_no_supplement_and_a_supplement_mends_a_defect() -> None:
+    case = Case.open("data_preservation", contents={"facts": "Login from 203.0.113.9"})
+    missing = {one["field"] for one in case.state["missing"]}
+    assert case.state["defects"]
+
+    case.told("supplement_received", "contact-point", role="agency", contents=dict.fromkeys(missing, "-"))
+    assert {one["field"] for one in case.state["missing"]} == missing
+    exact = {"facts": "Login from 203.0.113.9:51822 at 2026-03-05T07:14:09Z"}
+    case.told("supplement_received", "contact-point", role="agency", contents=exact)
+    assert case.state["defects"] == []
+
+
+def test_a_name_that_the_sender_made_up_is_not_repeated() -> None:
+    case = Case.open("data_preservation", contents={"ivan_petrov_mail": "Login from 203.0.113.9"})
+
+    assert "ivan" not in str(case.state)
+
+
+def test_links_that_an_authority_need_not_know_do_not_come_with_the_next_one() -> None:
+    hidden = CaseHead("cas_" + "2" * 32, "data_preservation", SERVICE, "received", "incoming")
+    seen = CaseHead("cas_" + "4" * 32, "testimony", SERVICE, "received", "incoming")
+    case = Case.open("extradition").hear(LinkedBy(hidden)).hear(LinkedBy(seen))
+
+    (draft,) = case.said
+    assert "justice-ministry.cases.v1" in draft.to
+    assert hidden.case not in str(draft.data)
+    assert len(case.state["links"]) == 2
+
+
+def test_the_desk_confirms_only_what_was_suggested_to_it() -> None:
+    other = "cas_" + "8" * 32
+    case = Case.open().told("linked", DESK, other=other, decided_by="P", reason="r")
+    assert rule_of(case) == "was-suspected"
+
+    case.hear(SameElsewhere(other, "data_preservation")).told("linked", DESK, other=other, decided_by="P", reason="r")
+
+    assert case.state["links"] == [{"case": other, "type": "data_preservation", "relation": "same"}]
+    assert case.state["duplicates"] == []
+
+
+def test_an_agency_cannot_fill_a_case_so_that_its_holder_has_no_room() -> None:
+    case = Case.open()
+    for _ in range(MOST_MESSAGES):
+        case.told("status_inquired", "contact-point", role="agency")
+
+    with pytest.raises(NeverWill, match="too many messages"):
+        case.told("status_inquired", "contact-point", role="agency")
+    assert case.told("begun").told("executed").status == "executed"
+
+
+def test_pointers_of_a_rejected_update_are_sealed() -> None:
+    case = Case.open()
+    bad = Heard(Update("refused", {}, {}), SERVICE, "authority", errors=(FieldError("/ivan_petrov", "Unknown."),))
+
+    case.hear(bad)
+
+    (draft,) = case.said
+    assert "ivan" not in str(draft.data)
+    assert draft.content == {"errors": [{"pointer": "/ivan_petrov", "detail": "Unknown."}]}
+
+
+# Abroad and back
+
+
+def test_what_comes_back_from_abroad_can_be_said_and_a_withdrawal_goes_there() -> None:
+    case = Case.open("extradition", direction="outgoing").told("dispatched")
+    case.told("transmitted", "foreign-ministry", role="gateway")
+
+    case.told("asked_abroad", "foreign-ministry", role="gateway", text="said")
+    assert case.status == "returned_for_supplement"
+    case.told("supplement_received", contents={"facts": "more"}).told("dispatched")
+    case.told("withdrawn", "contact-point", role="agency")
+
+    assert case.types == ["case.withdrawn", "answer.outgoing"]
+    assert Case.open("extradition", direction="outgoing").told("dispatched").told(
+        "refused_abroad", reasons="said"
+    ).types == ["case.refused_abroad", "answer.refusal"]
+
+
 # Clocks: three kinds, never one for another
 
 
@@ -342,6 +618,48 @@ def test_a_clock_rings_each_step_once_and_not_after_it_was_stopped() -> None:
 
     assert case.hear(tick).types == ["case.clock_missed"]
     assert case.hear(tick).said == ()
+
+
+def test_there_and_back_stops_no_clock_of_ours() -> None:
+    case = Case.open(urgency="emergency")
+    before = {c["clock"] for c in case.state["clocks"] if is_running(c)}
+
+    for urgency in ("normal", "emergency"):
+        case.told("urgency_changed", "contact-point", role="agency", urgency=urgency, reason="said")
+
+    assert {c["clock"] for c in case.state["clocks"] if is_running(c)} == before
+
+
+def test_asking_again_moves_no_deadline() -> None:
+    case = Case.open().told("status_inquired", "contact-point", role="agency")
+    due = [c["due"] for c in case.state["clocks"] if c["clock"] == "answer-inquiry"]
+
+    case.passes(days=1).told("status_inquired", "contact-point", role="agency")
+
+    assert [c["due"] for c in case.state["clocks"] if c["clock"] == "answer-inquiry"] == due
+
+
+def test_a_deadline_that_was_missed_is_not_missed_again_by_another_authority() -> None:
+    case = Case.open(content={"requested_deadline": {"at": at(days=1), "reason": "said"}}).passes(days=2)
+    missed = [c for c in case.state["clocks"] if c["kind"] == "requested"]
+    assert "missed_at" in missed[0]
+
+    case.told("misdirected", reason="said")
+
+    assert [c for c in case.state["clocks"] if c["kind"] == "requested"] == missed
+
+
+def test_an_unanswered_inquiry_goes_along_to_the_next_authority() -> None:
+    case = Case.open().told("status_inquired", "contact-point", role="agency").told("misdirected", reason="said")
+
+    assert [c["clock"] for c in case.state["clocks"] if c["clock"] == "answer-inquiry" and is_running(c)]
+
+
+def test_safe_conduct_runs_on_after_the_result_and_is_not_counted_twice() -> None:
+    case = Case.open("testimony").told("begun").told("executed").told("dismissed", told_at=at())
+
+    assert [c["clock"] for c in case.state["clocks"] if is_running(c)] == ["safe-conduct-15-days"]
+    assert rule_of(case.told("dismissed", told_at=at())) == "once"
 
 
 def test_time_in_which_the_sender_was_asked_is_shown_apart() -> None:

@@ -61,6 +61,8 @@ LEADS_TO = {
     "dispatched": "dispatched",
     "transmitted": "transmitted",
     "acknowledged_abroad": "acknowledged_abroad",
+    "asked_abroad": "returned_for_supplement",
+    "refused_abroad": "refused",
 }
 STAYS = {
     "extended",
@@ -91,7 +93,11 @@ def may_follow(before: str, what: str, after: str) -> bool:
     if what == "lapsed":
         return before in OPEN and after == "lapsed"
     if what == "acknowledged":
-        return (before, after) in (("received", "acknowledged"), ("triage", "triage"))
+        return after == ("acknowledged" if before == "received" else before) and before in OPEN
+    if what == "released" and before == "withdrawn":
+        return after == "withdrawn"
+    if what == "linked" and before == "lapsed":
+        return after in ("lapsed", "in_execution")
     if what == "supplement_requested":
         return after == ("triage" if before == "triage" else "returned_for_supplement")
     if what == "supplement_received":
@@ -191,15 +197,22 @@ class Lives(RuleBasedStateMachine):
         record = self.records[which % len(self.records)]
         self.heard(which, update, record.state["authority"], "authority")
 
-    @rule(which=st.integers(0, 2), body=st.sampled_from(["link", "linked", "same", "decided"]))
-    def something_is_found(self, which: int, body: str) -> None:
+    @rule(
+        which=st.integers(0, 2),
+        body=st.sampled_from(["link", "linked", "same", "decided"]),
+        other=st.sampled_from(["7", "8", "9"]),
+        type=st.sampled_from(["stored_data_access", "data_preservation", "testimony"]),
+    )
+    def something_is_found(self, which: int, body: str, other: str, type: str) -> None:
         """Cases that belong together."""
-        other = CaseHead("cas_" + "9" * 32, "stored_data_access", SERVICE, "received", "incoming")
+        self.find(which, body, CaseHead("cas_" + other * 32, type, SERVICE, "received", "incoming"))
+
+    def find(self, which: int, body: str, other: CaseHead) -> None:
         bodies = {
             "link": Link(other),
             "linked": LinkedBy(other),
-            "same": SameElsewhere(other.case),
-            "decided": FollowUpDecided(),
+            "same": SameElsewhere(other.case, other.type),
+            "decided": FollowUpDecided((other.case,)),
         }
         self.say(self.message(which, bodies[body], "router"))
 
@@ -266,11 +279,14 @@ class Lives(RuleBasedStateMachine):
     @invariant()
     def nothing_is_refused_or_postponed_without_consultation(self) -> None:
         for record in self.records:
-            before: set[str] = set()
+            about: set[str] = set()
             for event in record.fresh:
+                if event.type == "case.assigned":
+                    about = set()
+                if event.type == "case.consultation_opened":
+                    about |= set(event.data["said"]["about"])
                 if event.type in ("case.refused", "case.postponed"):
-                    assert "case.consultation_opened" in before
-                before.add(event.type)
+                    assert {"case.refused": "refusal", "case.postponed": "postponement"}[event.type] in about
 
     @invariant()
     def who_need_not_know_never_does(self) -> None:
@@ -293,8 +309,41 @@ class Lives(RuleBasedStateMachine):
                     span = _time(event.data["said"]["until"]) - _time(event.data["said"]["preserved_from"])
                     assert span >= timedelta(days=60)
                 if held:
-                    assert event.type not in ("case.released", "case.executed", "case.lapsed", "case.refused")
+                    assert event.type not in (
+                        "case.released",
+                        "case.executed",
+                        "case.lapsed",
+                        "case.refused",
+                        "case.withdrawn",
+                    )
                 held = phase == "hold" if phase else held
+
+    @invariant()
+    def nothing_kept_ends_before_sixty_days_but_by_its_sender(self) -> None:
+        for record in self.records:
+            since, kept = None, False
+            for event in record.fresh:
+                if event.type in ("case.released", "case.executed", "case.lapsed", "case.refused") and kept and since:
+                    assert _time(event.at) - since >= timedelta(days=60)
+                if now_kept := event.data.get("preservation"):
+                    kept = now_kept["phase"] in ("preserved", "extended", "hold", "decided")
+                    since = _time(now_kept["from"])
+
+    @invariant()
+    def no_authority_hears_of_a_case_that_it_need_not_know(self) -> None:
+        for record in self.records:
+            for event in record.fresh:
+                link = event.data.get("link")
+                told = [*event.data.get("related", ()), *event.data.get("links", ()), *([link] if link else ())]
+                if any(topic.startswith(f"{MINISTRY}.") for topic in event.to):
+                    assert not [one for one in told if one["type"] in DATA_TYPES]
+
+    @invariant()
+    def a_running_clock_has_no_step_that_was_heard_already(self) -> None:
+        for record in self.records:
+            for clock in record.state.get("clocks", ()):
+                if is_running(clock):
+                    assert f"clock/{clock['clock']}/{clock['steps'][0][0]}" not in record.causes
 
     @invariant()
     def every_topic_is_gapless_and_begins_with_a_snapshot(self) -> None:
@@ -326,8 +375,10 @@ class Lives(RuleBasedStateMachine):
     def no_clock_runs_after_the_end(self) -> None:
         for record in self.records:
             if record.state["status"] in ENDS | {"closed"}:
-                assert not [clock for clock in record.state["clocks"] if is_running(clock)]
-                assert "next_due" not in record.state
+                running = [clock for clock in record.state["clocks"] if is_running(clock)]
+                assert {clock["kind"] for clock in running} <= {"statutory"}
+                held = record.state.get("arrest") and "released_at" not in record.state["arrest"]
+                assert not running or held or record.state.get("cycle") == "appearance"
 
 
 def orjson_round(form: dict[str, Any]) -> dict[str, Any]:
@@ -339,5 +390,5 @@ def _time(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-Lives.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+Lives.TestCase.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
 TestLives = Lives.TestCase

@@ -6,9 +6,11 @@ from typing import Any
 
 import orjson
 
+from services.intake.domain.news import NO_SUCH_LETTER
 from shared import topics
 from shared.decisions import Decision, history_of
 from shared.events import ANSWER_REFUSED, LETTER_RECEIVED, UPDATE_REJECTED, Draft, of_answer
+from shared.failures import NeverWill
 from shared.letter import split_content
 from shared.records import Record
 
@@ -33,7 +35,7 @@ class Due:
 def decide(record: Record, due: Due) -> Decision:
     """The answer goes to the agency that filed the letter; what is to be carried abroad, to the channel's gateway."""
     if record.state.get("status") != "received":
-        return Decision()
+        raise NeverWill(NO_SUCH_LETTER)
     if due.type == UPDATE_REJECTED:
         return Decision([_refused(record, due)])
     if due.data.get("said", {}).get("kind") == _OUR_OWN:
@@ -47,7 +49,7 @@ def decide(record: Record, due: Due) -> Decision:
 def _refused(record: Record, due: Due) -> Draft:
     """To who said it: the life cycle forbids it now, by which rule, and what could be said."""
     rejected = dict(due.data)
-    errors, about = rejected.pop("errors", None), rejected.pop("message", None)
+    about, _ = rejected.pop("message", None), rejected.pop("by", None)
     known = record.state.get("messages", {}).get(about)
     said = {
         "letter": record.id,
@@ -59,7 +61,7 @@ def _refused(record: Record, due: Due) -> Draft:
         said |= {"id": about, "message": known["message"]}
     to = known["by"] if known is not None else record.context["agency"]
     # Sealed, as at the door: a pointer may hold a name that the sender chose.
-    content = dict(due.content or {}) | ({"errors": errors} if errors else {})
+    content = dict(due.content or {})
     return Draft(ANSWER_REFUSED, (topics.answers_to(to),), said, content or None)
 
 

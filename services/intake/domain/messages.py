@@ -94,12 +94,18 @@ def decide(record: Record, said: Said, now: datetime, cause: str) -> Decision:
         for place, number in enumerate(said.message.measures)
         if number not in measures
     )
+    if len(measures) > 1 and not said.message.measures and _FOR_ONE & said.message.update.sealed.keys():
+        errors = (FieldError("/measures", "Say for which measures: each authority sees only its own."),)
     if errors:
         return _not_taken(said, NotTaken(Why.BAD_FIELDS, errors), cause)
     drafts = [_on_to_the_router(record, said, role)]
     if said.event:
         drafts.append(_receipt(record.id, said, text_of(now)))
     return Decision(drafts)
+
+
+_FOR_ONE = {"contents", "files"}
+"""What a message can hold that belongs to one measure of a letter and is not for the others' authorities."""
 
 
 def _role(record: Record, said: Said) -> Role | NotTaken:

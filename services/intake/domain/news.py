@@ -7,11 +7,15 @@ from typing import Any
 from shared import topics
 from shared.decisions import Decision
 from shared.events import ANSWER_STATUS, Draft
+from shared.failures import NeverWill
 from shared.payloads import CaseEvent
 from shared.records import Record
 
 SHOWN = ("type", "status", "authority", "because", "basis", "certainty", "missing", "defects", "marks")
 """What an agency sees of a case as it is; of clocks and links it sees a part."""
+_THEIRS = frozenset({"parent", "child"})
+"""The links that a sender made by its own references; that two letters look the same is for the desk alone."""
+NO_SUCH_LETTER = "no such letter"
 _OUR_OWN = "policy"
 """The kind of clock that is nobody's business but ours."""
 _OF_A_CLOCK = ("clock", "kind", "due", "basis", "stopped_at", "missed_at")
@@ -31,7 +35,7 @@ class CaseNews:
 def decide(record: Record, news: CaseNews) -> Decision:
     """The agency hears what has changed for it; what it has heard already, and what came late, changes nothing."""
     if not record.version:
-        return Decision()
+        raise NeverWill(NO_SUCH_LETTER)
     before: Mapping[str, Any] = next(
         (case for case in record.state["cases"] if case["measure"] == news.measure), {"measure": news.measure}
     )
@@ -50,9 +54,10 @@ def _seen(before: Mapping[str, Any], case: CaseEvent) -> dict[str, Any]:
     said = {name: getattr(case, name) for name in SHOWN if name in case.model_fields_set}
     if "clocks" in case.model_fields_set:
         said["clocks"] = _theirs(case.clocks or ())
-    if "links" in case.model_fields_set:
-        said["links"] = [{"case": one["case"], "relation": one["relation"]} for one in case.links or ()]
     seen: dict[str, Any] = {**before, "case": case.case}
+    for link in (*(case.links or ()), *([case.link] if case.link else ())):
+        if link["relation"] in _THEIRS and link["case"] not in {one["case"] for one in seen.get("links", ())}:
+            seen["links"] = [*seen.get("links", ()), {"case": link["case"], "relation": link["relation"]}]
     for name, value in said.items():
         if value in (None, (), []):
             seen.pop(name, None)

@@ -3,7 +3,7 @@
 The law's, the sender's and our own are three kinds and never shown as one another.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -18,7 +18,9 @@ from shared.records import Record
 from shared.times import read, text_of
 
 OPENED = "opened"
-STATUTORY = "statutory"
+STATUTORY, POLICY = "statutory", "policy"
+APPEARANCE = "appearance"
+"""The cycle of types for which a person comes to be heard."""
 DUE, LAPSE = "due", "lapse"
 HOLD = "hold"
 Clock = dict[str, Any]
@@ -45,59 +47,101 @@ def at_opening(state: Mapping[str, Any], received_at: datetime, on: date, rules:
 def after_update(
     state: Mapping[str, Any], update: str, said: Mapping[str, Any], now: datetime, rules: Rules
 ) -> list[Clock] | None:
-    """The clocks after an update, None where it changes none; an end of the case stops them all."""
-    field = rules.life.updates[update].text.happened_at
-    happened_at = read(said[field]) if field is not None and field in said else now
-    running: list[Clock] = list(state.get("clocks", ()))
-    if state["status"] in rules.life.ends:
-        after = [_stopped(clock, now) if clocks.is_running(clock) else clock for clock in running]
-        return after if after != running else None
+    """The clocks after an update, None where it changes none. The end of a case stops all but those of a person."""
+    happened_at = _when(update, said, now, rules)
+    before: list[Clock] = list(state.get("clocks", ()))
+    ended = state["status"] in rules.life.ends
     known = {rule.name: rule for rule in rules.clocks(state)}
-    after = []
-    for clock in running:
-        rule = known.get(clock["clock"])
-        if rule and update in rule.span.stops:
-            clock = _stopped(clock, now)
-        elif rule and rule.span.ends in said and not _starts(rule, update, state) and clocks.is_running(clock):
-            clock = _moved(rule, clock, said, now, rules.law)
-        after.append(clock)
+    after = [_after(clock, known.get(clock["clock"]), update, said, now, rules) for clock in before]
+    if ended:
+        after = [_stopped(c, now) if clocks.is_running(c) and not _outlives(c, state) else c for c in after]
     for rule in known.values():
-        if _starts(rule, update, said):
-            after = [clock for clock in after if clock["clock"] != rule.name]
-            after.append(_ahead(_begun(rule, happened_at, said, rules.law), now))
+        if _starts(rule, update, said) and (rule.kind == STATUTORY or not ended):
+            begun = _ahead(_begun(rule, happened_at or now, said, rules.law), now)
+            if not _is_there(begun, after, says_when=happened_at is not None or rule.span.ends in said):
+                after = [clock for clock in after if clock["clock"] != rule.name] + [begun]
     if is_held(state):
         after = without_lapse({**state, "clocks": after}, now, rules)
-    return after if after != running else None
+    return after if after != before else None
+
+
+def _when(update: str, said: Mapping[str, Any], now: datetime, rules: Rules) -> datetime | None:
+    """When it happened, if the update says so."""
+    rule = rules.life.updates.get(update)
+    field = rule.text.happened_at if rule else None
+    return read(said[field]) if field is not None and field in said else None
+
+
+def _after(
+    clock: Clock, rule: ClockRule | None, update: str, said: Mapping[str, Any], now: datetime, rules: Rules
+) -> Clock:
+    if rule and update in rule.span.stops:
+        return _stopped(clock, now)
+    if rule and rule.span.ends in said and rule.span.starts != update and clocks.is_running(clock):
+        return _moved(rule, clock, said, now, rules.law)
+    return clock
+
+
+def _outlives(clock: Clock, state: Mapping[str, Any]) -> bool:
+    """A deadline of the law about a person goes on when the case has its answer: custody, safe conduct."""
+    return clock["kind"] == STATUTORY and (is_in_custody(state) or state.get("cycle") == APPEARANCE)
+
+
+def _is_there(begun: Clock, present: Sequence[Clock], *, says_when: bool) -> bool:
+    """Whether a clock runs already and nothing new was said, or has rung at this very end."""
+    for clock in present:
+        if clock["clock"] == begun["clock"]:
+            if clocks.is_running(clock):
+                return not says_when or clock["due"] == begun["due"]
+            return "missed_at" in clock and bool(clock["due"] == begun["due"])
+    return False
+
+
+def is_in_custody(state: Mapping[str, Any]) -> bool:
+    """Whether a person is held for this case, and the documents have not come."""
+    arrest = state.get("arrest") or {}
+    return bool(arrest) and "released_at" not in arrest and "documents_at" not in arrest
 
 
 def after_change_of_urgency(state: Mapping[str, Any], now: datetime, rules: Rules) -> list[Clock]:
     """Clocks that are not for the new urgency stop; those that are for it run from now, unless their end has come."""
-    on, did = rules.day(state), state.get("did", {})
-    wanted = {rule.name: rule for rule in rules.clocks(state, on)}
+    did = state.get("did", {})
+    wanted = {rule.name: rule for rule in rules.clocks(state)}
     kept = [clock if clock["clock"] in wanted else _stopped(clock, now) for clock in state.get("clocks", ())]
-    there = {clock["clock"] for clock in kept if clock["clock"] in wanted}
-    return kept + [
+    there = {clock["clock"] for clock in kept if clocks.is_running(clock) or "missed_at" in clock}
+    begun = [
         _begun(rule, now, state, rules.law)
         for name, rule in wanted.items()
         if name not in there and _starts(rule, OPENED, state) and not did.keys() & set(rule.span.stops)
     ]
+    anew = {clock["clock"] for clock in begun}
+    return [clock for clock in kept if clock["clock"] not in anew] + begun
 
 
 def after_move(
     state: Mapping[str, Any], before: Mapping[str, Any], now: datetime, on: date, rules: Rules
 ) -> list[Clock]:
-    """Another authority has the case: its policy clocks begin anew, the law's and the sender's go on."""
-    going_on = [
-        clock for clock in before.get("clocks", ()) if clock["kind"] != "policy" or not clocks.is_running(clock)
-    ]
-    there = {clock["clock"] for clock in going_on if clocks.is_running(clock)}
-    begun = [
+    """Another authority has the case: our targets from receipt begin anew for it, everything else goes on."""
+    from_receipt = {
+        rule.name for rule in rules.clocks(before, on) if rule.kind == POLICY and rule.span.starts == OPENED
+    }
+    going_on = [clock for clock in before.get("clocks", ()) if clock["clock"] not in from_receipt]
+    there = {clock["clock"] for clock in going_on}
+    return going_on + [
         _begun(rule, now, state, rules.law)
         for rule in rules.clocks(state, on)
         if rule.name not in there and _starts(rule, OPENED, state)
     ]
-    anew = {clock["clock"] for clock in begun}
-    return [clock for clock in going_on if clock["clock"] not in anew] + begun
+
+
+def kept_again(state: Mapping[str, Any], now: datetime, rules: Rules) -> list[Clock]:
+    """What was held waits for nothing more: it lapses when its time is over, if that lies ahead."""
+    kept, after = state["preservation"], list(state.get("clocks", ()))
+    for rule in rules.clocks(state):
+        if rule.span.at_end == LAPSE and kept["until"] > text_of(now):
+            begun = clocks.started(rule, read(kept["from"]), rules.law.calendar, read(kept["until"]))
+            after = [clock for clock in after if clock["clock"] != rule.name] + [_ahead(begun, now)]
+    return after_update({**state, "clocks": after}, "follow_up_decided", {}, now, rules) or after
 
 
 def is_held(state: Mapping[str, Any]) -> bool:
@@ -136,11 +180,12 @@ def decide(record: Record, message: Message, now: datetime, rules: Rules) -> Dec
         kind = CASE_CLOCK_MISSED
         if rule and rule.span.at_end == LAPSE:
             kind = CASE_LAPSED
-            changes |= {"status": "lapsed", "preservation": {**state.get("preservation", {}), "phase": "lapsed"}}
-            changes["clocks"] = [_stopped(c, now) for c in changes["clocks"]]
+            kept = {**state.get("preservation", {}), "phase": "lapsed", "lapsed_at": clock["due"]}
+            changes |= {"status": "lapsed", "preservation": kept, "ended_at": text_of(now)}
+            changes["clocks"] = [_stopped(c, now) if clocks.is_running(c) else c for c in changes["clocks"]]
     drafts = [events.said_of_case(kind, record, changes, said=told)]
-    if clock["kind"] == STATUTORY:
-        # The other State hears of the law's own deadlines: it is the one who can extend or follow up.
+    if rule and rule.tells_sender:
+        # It is the other State that can extend, follow up or send the documents.
         drafts.append(events.answer("warning", record, changes, told, None))
     return Decision(drafts)
 
@@ -175,11 +220,11 @@ def _stopped(clock: Clock, now: datetime) -> Clock:
 
 
 def elapsed(state: Mapping[str, Any], now: datetime) -> tuple[float, float]:
-    """Seconds since receipt, and those of them in which we did not wait for the sender."""
-    received_at = read(state["received_at"])
+    """Seconds from receipt to the end of the case or to now; and those in which we did not wait for the sender."""
+    end = min(read(state["ended_at"]), now) if "ended_at" in state else now
     waited = sum(
-        (min(read(until), now) if until else now).timestamp() - read(since).timestamp()
+        max(0.0, (min(read(until), end) if until else end).timestamp() - read(since).timestamp())
         for since, until in state.get("waits", ())
     )
-    whole = (now - received_at).total_seconds()
+    whole = (end - read(state["received_at"])).total_seconds()
     return whole, whole - waited

@@ -1,12 +1,13 @@
 """What an accepted update changes beside the status, and what its sender's State is told."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from services.router.domain.clocking import HOLD
-from services.router.domain.guards import ORAL, Situation
+from services.router.domain.guards import ORAL, Situation, end_of_preservation
 from services.router.domain.linking import is_followed
-from services.router.domain.moving import content_of
+from services.router.domain.moving import conditions_of, content_of
+from shared import completeness
 from shared.life_cycle import Update
 from shared.records import Record
 from shared.times import text_of
@@ -14,10 +15,15 @@ from shared.times import text_of
 Changes = dict[str, Any]
 
 
-def of(situation: Situation) -> Changes:
-    """The changes of an update; most change the status only."""
-    effect = EFFECTS.get(situation.update.name)
-    return effect(situation) if effect else {}
+def of(situation: Situation, status: str, ends: Collection[str]) -> Changes:
+    """The changes of an update that leads to a status; most change the status only."""
+    effect, before = EFFECTS.get(situation.update.name), situation.state["status"]
+    changes = effect(situation) if effect else {}
+    if before == "returned_for_supplement" and status != before:
+        changes = _waited(situation) | changes
+    if status in ends and before not in ends:
+        changes["ended_at"] = text_of(situation.now)
+    return changes
 
 
 def _acknowledged(at: Situation) -> Changes:
@@ -35,19 +41,28 @@ def _supplement_requested(at: Situation) -> Changes:
 
 
 def _supplement_received(at: Situation) -> Changes:
-    given = {word for word, value in at.update.sealed.get("contents", {}).items() if value not in ("", [])}
-    changes: Changes = {"missing": [one for one in at.state.get("missing", ()) if one["field"] not in given]}
+    """What is still missing, judged anew on all that has come; a word of nothing is none."""
+    content, given = content_of(at.record), at.update.sealed.get("contents", {})
+    measure = content["measure"]
+    whole = {**content, "measure": {**measure, "contents": {**measure["contents"], **given}}}
+    law, type = at.rules.law, at.state["type"]
+    changes: Changes = {
+        "missing": completeness.missing(law, type, at.on, whole),
+        "defects": completeness.known_defects(law, type, at.on, whole),
+    }
+    return changes | _waited(at)
+
+
+def _waited(at: Situation) -> Changes:
+    """The sender is no longer waited for."""
     waits = at.state.get("waits", [])
-    if waits and waits[-1][1] is None:
-        changes["waits"] = [*waits[:-1], [waits[-1][0], text_of(at.now)]]
-    return changes
+    return {"waits": [*waits[:-1], [waits[-1][0], text_of(at.now)]]} if waits and waits[-1][1] is None else {}
 
 
 def _preserved(at: Situation) -> Changes:
-    kept: Changes = {**at.state.get("preservation", {}), "phase": "preserved", "from": at.said["preserved_from"]}
-    if "until" in at.said:
-        kept["until"] = at.said["until"]
-    return {"preservation": {**kept, "phase": HOLD} if is_followed(at.state, at.rules) else kept}
+    until = text_of(end_of_preservation(at))
+    phase = HOLD if is_followed(at.state, at.rules) else "preserved"
+    return {"preservation": {"phase": phase, "from": at.said["preserved_from"], "until": until}}
 
 
 def _extended(at: Situation) -> Changes:
@@ -64,6 +79,12 @@ def _let_go(at: Situation) -> Changes:
     return {}
 
 
+def _no_longer_kept(at: Situation) -> Changes:
+    """The data are let go with the request; a person is not: that is for the holder to do and to say."""
+    kept = at.state.get("preservation")
+    return {"preservation": {**kept, "phase": "released"}} if kept else {}
+
+
 def _arrested(at: Situation) -> Changes:
     return {"arrest": {"at": at.said["arrested_at"]}}
 
@@ -78,14 +99,23 @@ def _set_aside(at: Situation) -> Changes:
     return {} if aside else {"before": at.state["status"]}
 
 
-def _taken_up(_at: Situation) -> Changes:
-    return {"before": None}
+def _consulted(at: Situation) -> Changes:
+    about = sorted({*at.state.get("consulted", ()), *at.said["about"]})
+    return {"consulted": about} | _set_aside(at)
+
+
+def _accepted(at: Situation) -> Changes:
+    """An accepted condition binds: it goes with every result (UNCC article 40(28))."""
+    return {"before": None, "offered": None, "bound": True, "restricted": at.state.get("restricted", text_of(at.now))}
 
 
 def _executed(at: Situation) -> Changes:
-    changes: Changes = {"restricted": True} if at.said.get("restricted") or "conditions" in at.update.sealed else {}
+    restricts = at.said.get("restricted") or "conditions" in at.update.sealed
+    changes: Changes = {"restricted": text_of(at.now)} if restricts else {}
     kept = at.state.get("preservation")
-    return changes | ({"preservation": {**kept, "phase": "disclosed"}} if kept and at.update.name == "executed" else {})
+    if kept and at.update.name == "executed":
+        changes["preservation"] = {**kept, "phase": "disclosed"}
+    return changes
 
 
 def _confirmed(at: Situation) -> Changes:
@@ -94,11 +124,15 @@ def _confirmed(at: Situation) -> Changes:
 
 def _linked(at: Situation) -> Changes:
     """The desk confirms what was only suspected: the two stay two cases."""
-    other = at.said["other"]
-    rest = [one for one in at.state.get("duplicates", ()) if one != other]
-    known = [link for link in at.state.get("links", ()) if link["case"] != other]
-    link = {"case": other, "type": at.state["type"], "relation": "same"}
-    return {"duplicates": rest, "links": [*known, link]}
+    return {"duplicates": [one for one in at.state.get("duplicates", ()) if one["case"] != at.said["other"]]}
+
+
+def link_of(at: Situation) -> dict[str, str] | None:
+    """The link that an update makes."""
+    if at.update.name != "linked":
+        return None
+    suspected = next(one for one in at.state["duplicates"] if one["case"] == at.said["other"])
+    return {**suspected, "relation": "same"}
 
 
 EFFECTS: Mapping[str, Callable[[Situation], Changes]] = {
@@ -109,13 +143,15 @@ EFFECTS: Mapping[str, Callable[[Situation], Changes]] = {
     "preserved": _preserved,
     "extended": _extended,
     "released": _let_go,
-    "withdrawn": _let_go,
+    "withdrawn": _no_longer_kept,
+    "refused": _no_longer_kept,
     "arrested": _arrested,
     "documents_received": _documents_received,
-    "consultation_opened": _set_aside,
+    "consultation_opened": _consulted,
+    "condition_offered": lambda at: {"offered": True},
+    "condition_accepted": _accepted,
     "postponed": _set_aside,
-    "condition_accepted": _taken_up,
-    "resumed": _taken_up,
+    "resumed": lambda at: {"before": None},
     "partially_executed": _executed,
     "executed": _executed,
     "urgency_changed": lambda at: {"urgency": at.said["urgency"]},
@@ -127,7 +163,7 @@ EFFECTS: Mapping[str, Callable[[Situation], Changes]] = {
 
 def told(kind: str, at: Situation, after: Mapping[str, Any]) -> Changes:
     """What an answer says beside the open fields of its update."""
-    if kind == "supplement":
+    if kind == "supplement" and at.update.name == "supplement_requested":
         wanted = set(at.said.get("words") or (one["field"] for one in at.state.get("missing", ())))
         required = {one.word: one for one in at.rules.law.required(at.state["type"], at.on)}
         asked = [
@@ -138,11 +174,8 @@ def told(kind: str, at: Situation, after: Mapping[str, Any]) -> Changes:
         return {name: after[name] for name in _HOW_IT_STANDS if name in after}
     if kind == "refusal":
         grounds = at.rules.law.text.refusal_grounds
-        return {
-            "grounds": [
-                {"ground": g, "says": grounds[g].says, "basis": list(grounds[g].basis)} for g in at.said["grounds"]
-            ]
-        }
+        named = at.said.get("grounds", ())
+        return {"grounds": [{"ground": g, "says": grounds[g].says, "basis": list(grounds[g].basis)} for g in named]}
     if kind == "extension" and "preservation" in after:
         return {"preservation": after["preservation"]}
     return {}
@@ -158,4 +191,6 @@ def content_for(kind: str, record: Record, update: Update) -> Mapping[str, Any] 
         return {**content_of(record), **update.sealed}
     if kind == "inquiry" and update.name == "status_inquired":
         return None  # its own question
+    if kind == "result" and record.state.get("bound"):
+        return {**update.sealed, "accepted_conditions": conditions_of(record)}
     return update.sealed

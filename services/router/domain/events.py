@@ -45,6 +45,11 @@ KEPT = frozenset(
         "restricted",
         "triaged",
         "duplicates",
+        "consulted",
+        "offered",
+        "bound",
+        "ended_at",
+        "decided",
     }
 ) - {"case"}
 """The members of the state that an event can change; null takes one away."""
@@ -53,7 +58,8 @@ KEPT = frozenset(
 def evolve(state: State, event: Event) -> State:
     """A case is what its events said of it, one after the other."""
     if event.type == UPDATE_REJECTED:
-        return {**state, "rejections": state.get("rejections", 0) + 1}
+        told, by = state.get("rejected", {}), event.data["by"]
+        return {**state, "rejections": state.get("rejections", 0) + 1, "rejected": {**told, by: told.get(by, 0) + 1}}
     if not event.type.startswith("case."):
         return state  # an answer changes nothing
     new = dict(state)
@@ -65,8 +71,15 @@ def evolve(state: State, event: Event) -> State:
         else:
             new[name] = value
     new["changed_at"] = event.at
+    if event.type == CASE_ASSIGNED and state:
+        new["did"] = {}  # what an earlier authority did does not count for the present one
     if (update := event.data.get("update")) is not None:
         new["did"] = {**state.get("did", {}), update: event.at}
+    if event.data.get("heard_from") is not None:
+        new["heard"] = state.get("heard", 0) + 1
+    if (link := event.data.get("link")) is not None:
+        others = [one for one in state.get("links", ()) if one["case"] != link["case"]]
+        new["links"] = [*others, link]
     if "clocks" in event.data:
         new.pop("next_due", None)
         if (due := clocks.next_due(event.data["clocks"])) is not None:
@@ -87,6 +100,8 @@ def said_of_case(
     update: str | None = None,
     said: Mapping[str, Any] | None = None,
     content: Mapping[str, Any] | None = None,
+    link: Mapping[str, str] | None = None,
+    heard_from: str | None = None,
     to_holder: bool = True,
 ) -> Draft:
     """One event of a case, to whoever has it and to our own services."""
@@ -94,8 +109,8 @@ def said_of_case(
     data = facts_of(record.id, state) | dict(changes)
     if update is not None:
         data["update"] = update
-    if said:
-        data["said"] = dict(said)
+    more = {"said": said, "link": link, "heard_from": heard_from}
+    data |= {name: value for name, value in more.items() if value}
     holder = (topics.cases_of(state["authority"], state["lane"]),) if to_holder else ()
     return Draft(event_type, (*holder, topics.case_events(state["lane"])), data, content or None)
 
@@ -138,9 +153,9 @@ def answer(
     return Draft(of_answer(kind), (topics.answers_due(state["lane"]),), data, content or None)
 
 
-def rejection(record: Record, data: Mapping[str, Any], topic: str) -> Draft:
+def rejection(record: Record, data: Mapping[str, Any], topic: str, content: Mapping[str, Any] | None) -> Draft:
     """To who sent it, alone."""
-    return Draft(UPDATE_REJECTED, (topic,), {"case": record.id, **data})
+    return Draft(UPDATE_REJECTED, (topic,), {"case": record.id, **data}, content)
 
 
 _SHOWN = KEPT - {"links", "duplicates"}

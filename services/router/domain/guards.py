@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from services.router.domain.clocking import HOLD, is_held
-from services.router.domain.linking import DECIDED, KEPT_PHASES
+from services.router.domain.clocking import HOLD, LAPSE, STATUTORY, is_held, is_in_custody
+from services.router.domain.linking import KEPT_PHASES
 from services.router.domain.rules import Rules
 from shared import clocks
 from shared.life_cycle import Update
-from shared.times import read
-from shared.vocabulary import DESK
+from shared.records import Record
+from shared.times import read, text_of
+from shared.vocabulary import DESK, Urgency
 
 TO_THE_SECOND = "to the second"
 """How an end that somebody sets is compared: sixty days are enough, without the rest of the sixtieth day."""
@@ -26,12 +27,19 @@ LEEWAY = timedelta(minutes=5)
 class Situation:
     """A case, what is said about it, and when."""
 
-    state: Mapping[str, Any]
+    record: Record
     update: Update
     now: datetime
     rules: Rules
+    actors: frozenset[str]
+    """Who speaks: holder, desk, agency, gateway."""
     target: str | None = None
     """For an update that moves the case: to whom."""
+
+    @property
+    def state(self) -> Mapping[str, Any]:
+        """The case as it stands."""
+        return self.record.state
 
     @property
     def said(self) -> Mapping[str, Any]:
@@ -60,35 +68,95 @@ def _not_alone(at: Situation) -> bool:
 
 
 def _consulted_first(at: Situation) -> bool:
-    return "consultation_opened" in at.did
+    about = {"refused": "refusal", "postponed": "postponement"}[at.update.name]
+    return about in at.state.get("consulted", ())
 
 
 def _long_enough(at: Situation) -> bool:
     until = at.said.get("until")
-    return until is None or read(until) >= _least_end(at)
+    return until is None or read(until) >= _least_end(at.said["preserved_from"], at, TO_THE_SECOND)
 
 
-def _least_end(at: Situation) -> datetime:
-    """The end that the law asks for at least."""
-    began, law = read(at.said["preserved_from"]), at.rules.law
+def end_of_preservation(at: Situation) -> datetime:
+    """Until when data stay preserved: as it was said, and never less than the law asks for."""
+    least = _least_end(at.said["preserved_from"], at)
+    return max(read(at.said["until"]), least) if "until" in at.said else least
+
+
+def _least_end(began: str, at: Situation, rounding: str | None = None) -> datetime:
+    """The end that the law asks for at least, for what was preserved since then."""
+    law, since = at.rules.law, read(began)
     spans = [
         rule.span
         for rule in at.rules.clocks(at.state)
-        if rule.span.starts == at.update.name and rule.span.lasts and rule.kind == "statutory"
+        if rule.span.at_end == LAPSE and rule.span.lasts and rule.kind == STATUTORY
     ]
-    return max(
-        (clocks.end_of(began, s.lasts or "", s.counted, TO_THE_SECOND, law.calendar) for s in spans), default=began
-    )
+    ends = (clocks.end_of(since, s.lasts or "", s.counted, rounding or s.rounding, law.calendar) for s in spans)
+    return max(ends, default=since)
+
+
+def _never_shorter(at: Situation) -> bool:
+    kept = at.state.get("preservation") or {}
+    end = end_of_preservation(at)
+    return end > at.now and text_of(end) >= kept.get("until", "")
 
 
 def _later_end(at: Situation) -> bool:
-    now_until = (at.state.get("preservation") or {}).get("until")
-    return now_until is None or at.said["until"] > now_until
+    return bool(at.said["until"] > at.state["preservation"]["until"])
 
 
 def _is_kept(at: Situation) -> bool:
-    phase = (at.state.get("preservation") or {}).get("phase")
-    return phase in KEPT_PHASES | {HOLD, DECIDED} or bool(at.state.get("arrest"))
+    return is_preserved(at.state) or is_in_custody(at.state) or _may_be_released(at.state)
+
+
+def is_preserved(state: Mapping[str, Any]) -> bool:
+    """Whether data are preserved for this case."""
+    return (state.get("preservation") or {}).get("phase") in KEPT_PHASES | {HOLD}
+
+
+def _may_be_released(state: Mapping[str, Any]) -> bool:
+    """A person whose documents have come is held on; they can still be released."""
+    arrest = state.get("arrest") or {}
+    return bool(arrest) and "released_at" not in arrest
+
+
+def _kept_long_enough(at: Situation) -> bool:
+    if not is_preserved(at.state):
+        return True
+    return at.now >= _least_end(at.state["preservation"]["from"], at, TO_THE_SECOND)
+
+
+def _nobody_held(at: Situation) -> bool:
+    return not is_in_custody(at.state)
+
+
+def _arrested_once(at: Situation) -> bool:
+    arrest = at.state.get("arrest") or {}
+    return not arrest or "released_at" in arrest or at.said["arrested_at"] < arrest["at"]
+
+
+def _nothing_kept(at: Situation) -> bool:
+    """A case that holds data or a person does not become another kind of case."""
+    changes = at.said.get("type", at.state["type"]) != at.state["type"]
+    return not changes or not (is_preserved(at.state) or is_in_custody(at.state))
+
+
+def _once(at: Situation) -> bool:
+    return at.update.name not in at.did
+
+
+def _never_lowered(at: Situation) -> bool:
+    order = list(Urgency)
+    lowered = order.index(Urgency(at.said["urgency"])) < order.index(Urgency(at.state["urgency"]))
+    return not lowered or at.actors != {"holder"}
+
+
+def _was_offered(at: Situation) -> bool:
+    return bool(at.state.get("offered"))
+
+
+def _was_suspected(at: Situation) -> bool:
+    return at.said["other"] in {one["case"] for one in at.state.get("duplicates", ())}
 
 
 def _decided_first(at: Situation) -> bool:
@@ -131,7 +199,8 @@ def _not_in_the_future(at: Situation) -> bool:
 
 
 def _consent_first(at: Situation) -> bool:
-    return not at.state.get("restricted") or "consented" in at.did
+    restricted = at.state.get("restricted")
+    return restricted is None or at.did.get("consented", "") >= restricted
 
 
 def _known_outcome(at: Situation) -> bool:
@@ -157,6 +226,15 @@ GUARDS: Mapping[str, Guard] = {
     "not-alone": _not_alone,
     "consulted-first": _consulted_first,
     "long-enough": _long_enough,
+    "never-shorter": _never_shorter,
+    "kept-long-enough": _kept_long_enough,
+    "nobody-held": _nobody_held,
+    "arrested-once": _arrested_once,
+    "nothing-kept": _nothing_kept,
+    "once": _once,
+    "never-lowered": _never_lowered,
+    "was-offered": _was_offered,
+    "was-suspected": _was_suspected,
     "later-end": _later_end,
     "is-kept": _is_kept,
     "decided-first": _decided_first,

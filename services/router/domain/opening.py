@@ -19,6 +19,9 @@ from shared.records import Record
 from shared.times import text_of
 from shared.vocabulary import DESK
 
+CONDITIONS = "conditions"
+"""The word under which a letter sets conditions on the use of what it tells (UNCC article 40(5))."""
+
 
 @dataclass(frozen=True, slots=True)
 class Opening:
@@ -82,12 +85,14 @@ def assignment(record: Record, opening: Opening, rules: Rules) -> Draft:
         "cycle": law.request_types[opening.type].cycle,
         "status": "triage" if competence.authority == DESK else "received",
         "missing": completeness.missing(law, opening.type, on, content),
-        "defects": completeness.defects(content),
+        "defects": completeness.known_defects(law, opening.type, on, content),
         "marks": completeness.marks(content, letter.channel),
         "refs": [rules.ids.reference(letter.party, content["reference"])],
     }
     if deadline:
         changes["requested_deadline"] = deadline
+    if content["measure"]["contents"].get(CONDITIONS):
+        changes["restricted"] = changes["received_at"]
     if parent and not law.may_hold(competence.authority, parent.type):
         parent = None  # it is linked later, without a word to who has no need to know
     changes |= link_of(content.get("prior_reference"), letter.party, parent, rules.ids)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from services.router.domain import clocking, effects, events
 from services.router.domain.guards import GUARDS, Situation
-from services.router.domain.moving import content_of, move
+from services.router.domain.moving import competence_of, content_of, move, of_type
 from services.router.domain.rules import Rules
 from shared import topics
 from shared.bad_letter import FieldError
@@ -18,6 +18,10 @@ from shared.life_cycle import BEFORE, SAME, Row, Update
 from shared.records import Record
 from shared.vocabulary import DESK
 
+MOST_ERRORS = 20
+"""So many bad fields are named in a rejection."""
+MOST_MESSAGES, MOST_MESSAGE_BYTES = 200, 2_000_000
+"""What senders may say on one case, in number and until its record has so many bytes: the holder needs the rest."""
 MOST_REJECTIONS = 200
 """So many rejected updates of a case are answered; what comes after is set aside, or it would fill the record."""
 NOT_THE_HOLDER = "not this authority's case"
@@ -67,7 +71,7 @@ def decide(record: Record, message: Message, now: datetime, rules: Rules) -> Dec
     try:
         row = _row(record, heard, actors, rules)
         target, because = _target(record, heard.update, rules)
-        situation = Situation(record.state, heard.update, now, rules, target)
+        situation = Situation(record, heard.update, now, rules, frozenset(actors), target)
         for name in row.guards:
             if not GUARDS[name](situation):
                 guard = rules.life.guards[name]
@@ -76,11 +80,13 @@ def decide(record: Record, message: Message, now: datetime, rules: Rules) -> Dec
         return _rejected(record, heard, forbidden, actors, rules)
     if target is not None and target != record.state["authority"]:
         return Decision(_moved(record, heard.update, target, because, now, rules))
-    return Decision(_accepted(record, heard.update, row, situation))
+    return Decision(_accepted(heard, row, situation))
 
 
 def _actors(record: Record, heard: Heard) -> set[str]:
     if heard.role != "authority":
+        if record.state.get("heard", 0) >= MOST_MESSAGES or record.size > MOST_MESSAGE_BYTES:
+            raise NeverWill("too many messages")
         return {heard.role}
     state = record.state
     actors = {"holder"} if heard.actor == state["authority"] else set()
@@ -124,38 +130,52 @@ def _target(record: Record, update: Update, rules: Rules) -> tuple[str | None, M
         return said["authority"], because
     if "type" not in said:
         return DESK, {"because": "The authority that had it says that it is not for it.", "lean": None}
-    treaties = tuple(content_of(record).get("treaty_basis") or ())
-    found = rules.law.decide(type, state["direction"], rules.day(state), party=state["party"], treaty_basis=treaties)
-    return found.authority, {
-        "type": type,
-        "rule": found.rule,
-        "basis": list(found.basis),
-        "because": found.because,
-        "certainty": found.certainty,
-        "gate": found.gate,
-        "treaty": found.treaty,
-        "lean": found.lean,
-    }
+    found = competence_of(record, type, rules)
+    return found["authority"], found
 
 
-def _accepted(record: Record, update: Update, row: Row, situation: Situation) -> list[Draft]:
-    state, rules = record.state, situation.rules
+def _accepted(heard: Heard, row: Row, situation: Situation) -> list[Draft]:
+    record, state, rules, update = situation.record, situation.state, situation.rules, heard.update
     status = {SAME: state["status"], BEFORE: state.get("before", "received")}.get(row.to, row.to)
-    changes: dict[str, Any] = {"status": status} | effects.of(situation)
+    changes: dict[str, Any] = {"status": status} | effects.of(situation, status, rules.life.ends)
+    if (type := update.open.get("type", state["type"])) != state["type"]:
+        changes |= of_type(type, content_of(record), situation.on, rules)
     after = {**state, **changes}
     if update.name == "urgency_changed":
         changes["clocks"] = clocking.after_change_of_urgency(after, situation.now, rules)
-    elif (ringing := clocking.after_update(after, update.name, update.open, situation.now, rules)) is not None:
-        changes["clocks"] = ringing
+    else:
+        # An end that was not said but follows, such as the least that the law asks for, counts like one that was.
+        said = {**update.open, **_ends(changes)}
+        if (ringing := clocking.after_update(after, update.name, said, situation.now, rules)) is not None:
+            changes["clocks"] = ringing
     drafts = [
         events.said_of_case(
-            of_case(update.name), record, changes, update=update.name, said=update.open, content=update.sealed
+            of_case(update.name),
+            record,
+            changes,
+            update=update.name,
+            said=update.open,
+            content=update.sealed,
+            link=effects.link_of(situation),
+            heard_from=None if heard.role == "authority" else heard.role,
+            to_holder=_may_hear(situation),
         )
     ]
-    if (kind := rules.life.updates[update.name].text.tells) is not None:
+    if (kind := row.tells or rules.life.updates[update.name].text.tells) is not None:
         told = dict(update.open) | effects.told(kind, situation, after)
         drafts.append(events.answer(kind, record, changes, told, effects.content_for(kind, record, update)))
     return drafts
+
+
+def _ends(changes: Mapping[str, Any]) -> dict[str, str]:
+    kept = changes.get("preservation") or {}
+    return {"until": kept["until"]} if "until" in kept and "phase" in kept else {}
+
+
+def _may_hear(situation: Situation) -> bool:
+    """Whether the holder hears of an update: not of a link to what it need not know."""
+    link = effects.link_of(situation)
+    return link is None or situation.rules.law.may_hold(situation.state["authority"], link["type"])
 
 
 def _moved(
@@ -168,10 +188,11 @@ def _moved(
 
 
 def _rejected(record: Record, heard: Heard, forbidden: _Forbidden, actors: set[str], rules: Rules) -> Decision:
-    state = record.state
-    if state.get("rejections", 0) >= MOST_REJECTIONS:
+    state, by = record.state, heard.actor if heard.role == "authority" else heard.role
+    if state.get("rejected", {}).get(by, 0) >= MOST_REJECTIONS:
         raise NeverWill("too many rejected updates")
     data: dict[str, Any] = {
+        "by": by,
         "update": heard.update.name,
         "rule": forbidden.rule,
         "says": forbidden.says,
@@ -181,11 +202,12 @@ def _rejected(record: Record, heard: Heard, forbidden: _Forbidden, actors: set[s
     }
     if heard.message is not None:
         data["message"] = heard.message
-    if heard.errors:
-        data["errors"] = [{"pointer": error.pointer, "detail": error.detail} for error in heard.errors]
+    # Sealed: a pointer may hold a name that the sender chose.
+    errors = [{"pointer": error.pointer, "detail": error.detail} for error in heard.errors[:MOST_ERRORS]]
+    content = {"errors": errors} if errors else None
     topic = topics.answers_due(state["lane"])
     if heard.role == "authority":
         topic = topics.cases_of(heard.actor, state["lane"])
         if topic not in record.sent:
-            raise Unanswerable(data)
-    return Decision([events.rejection(record, data, topic)], Rejection(data))
+            raise Unanswerable({**data, **(content or {})})
+    return Decision([events.rejection(record, data, topic, content)], Rejection({**data, **(content or {})}))
