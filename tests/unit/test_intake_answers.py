@@ -239,8 +239,8 @@ def test_what_is_sealed_shows_in_no_state_no_view_and_no_open_data(said: list[tu
             spoken(record, name, **SEALED_FIELDS[name])
         else:
             errors = {"errors": [{"pointer": f"/{MARK}", "detail": "Is not known here."}]}
-            extra = {**REJECTED, **errors} if name == UPDATE_REJECTED else {}
-            body = due(name, {"measure": {"contents": MARK}, "text": MARK}, **extra).body
+            extra = REJECTED if name == UPDATE_REJECTED else {}
+            body = due(name, {"measure": {"contents": MARK}, "text": MARK, **errors}, **extra).body
             kept(record, Message("let_1", f"due/{number}", "router", body))
 
     assert MARK not in str(record.state)
