@@ -41,12 +41,17 @@ class Progress:
         """Everything that came before this has been read; None: nothing is known yet."""
         self._marks: deque[tuple[datetime, Offsets]] = deque()
 
-    def came(self, at: datetime, ends: Offsets) -> None:
-        """The ends of the partitions, asked for after a moment."""
-        last_at, last_ends = self._marks[-1] if self._marks else (self.until, {})
-        if last_at and at < last_at:  # MongoDB's clock was put back: what was read until when is unknown again
+    def passed(self, now: datetime) -> None:
+        """The time; before what is known it was put back: then what was read until when is unknown again."""
+        last_at = self._marks[-1][0] if self._marks else self.until
+        if last_at and now < last_at:
             self.until = None
             self._marks.clear()
+
+    def came(self, at: datetime, ends: Offsets) -> None:
+        """The ends of the partitions, asked for after a moment."""
+        self.passed(at)
+        last_ends = self._marks[-1][1] if self._marks else {}
         if any(ends.get(place, 0) < end for place, end in last_ends.items()):
             self._marks.clear()  # a topic was made anew
         self._marks.append((at, ends))
@@ -75,6 +80,8 @@ class Horizon:
     @property
     def until(self) -> datetime | None:
         """Everything that was written before this has been read, and what followed from it is in MongoDB."""
+        # Also while Kafka is away: a mark from before the clock was put back would be believed once its time has come.
+        self._progress.passed(self._time.now())
         return self._progress.until
 
     async def run(self) -> None:

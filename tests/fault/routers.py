@@ -196,7 +196,7 @@ class Routers:
 
     async def _evidence(self) -> Evidence:
         """What stands on the topics about these cases, and the documents."""
-        names = [make(lane) for lane in Lane for make in (topics.case_events, _holders)]
+        names = [make(lane) for lane in Lane for make in (topics.case_events, topics.answers_due, _holders)]
         names += [topics.notices_to(subscriber) for subscriber in self._subscribers]
         found = await collect(self.kafka.bootstrap, names, self.mongo.uri, self.database, self.webhooks.came)
         own = {name: [seen for seen in records if seen.subject in self.cases] for name, records in found.topics.items()}

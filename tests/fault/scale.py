@@ -22,5 +22,5 @@ class Scale:
 
 
 WHOLE = Scale(due=1_000, within=57, kills=3, acknowledged=5_000, forgotten=50, jumped=300, is_timed=True)
-TENTH = Scale(due=100, within=4, kills=1, acknowledged=500, forgotten=5, jumped=30, is_timed=False)
+TENTH = Scale(due=100, within=3, kills=1, acknowledged=500, forgotten=5, jumped=30, is_timed=False)
 SCALE = WHOLE if os.environ.get("ROGATORY_FAULT_RESULTS") == "1" else TENTH

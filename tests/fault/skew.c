@@ -1,7 +1,10 @@
 /* The wall clock of a process, moved by the seconds that the file named by SKEW_FILE holds; preloaded, see skew.py.
-   Clocks that only count on (CLOCK_MONOTONIC) stay as they are, as on a machine whose time somebody sets. */
+   Clocks that only count on (CLOCK_MONOTONIC) stay as they are, as on a machine whose time somebody sets. A wait until a
+   moment of the moved clock is told to the kernel in the machine's own time; one that has begun before a move goes on. */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -41,4 +44,13 @@ time_t time(time_t *told) {
     clock_gettime(CLOCK_REALTIME, &now);
     if (told) *told = now.tv_sec;
     return now.tv_sec;
+}
+
+int pthread_cond_timedwait(pthread_cond_t *restrict on, pthread_mutex_t *restrict mutex, const struct timespec *restrict until) {
+    static int (*wait)(pthread_cond_t *, pthread_mutex_t *, const struct timespec *);
+    struct timespec own = *until;
+    if (!wait) wait = dlvsym(RTLD_NEXT, "pthread_cond_timedwait", "GLIBC_2.3.2");
+    if (!wait) wait = dlsym(RTLD_NEXT, "pthread_cond_timedwait");
+    if (moved_by && own.tv_sec > 1000000000) own.tv_sec -= *moved_by; /* less: it counts from the machine's start */
+    return wait(on, mutex, &own);
 }

@@ -19,7 +19,7 @@ def build(folder: Path) -> Path:
     """Compile the library."""
     library, program = folder / "skew.so", compiler()
     assert program is not None
-    subprocess.run([program, "-shared", "-fPIC", "-O2", "-o", str(library), str(_SOURCE)], check=True)
+    subprocess.run([program, "-shared", "-fPIC", "-O2", "-o", str(library), str(_SOURCE), "-ldl"], check=True)
     return library
 
 

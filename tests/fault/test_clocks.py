@@ -46,7 +46,7 @@ async def test_every_router_is_killed_with_clocks_due_within_the_next_minute(
     """Two routers, killed at once: what was due meanwhile rings at their return, and all else in its time."""
     rng = trial.rng
     async with Routers(tmp_path / "killed", own_kafka, mongo) as routers:
-        begin = times.now() + timedelta(seconds=3 + SCALE.due / 100)
+        begin = times.now() + timedelta(seconds=2 + SCALE.due / 100)
         asked = [_with_deadline(n, trial, begin) for n in range(SCALE.due)]
         wanted = {
             Ring(one.case(routers.ids), REQUESTED): Due(one.deadline, HOLDER, one.lane) for one in asked if one.deadline

@@ -74,6 +74,20 @@ def test_when_the_clock_is_put_back_nothing_is_known_until_all_was_read_anew() -
     assert progress.until == at(-3_600)
 
 
+def test_a_clock_that_is_put_back_while_kafka_is_away_leaves_nothing_that_is_believed_later() -> None:
+    progress = Progress()
+    progress.came(at(0), {ONE: 5})
+    progress.came(at(1), {ONE: 9})
+    progress.read({ONE: 5})
+
+    progress.passed(at(2))
+    assert progress.until == at(0)
+    progress.passed(at(-3_600))
+    progress.passed(at(5))
+    progress.read({ONE: 9})
+    assert progress.until is None
+
+
 def test_a_topic_that_was_made_anew_does_not_wait_for_the_old_one_s_records() -> None:
     progress = Progress()
     progress.came(at(0), {ONE: 500})
