@@ -48,7 +48,7 @@ class Books:
         named = {**self._measured.records, **self._measured.records_of_update}
         self._start = {topic: await self._watch.records(self._side.topic(topic)) for topic in named}
 
-    async def settle(self, count: int, pause: float = 0.05) -> None:
+    async def settle(self, count: int) -> None:
         """Wait until all work on so many letters is done, also what comes after the last notice."""
         end, wanted = time.monotonic() + PATIENCE, self._wanted(count)
         while time.monotonic() < end:
@@ -56,8 +56,15 @@ class Books:
             enough = all(written[topic] >= number for topic, number in wanted.items())
             if enough and not any(map(self._unsent, self._measured.collections)):
                 return
-            await asyncio.sleep(pause)
+            await asyncio.sleep(0.05)
         raise AssertionError(f"{self._side.name} did not finish {count}: {await self._written()} of {wanted}")
+
+    async def marked(self, pause: float) -> None:
+        """Wait until every record is marked as sent."""
+        end = time.monotonic() + PATIENCE
+        while any(map(self._unsent, self._measured.collections)):
+            assert time.monotonic() < end, f"{self._side.name} did not mark what it sent"
+            await asyncio.sleep(pause)
 
     async def check(self, count: int) -> None:
         """Raise unless exactly the right number of records and documents is there."""

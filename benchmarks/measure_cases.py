@@ -14,7 +14,7 @@ from benchmarks.ground import Ground, Side, hold
 from benchmarks.letters import AUTHORITY
 from benchmarks.measure import CASES, EVENTS, UPDATES, Rounds, Seen
 from benchmarks.prepared_cases import Lives, acknowledgements, due
-from benchmarks.watch import Watch
+from benchmarks.watch import Commits, Watch
 from shared import topics
 from shared.vocabulary import Lane
 
@@ -61,32 +61,33 @@ class CaseRounds:
             shown = [await stack.enter_async_context(self._rounds.watch(side, topic)) for topic in self._of.shows_on]
             books = Books(self._ground, side, measured, shown[0])
             await books.open()
-            await self._go(side, shown, books, "warm", warm)
+            await self._go(side, shown, books, "warm")
             for watch in shown:
                 watch.forget()
             cpu = Cpu({**side.pids, **self._ground.pids})
-            seconds = await self._go(side, shown, books, "run", warm + count)
+            seconds = await self._go(side, shown, books, "run")
             used = cpu.microseconds_each(count)
             await asyncio.sleep(0.3)
             await books.check(warm + count)
             return Seen(count / seconds, used)
 
-    async def _go(self, side: Side, shown: list[Watch], books: Books, name: str, count: int) -> float:
-        """Seconds from when all lies there until all is sent, committed and marked; `count`: with those before."""
+    async def _go(self, side: Side, shown: list[Watch], books: Books, name: str) -> float:
+        """Seconds from when all lies there until all is sent and marked, and what was heard is committed."""
         lying, ids = self._lives[name], set(self._lives[name].ids)
-        hold(side, True)
-        try:
-            cases = self._ground.client[side.name].get_collection(
-                "cases", write_concern=WriteConcern("majority", j=True)
-            )
-            cases.insert_many(lying.documents, ordered=False)
-            await self._rounds.file(side, lying.outs)
-        finally:
-            began = time.monotonic()
-            hold(side, False)
-        for watch in shown:
-            await watch.until(ids, PATIENCE)
-        await books.settle(count, OFTEN)
-        if group := self._of.groups.get(side.name):
-            await shown[0].committed(group, side.topic(UPDATES), PATIENCE)
-        return time.monotonic() - began
+        async with Commits(self._ground.kafka.bootstrap) as commits:
+            hold(side, True)
+            try:
+                database = self._ground.client[side.name]
+                cases = database.get_collection("cases", write_concern=WriteConcern("majority", j=True))
+                cases.insert_many(lying.documents, ordered=False)
+                await self._rounds.file(side, lying.outs)
+                ends = await shown[0].ends(side.topic(UPDATES))
+            finally:
+                began = time.monotonic()
+                hold(side, False)
+            for watch in shown:
+                await watch.until(ids, PATIENCE)
+            await books.marked(OFTEN)
+            if group := self._of.groups.get(side.name):
+                await commits.reach(group, ends, OFTEN, PATIENCE)
+            return time.monotonic() - began

@@ -15,7 +15,7 @@ class Watch:
 
     def __init__(self, bootstrap: str, topic: str, partitions: Mapping[str, int]) -> None:
         """`partitions`: of every topic that is read or counted."""
-        self._bootstrap, self._topic, self._partitions = bootstrap, topic, partitions
+        self._topic, self._partitions = topic, partitions
         self._consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, fetch_max_wait_ms=500)
         self.at: dict[bytes, float] = {}
         """When each key was received for the first time."""
@@ -40,23 +40,12 @@ class Watch:
 
     async def records(self, topic: str) -> int:
         """How many records were ever written to a topic."""
-        return sum((await self._consumer.end_offsets(self._places(topic))).values())
+        return sum((await self.ends(topic)).values())
 
-    async def committed(self, group: str, topic: str, patience: float) -> None:
-        """Returns when a group has committed all that is on a topic."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
-        await admin.start()
-        try:
-            ends = await self._consumer.end_offsets(self._places(topic))
-            until = time.monotonic() + patience
-            while time.monotonic() < until:
-                stands = await admin.list_consumer_group_offsets(group)
-                if all(place in stands and stands[place].offset >= end for place, end in ends.items() if end):
-                    return
-                await asyncio.sleep(0.01)
-            raise AssertionError(f"{group} has not committed all of {topic}")
-        finally:
-            await admin.close()
+    async def ends(self, topic: str) -> Mapping[TopicPartition, int]:
+        """The offset of the next record of each partition; takes as long as Kafka has nothing new to tell."""
+        ends: dict[TopicPartition, int] = await self._consumer.end_offsets(self._places(topic))
+        return ends
 
     def forget(self) -> None:
         """Begin to count anew."""
@@ -92,3 +81,29 @@ class Watch:
                     key = bytes(record.key or b"")
                     self.times[key] += 1
                     self.at.setdefault(key, now)
+
+
+class Commits:
+    """What consumer groups have committed, asked for over a connection that is open already."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+
+    async def __aenter__(self) -> Self:
+        """Connect."""
+        await self._admin.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Leave."""
+        await self._admin.close()
+
+    async def reach(self, group: str, ends: Mapping[TopicPartition, int], pause: float, patience: float) -> None:
+        """Returns when a group has committed all that lies before these ends."""
+        until = time.monotonic() + patience
+        while time.monotonic() < until:
+            stands = await self._admin.list_consumer_group_offsets(group)
+            if all(place in stands and stands[place].offset >= end for place, end in ends.items() if end):
+                return
+            await asyncio.sleep(pause)
+        raise AssertionError(f"{group} has not committed all that it heard")
