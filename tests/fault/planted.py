@@ -13,7 +13,7 @@ from typing import Any
 from deploy.local.jars import ROOT
 from deploy.local.processes import Child
 from deploy.local.services import Service
-from shared import ids, kafka, records, sweep
+from shared import horizon, ids, kafka, records, sweep
 from shared.mongo import Store
 from shared.records import Record
 
@@ -60,8 +60,16 @@ def another_event_id() -> None:
     ids.Ids.event = lambda *_: f"evt_{secrets.token_hex(16)}"  # type: ignore[method-assign]  # a bug on purpose
 
 
+def no_horizon() -> None:
+    """A clock rings although not all has been read that was said before it was due."""
+    horizon.Horizon.until = property(lambda self: self._time.now())  # type: ignore[method-assign, assignment]  # a bug
+
+
 BUGS: MappingProxyType[str, Callable[[], None]] = MappingProxyType(
-    {plant.__name__: plant for plant in (commit_first, mark_first, no_sweep, another_case_id, another_event_id)}
+    {
+        plant.__name__: plant
+        for plant in (commit_first, mark_first, no_sweep, another_case_id, another_event_id, no_horizon)
+    }
 )
 
 

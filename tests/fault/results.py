@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.fault.checker import Kind, Verdict
+from tests.fault.verdict import Kind, Verdict
 
 FILE = Path(__file__).parent / "results" / "latest.json"
 

@@ -10,7 +10,8 @@ import orjson
 from shared import topics
 from shared.events import CASE_CLOCK_MISSED, CASE_CLOCK_WARNED, CASE_LAPSED
 from shared.vocabulary import Lane
-from tests.fault.checker import Fault, First, Histories, Kind
+from tests.fault.checker import First, Histories
+from tests.fault.verdict import Fault, Kind
 
 RINGING = (CASE_CLOCK_WARNED, CASE_CLOCK_MISSED, CASE_LAPSED)
 IN_TIME = timedelta(seconds=2)

@@ -28,7 +28,6 @@ from shared.sealing import Sealer
 from shared.vocabulary import Lane
 from tests.fault.checker import (
     First,
-    Verdict,
     firsts,
     late_clocks,
     opened,
@@ -39,10 +38,12 @@ from tests.fault.checker import (
 )
 from tests.fault.evidence import Evidence, collect
 from tests.fault.openings import HOLDER, Opened, Said, put
+from tests.fault.planted import BuggyService
 from tests.fault.recorded import ASSUMPTION
 from tests.fault.rings import Due, Life, Ring, early, late, lateness, once_each, rung
 from tests.fault.scale import SCALE
 from tests.fault.system import settings_of
+from tests.fault.verdict import Verdict
 from tests.fault.webhooks import Webhooks
 
 ROUTERS = ("router-1", "router-2")
@@ -65,10 +66,12 @@ class Routers:
         *,
         also: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
+        bug: str | None = None,
     ) -> None:
-        """`also`: other services; `environment`: more for all to be told."""
+        """`also`: other services; `environment`: more for all to be told; `bug`: of `planted.BUGS`, for the routers."""
         self.kafka, self.mongo, self._folder = kafka, mongo, folder
-        self._keys, self._also, self._more = Keys.make(), also, environment or {}
+        self._keys, self._also = Keys.make(), also
+        self._more = {**(environment or {}), **({"PLANTED": bug} if bug else {})}
         self.ids, self.sealer = Ids(bytes.fromhex(self._keys.id_key)), Sealer(bytes.fromhex(self._keys.sealing_key))
         self.database = f"clocks_{folder.name}"[:38]
         partners = load_partners(ROOT / "partners.yaml")
@@ -89,7 +92,8 @@ class Routers:
             **self._more,
         }
         for instance, port in zip((*ROUTERS, *self._also), ports, strict=True):
-            self.services[instance] = Service(instance.split("-")[0], port, told, self._folder, instance)
+            kind = BuggyService if "PLANTED" in told and instance in ROUTERS else Service
+            self.services[instance] = kind(instance.split("-")[0], port, told, self._folder, instance)
         self._client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(self.mongo.uri, tz_aware=True)
         self._looking = asyncio.create_task(self._look())
         self.launch()

@@ -25,12 +25,13 @@ from shared.partners import load_partners
 from shared.sealing import Sealer
 from shared.topics import all_topics
 from shared.vocabulary import DESK
-from tests.fault.checker import Verdict, check
+from tests.fault.checker import check
 from tests.fault.evidence import COLLECTIONS, collect
 from tests.fault.letters import AGENCIES, letters
 from tests.fault.load import Load
 from tests.fault.planted import BuggyService
 from tests.fault.recorded import ASSUMPTION
+from tests.fault.verdict import Verdict
 from tests.fault.watch import COLLECTIONS_OF, Watch
 from tests.fault.webhooks import Webhooks
 

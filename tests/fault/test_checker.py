@@ -8,11 +8,12 @@ import pytest
 
 from shared.times import text_of
 from shared.vocabulary import Lane
-from tests.fault.checker import Kind, Verdict, check
+from tests.fault.checker import check
 from tests.fault.evidence import Document, Evidence, Seen
 from tests.fault.letters import Filed
 from tests.fault.recorded import IDS, SEALER, a_good_run
 from tests.fault.results import Results
+from tests.fault.verdict import Kind, Verdict
 
 CASES, EVENTS, ANSWERS = "security-service.cases.v1", "cases.events.v1", "agency.contact-point.answers.v1"
 LETTERS, NOTICES = "letters.received.v1", "notices.operations.v1"

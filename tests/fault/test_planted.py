@@ -11,10 +11,11 @@ import pytest
 
 from deploy.local.kafka import Kafka
 from deploy.local.mongo import Mongo
-from tests.fault.checker import Kind
 from tests.fault.planted import BUGS
 from tests.fault.system import System
+from tests.fault.test_clocks import three_hours_away
 from tests.fault.trial import Trial
+from tests.fault.verdict import Kind
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("ROGATORY_FAULT_PLANTED") != "1", reason="ROGATORY_FAULT_PLANTED is not 1"
@@ -26,14 +27,16 @@ SHOWS: dict[str, Kind] = {
     "no_sweep": Kind.UNSENT,
     "another_case_id": Kind.TWICE,
     "another_event_id": Kind.CHANGED,
+    "no_horizon": Kind.WRONG,
 }
+OF_CLOCKS = ("no_horizon",)
 
 
 def test_every_planted_bug_has_its_sign() -> None:
     assert SHOWS.keys() == BUGS.keys()
 
 
-@pytest.mark.parametrize("bug", SHOWS)
+@pytest.mark.parametrize("bug", [bug for bug in SHOWS if bug not in OF_CLOCKS])
 async def test_a_planted_bug_is_caught(
     bug: str, fresh_kafka: Kafka, fresh_mongo: Mongo, tmp_path: Path, trial: Trial
 ) -> None:
@@ -54,4 +57,16 @@ async def test_a_planted_bug_is_caught(
                 break
 
     trial.results.planted[bug.replace("_", " ")] = "caught" if caught else "missed"
+    assert caught
+
+
+async def test_a_router_that_does_not_wait_for_what_was_said_is_caught(
+    own_kafka: Kafka, fresh_mongo: Mongo, tmp_path: Path, trial: Trial
+) -> None:
+    """It pages for what was acknowledged in time."""
+    verdict = await three_hours_away(own_kafka, fresh_mongo, tmp_path, trial, bug="no_horizon")
+    trial.say(str(verdict)[:600])
+
+    caught = verdict.count(SHOWS["no_horizon"]) > 0
+    trial.results.planted["no horizon"] = "caught" if caught else "missed"
     assert caught

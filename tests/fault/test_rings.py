@@ -8,10 +8,10 @@ import pytest
 
 from shared.events import CASE_CLOCK_MISSED
 from shared.vocabulary import Lane
-from tests.fault.checker import Fault, Kind
 from tests.fault.evidence import Seen
 from tests.fault.results import Results
 from tests.fault.rings import Due, Life, Ring, could_ring, early, late, once_each, rung
+from tests.fault.verdict import Fault, Kind
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 RING, STOPPED = Ring("cas_1", "requested-deadline"), Ring("cas_2", "requested-deadline")

@@ -4,10 +4,10 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tests.fault.checker import Verdict
 from tests.fault.load import Load
 from tests.fault.results import Results
 from tests.fault.system import Kill
+from tests.fault.verdict import Verdict
 
 
 @dataclass(frozen=True)
