@@ -16,7 +16,7 @@ from benchmarks import report
 from benchmarks.books import Measured
 from benchmarks.ground import Ground, Ours, Side, bare, bare_clocks, bare_updates, insert_one, naive
 from benchmarks.measure import ACCEPTED, BACKLOG, END_TO_END, INSERTED, WITH_UPDATES, Letters, Rounds, Seen
-from benchmarks.measure_cases import RUNG, UPDATED, CaseRounds, MeasuredCases
+from benchmarks.measure_cases import RUNG, UPDATED, CaseRounds, OnCases
 from deploy.local.jars import ROOT
 from deploy.local.locks import locked
 from deploy.local.processes import signals_interrupt
@@ -178,7 +178,7 @@ def _against(
 
 def _cases(
     make: Callable[[Ground], Side],
-    of: MeasuredCases,
+    of: OnCases,
     count: Callable[[Size], int],
     ground: Ground,
     rounds: Rounds,
@@ -187,7 +187,7 @@ def _cases(
     """The router alone on cases that lie in MongoDB, against the bare loop on the same ones."""
     number = count(size)
     of_cases = CaseRounds(rounds, ground, of, size.warm, number)
-    return _against(make, of.measured, of.measured, lambda _: (number, number), ground, of_cases, size)
+    return _against(make, of_cases.measured, of_cases.measured, lambda _: (number, number), ground, of_cases, size)
 
 
 def _latency(ground: Ground, rounds: Rounds, size: Size) -> Figure:

@@ -26,9 +26,9 @@ class Measured:
     until_last_notice: bool = True
     """Otherwise the last answer is the end."""
     updates_per_second: float = 0.0
-    """So many earlier cases are acknowledged by their authority meanwhile."""
+    """So many earlier cases are given to an officer meanwhile."""
     records_of_update: Mapping[str, int] = field(default_factory=dict)
-    """Topic -> records per such acknowledgement."""
+    """Topic -> records per such update."""
     what: str = "letter"
     """What there are so many of."""
 
@@ -41,7 +41,7 @@ class Books:
         self._measured, self._watch = measured, watch
         self._start: dict[str, int] = {}
         self.updates = 0
-        """How many acknowledgements were sent beside the letters."""
+        """How many updates were sent beside the letters."""
 
     async def open(self) -> None:
         """Note how many records there are before."""

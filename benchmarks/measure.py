@@ -56,7 +56,7 @@ class Letters:
         self.warm = warm
         prepared = Prepared()
         for name, number in (("warm", warm), ("run", count)):
-            preparer.prepare(bodies(name, number), prepared, acknowledged=name == "warm")
+            preparer.prepare(bodies(name, number), prepared, assigned=name == "warm")
         prepared.save(ground.steps)
         outs, cases = prepared.letters_out, prepared.cases
         self.said = prepared.said
@@ -89,7 +89,7 @@ END_TO_END = Measured(
 WITH_UPDATES = replace(
     END_TO_END, updates_per_second=20, records_of_update={UPDATES: 1, CASES: 1, EVENTS: 1, ANSWERS: 1}
 )
-"""20 authorities' acknowledgements a second come in beside the letters."""
+"""20 updates of authorities a second come in beside the letters."""
 BACKLOG = Measured(("router", "notifier"), {CASES: 1, EVENTS: 1, NOTICES: 1}, ("cases", "notices"))
 ACCEPTED = Measured(("intake",), {RECEIVED: 1, ANSWERS: 1}, ("letters",), posted=True, until_last_notice=False)
 INSERTED = Measured(("intake",), {}, ("letters",), posted=True, until_last_notice=False)
@@ -183,10 +183,10 @@ class Rounds:
 
     @asynccontextmanager
     async def _updates(self, side: Side, measured: Measured, books: Books) -> AsyncIterator[None]:
-        """Until the block ends, the cases of the warm letters are acknowledged one by one, as long as there are any."""
+        """Until the block ends, the cases of the warm letters get officers one by one, as long as there are any."""
         ended = asyncio.Event()
 
-        async def acknowledge() -> None:
+        async def say() -> None:
             began = time.monotonic()
             async with self._producer() as producer:
                 for number, out in enumerate(self._letters.said if measured.updates_per_second else ()):
@@ -198,7 +198,7 @@ class Rounds:
                     await _send(producer, side, out)
                     books.updates += 1
 
-        saying = asyncio.create_task(acknowledge())
+        saying = asyncio.create_task(say())
         try:
             yield
         finally:

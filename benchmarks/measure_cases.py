@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -11,44 +11,36 @@ from pymongo import WriteConcern
 from benchmarks.books import PATIENCE, Books, Measured
 from benchmarks.cpu import Cpu
 from benchmarks.ground import Ground, Side, hold
-from benchmarks.letters import AUTHORITY
-from benchmarks.measure import CASES, EVENTS, UPDATES, Rounds, Seen
+from benchmarks.measure import UPDATES, Rounds, Seen
 from benchmarks.prepared_cases import Lives, acknowledgements, due
 from benchmarks.watch import Commits, Watch
-from shared import topics
-from shared.vocabulary import Lane
 
 OFTEN = 0.01
 """Seconds between looks whether all is done: the last mark is the end."""
 
 
 @dataclass(frozen=True, slots=True)
-class MeasuredCases:
-    """One thing to measure on cases: the topics on which each case shows once, and what is made ready."""
+class OnCases:
+    """One thing to measure on cases: what there is of, how it is made ready."""
 
-    measured: Measured
-    shows_on: tuple[str, str]
+    what: str
     prepare: Callable[[Ground, int, int], Lives]
-    groups: dict[str, str]
+    groups: Mapping[str, str]
     """Side -> the consumer group that must have committed all of `UPDATES`; none for clocks."""
 
 
-UPDATED = MeasuredCases(
-    Measured(("router",), {UPDATES: 1, CASES: 1, EVENTS: 1}, ("cases",), what="update"),
-    (CASES, EVENTS),
-    acknowledgements,
-    {"ours": "rogatory-router-updates-normal", "bare": "bare-router-updates"},
-)
-_URGENT = (topics.cases_of(AUTHORITY, Lane.URGENT), topics.case_events(Lane.URGENT))
-RUNG = MeasuredCases(Measured(("router",), dict.fromkeys(_URGENT, 1), ("cases",), what="clock"), _URGENT, due, {})
+UPDATED = OnCases("update", acknowledgements, {"ours": "rogatory-router-updates-normal", "bare": "bare-router-updates"})
+RUNG = OnCases("clock", due, {})
 
 
 class CaseRounds:
     """Rounds of one key: the cases are made once, and put into an empty database for every round."""
 
-    def __init__(self, rounds: Rounds, ground: Ground, of: MeasuredCases, warm: int, count: int) -> None:
+    def __init__(self, rounds: Rounds, ground: Ground, of: OnCases, warm: int, count: int) -> None:
         self._rounds, self._ground, self._of, self._warm = rounds, ground, of, warm
         self._lives = of.prepare(ground, warm, count)
+        records = dict.fromkeys(self._lives.shows_on, 1) | ({UPDATES: 1} if of.groups else {})
+        self.measured = Measured(("router",), records, ("cases",), what=of.what)
 
     def run(self, side: Side, measured: Measured, count: int) -> Seen:
         """Measure so many cases."""
@@ -58,7 +50,7 @@ class CaseRounds:
     async def _run(self, side: Side, measured: Measured, count: int) -> Seen:
         warm = self._warm
         async with AsyncExitStack() as stack:
-            shown = [await stack.enter_async_context(self._rounds.watch(side, topic)) for topic in self._of.shows_on]
+            shown = [await stack.enter_async_context(self._rounds.watch(side, topic)) for topic in self._lives.shows_on]
             books = Books(self._ground, side, measured, shown[0])
             await books.open()
             await self._go(side, shown, books, "warm")
@@ -73,7 +65,7 @@ class CaseRounds:
 
     async def _go(self, side: Side, shown: list[Watch], books: Books, name: str) -> float:
         """Seconds from when all lies there until all is sent and marked, and what was heard is committed."""
-        lying, ids = self._lives[name], set(self._lives[name].ids)
+        lying, ids = self._lives.parts[name], set(self._lives.parts[name].ids)
         async with Commits(self._ground.kafka.bootstrap) as commits:
             hold(side, True)
             try:

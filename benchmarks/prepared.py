@@ -134,8 +134,8 @@ class Preparer:
         alerts = load_rules(ALERTS, partners, law, life)
         self._read_event = notifier_hears.on_event(alerts, partners.subscribers, self._ids)
 
-    def prepare(self, bodies: Iterable[bytes], prepared: Prepared, *, acknowledged: bool = False) -> None:
-        """Add all steps of these letters; of an acknowledgement of each case too, if they get one."""
+    def prepare(self, bodies: Iterable[bytes], prepared: Prepared, *, assigned: bool = False) -> None:
+        """Add all steps of these letters; where an officer gets each case, of that too."""
         now = times.now()
         for body in bodies:
             letter, post = self._posted(body, now)
@@ -143,36 +143,31 @@ class Preparer:
             case, opening = self._opened(post.waves[0][0], now)
             prepared.cases.append(case.id.encode())
             self._heard(letter, post.waves[0][0], opening, prepared)
-            if acknowledged:
-                out = self.acknowledgement(case, now)
+            if assigned:
+                out = self.said(case, "officer_assigned", now, officer="Maj. R. Aliyev", unit="Requests from abroad")
                 prepared.said.append(out)
-                self._heard(letter, out, self.acknowledged(case, out, now), prepared)
+                self._heard(letter, out, self.heard(case, out, now), prepared)
 
     def opened(self, body: bytes, at: datetime) -> tuple[Record, Step]:
         """The case of a letter that was received at a time."""
         return self._opened(self._posted(body, at)[1].waves[0][0], at)
 
-    def acknowledgement(self, case: Record, at: datetime) -> Out:
-        """What an authority puts on its topic when a case has arrived."""
+    def said(self, case: Record, name: str, at: datetime, **fields: str) -> Out:
+        """An update of a case as its authority puts it on its topic."""
         topic, key = topics.updates_from(case.state["authority"], case.state["lane"]), case.id.encode()
-        said = {
-            "case": case.id,
-            "number": f"2-{case.id[4:10]}/26",
-            "officer": "Maj. R. Aliyev",
-            "call_back": "+994 12 1",
-        }
         headers = [
             ("ce_specversion", b"1.0"),
-            ("ce_type", b"update.acknowledged"),
-            ("ce_id", b"ack-" + key),
+            ("ce_type", f"update.{name}".encode()),
+            ("ce_id", f"{name}-{case.id}".encode()),
             ("ce_source", b"/case-system"),
             ("ce_time", times.text_of(at).encode()),
             ("ce_subject", key),
             ("content-type", b"application/json"),
         ]
-        return Out(topic, partition_of(key, self._partitions[topic]), key, orjson.dumps(said), headers)
+        data = orjson.dumps({"case": case.id, **fields})
+        return Out(topic, partition_of(key, self._partitions[topic]), key, data, headers)
 
-    def acknowledged(self, case: Record, out: Out, at: datetime) -> Step:
+    def heard(self, case: Record, out: Out, at: datetime) -> Step:
         """What the router does with that."""
         (message,) = self._read_update(_as_read(out))  # type: ignore[arg-type]
         return self.step(case, message, at)
@@ -196,7 +191,7 @@ class Preparer:
     def _heard(self, letter: Record, out: Out, step: Step, prepared: Prepared) -> None:
         """What the router does with a record, and what the others do with what it says of the case."""
         prepared.openings[heard_as(out)] = step
-        _, event = step.waves[0]
+        ((_, event),) = step.waves
         now = times.now()
         for message in self._read_event(_as_read(event)):  # type: ignore[arg-type]
             notice = Record(message.record, message.subject, message.context)

@@ -1,6 +1,6 @@
 """Cases that lie in MongoDB, each with something about to happen to it: an acknowledgement, or a clock that is due."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,8 +29,14 @@ class Lying:
     outs: list[Out]
 
 
-Lives = dict[str, Lying]
-"""`warm` ones and measured ones (`run`)."""
+@dataclass(frozen=True, slots=True)
+class Lives:
+    """All cases of a key."""
+
+    parts: Mapping[str, Lying]
+    """`warm` ones and measured ones (`run`)."""
+    shows_on: tuple[str, ...]
+    """The topics on which each case shows once."""
 
 
 def acknowledgements(ground: Ground, warm: int, count: int) -> Lives:
@@ -39,13 +45,13 @@ def acknowledgements(ground: Ground, warm: int, count: int) -> Lives:
     steps: Steps = {}
 
     def next_of(case: Record, now: datetime) -> list[Out]:
-        out = preparer.acknowledgement(case, now)
-        steps[heard_as(out)] = preparer.acknowledged(case, out, now)
+        out = preparer.said(case, "acknowledged", now, number=f"2-{case.id[4:10]}/26", officer="Maj. R. Aliyev")
+        steps[heard_as(out)] = preparer.heard(case, out, now)
         return [out]
 
-    lives = _lives(preparer, warm, count, "normal", timedelta(), next_of)
+    parts = _parts(preparer, warm, count, "normal", timedelta(), next_of)
     save(ground.steps, "updates", steps)
-    return lives
+    return Lives(parts, _topics(steps))
 
 
 def due(ground: Ground, warm: int, count: int) -> Lives:
@@ -60,9 +66,15 @@ def due(ground: Ground, warm: int, count: int) -> Lives:
         steps[case.id] = preparer.step(case, tick, now)
         return []
 
-    lives = _lives(preparer, warm, count, "urgent", _first_due(preparer) + OVERDUE, next_of)
+    parts = _parts(preparer, warm, count, "urgent", _first_due(preparer) + OVERDUE, next_of)
     save(ground.steps, "clocks", steps)
-    return lives
+    return Lives(parts, _topics(steps))
+
+
+def _topics(steps: Mapping[Any, Step]) -> tuple[str, ...]:
+    """Where each step says something, once: the same for all."""
+    (names,) = {tuple(out.topic for wave in step.waves for out in wave) for step in steps.values()}
+    return names
 
 
 def _preparer(ground: Ground) -> Preparer:
@@ -76,24 +88,24 @@ def _first_due(preparer: Preparer) -> timedelta:
     return times.read(case.state["next_due"]) - now
 
 
-def _lives(
+def _parts(
     preparer: Preparer,
     warm: int,
     count: int,
     urgency: str,
     age: timedelta,
     next_of: Callable[[Record, datetime], list[Out]],
-) -> Lives:
+) -> dict[str, Lying]:
     now = times.now()
-    lives: Lives = {}
+    parts: dict[str, Lying] = {}
     for name, number in (("warm", warm), ("run", count)):
-        lying = lives[name] = Lying([], [], [])
+        lying = parts[name] = Lying([], [], [])
         for body in bodies(name, number, urgency):
             case, opening = preparer.opened(body, now - age)
             lying.ids.append(case.id.encode())
             lying.documents.append(_as_marked(opening))
             lying.outs.extend(next_of(case, now))
-    return lives
+    return parts
 
 
 def _as_marked(opening: Step) -> RawBSONDocument:

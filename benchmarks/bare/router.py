@@ -1,4 +1,4 @@
-"""The bare router: letters and acknowledgements in, cases and news of them out."""
+"""The bare router: letters and updates in, cases and news of them out."""
 
 import asyncio
 
