@@ -103,12 +103,12 @@ def _parts(
         for body in bodies(name, number, urgency):
             case, opening = preparer.opened(body, now - age)
             lying.ids.append(case.id.encode())
-            lying.documents.append(_as_marked(opening))
+            lying.documents.append(as_marked(opening))
             lying.outs.extend(next_of(case, now))
     return parts
 
 
-def _as_marked(opening: Step) -> RawBSONDocument:
+def as_marked(opening: Step) -> RawBSONDocument:
     """The document of a case as it stands once its opening is sent."""
     document: dict[str, Any] = bson.decode(opening.insert or b"")
     document["published"] = document["version"]

@@ -1,11 +1,17 @@
-"""The results file of the benchmark: what is written, what is refused, what is left alone."""
+"""The benchmark: what it writes and what it refuses, and that the bare loop's bytes are what ours would write."""
 
 import json
 from pathlib import Path
 
+import bson
 import pytest
 
+from benchmarks import __main__ as bench
 from benchmarks import report
+from benchmarks.letters import AGENCY, bodies
+from benchmarks.prepared import Prepared, Preparer
+from benchmarks.prepared_cases import as_marked
+from shared import times
 
 
 def test_a_key_is_written_as_the_contract_says(tmp_path: Path) -> None:
@@ -62,3 +68,36 @@ def test_the_medians_of_several_rounds_are_taken_name_by_name() -> None:
     rounds = [{"intake": 300.0, "mongod": 10.0}, {"intake": 320.0, "mongod": 90.0}, {"intake": 310.0, "mongod": 20.0}]
 
     assert report.medians(rounds) == {"intake": 310.0, "mongod": 20.0}
+
+
+def test_every_key_can_be_measured_alone() -> None:
+    assert report.AIMS.keys() == bench.MEASURES.keys() == bench.LETTERS.keys()
+
+
+@pytest.fixture(scope="module")
+def preparer() -> Preparer:
+    return Preparer("11" * 32, "22" * 32, AGENCY)
+
+
+def test_each_letter_gives_one_case_one_notice_and_one_news_and_its_update_one_more(
+    preparer: Preparer,
+) -> None:
+    prepared = Prepared()
+
+    preparer.prepare(bodies("warm", 3), prepared, assigned=True)
+
+    assert len(prepared.posts) == len(prepared.cases) == len(prepared.raisings) == len(prepared.said) == 3
+    assert len(prepared.openings) == len(prepared.news) == 6
+    # Each write of a record is guarded by what the one before it left, or the bare loop would not be exact.
+    assert {(step.guard, step.version) for step in prepared.openings.values()} == {(0, 1), (1, 2)}
+    assert {(step.guard, step.version) for step in prepared.news.values()} == {(2, 3), (3, 4)}
+
+
+def test_a_case_lies_in_mongodb_as_it_stands_once_its_opening_is_sent(preparer: Preparer) -> None:
+    _, opening = preparer.opened(bodies("run", 1)[0], times.now())
+
+    lying = bson.decode(as_marked(opening).raw)
+
+    assert lying["published"] == lying["version"] == opening.version
+    assert "unsent_since" not in lying
+    assert len(lying["history"]) == 1
