@@ -124,12 +124,12 @@ class Preparer:
         partners = load_partners(PARTNERS)
         law = load_law(ROOT / partners.law_file, ASSUMPTIONS)
         life = load_life_cycle(LIFE_CYCLE, law)
-        self._ids, self._sealer = Ids(bytes.fromhex(id_key)), Sealer(bytes.fromhex(sealing_key))
+        self._ids, self.sealer = Ids(bytes.fromhex(id_key)), Sealer(bytes.fromhex(sealing_key))
         self._agency, self._types = agency, frozenset(law.request_types)
         self._partitions = topics.all_topics(law.authorities, partners.agencies, partners.subscribers)
         self._decide_letter = intake.decide_by(law)
-        self._decide_case = router.decide_by(router.Rules(law, life, self._ids))
-        self._read_letter = router_hears.on_letter(self._ids)
+        self.decide_case = router.decide_by(router.Rules(law, life, self._ids))
+        self.read_letter = router_hears.on_letter(self._ids)
         self._read_update = router_hears.on_update(life, self._ids)
         alerts = load_rules(ALERTS, partners, law, life)
         self._read_event = notifier_hears.on_event(alerts, partners.subscribers, self._ids)
@@ -138,7 +138,7 @@ class Preparer:
         """Add all steps of these letters; where an officer gets each case, of that too."""
         now = times.now()
         for body in bodies:
-            letter, post = self._posted(body, now)
+            letter, post = self.posted(body, now)
             prepared.posts[reference_in(body)] = post
             case, opening = self._opened(post.waves[0][0], now)
             prepared.cases.append(case.id.encode())
@@ -150,7 +150,7 @@ class Preparer:
 
     def opened(self, body: bytes, at: datetime) -> tuple[Record, Step]:
         """The case of a letter that was received at a time."""
-        return self._opened(self._posted(body, at)[1].waves[0][0], at)
+        return self._opened(self.posted(body, at)[1].waves[0][0], at)
 
     def said(self, case: Record, name: str, at: datetime, **fields: str) -> Out:
         """An update of a case as its authority puts it on its topic."""
@@ -169,14 +169,15 @@ class Preparer:
 
     def heard(self, case: Record, out: Out, at: datetime) -> Step:
         """What the router does with that."""
-        (message,) = self._read_update(_as_read(out))  # type: ignore[arg-type]
+        (message,) = self._read_update(as_read(out))  # type: ignore[arg-type]
         return self.step(case, message, at)
 
     def step(self, case: Record, message: Message, at: datetime) -> Step:
         """What the router does with a message to a case."""
-        return self._step(case, message, self._decide_case, router.evolve, at)
+        return self._step(case, message, self.decide_case, router.evolve, at)
 
-    def _posted(self, body: bytes, now: datetime) -> tuple[Record, Step]:
+    def posted(self, body: bytes, now: datetime) -> tuple[Record, Step]:
+        """A letter, and what intake does with it."""
         parsed = parse_letter(body, self._types)
         message = intake.filing(self._agency, parsed, self._ids)
         letter = Record(message.record, message.record, message.context)
@@ -184,7 +185,7 @@ class Preparer:
         return letter, _answering(post, receipt_of(letter.id, letter.state, parsed.reference))
 
     def _opened(self, out: Out, now: datetime) -> tuple[Record, Step]:
-        (message,) = self._read_letter(_as_read(out))  # type: ignore[arg-type]
+        (message,) = self.read_letter(as_read(out))  # type: ignore[arg-type]
         case = Record(message.record, message.record, message.context)
         return case, self.step(case, message, now)
 
@@ -193,18 +194,18 @@ class Preparer:
         prepared.openings[heard_as(out)] = step
         ((_, event),) = step.waves
         now = times.now()
-        for message in self._read_event(_as_read(event)):  # type: ignore[arg-type]
+        for message in self._read_event(as_read(event)):  # type: ignore[arg-type]
             notice = Record(message.record, message.subject, message.context)
             raised = self._step(notice, message, notifier.decide, notifier.evolve, now)
             assert prepared.raisings.setdefault(heard_as(event), raised) is raised, "a case raises one notice here"
-        for message in intake_hears.on_case(_as_read(event)):  # type: ignore[arg-type]
+        for message in intake_hears.on_case(as_read(event)):  # type: ignore[arg-type]
             prepared.news[heard_as(event)] = self._step(letter, message, self._decide_letter, intake.evolve, now)
 
     def _step(self, record: Record, message: Message, decide: Decide, evolve: Evolve, now: datetime) -> Step:
         """The step, after which the record stands as written, sent and marked."""
         for draft in decide(record, message, now).events:
-            record.append(draft, by=message.by, cause=message.cause, now=now, evolve=evolve, sealer=self._sealer)
-        waves = tuple(self._outs(record, event) for event in record.fresh)
+            record.append(draft, by=message.by, cause=message.cause, now=now, evolve=evolve, sealer=self.sealer)
+        waves = tuple(self.outs(record, event) for event in record.fresh)
         guard = record.stored_version
         if guard:
             update = {name: bson.encode(part) for name, part in records.update(record, now).items()}
@@ -215,7 +216,8 @@ class Preparer:
         record.fresh.clear()
         return step
 
-    def _outs(self, record: Record, event: Event) -> tuple[Out, ...]:
+    def outs(self, record: Record, event: Event) -> tuple[Out, ...]:
+        """An event on each of its topics."""
         event_id, key = self._ids.event(record.id, event.seq), record.subject.encode()
         return tuple(
             Out(
@@ -234,7 +236,8 @@ def heard_as(out: Out) -> Heard:
     return out.key, out.headers[1][1]
 
 
-def _as_read(out: Out) -> _Record:
+def as_read(out: Out) -> _Record:
+    """What was sent, as a consumer gives it to a handler."""
     return _Record(out.topic, out.value, out.headers)
 
 
