@@ -5,6 +5,7 @@ A kill of a service counts only while something of that service is unsent or unc
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -53,7 +54,7 @@ async def test_services_are_killed(system: System, trial: Trial) -> None:
         verdict = await system.verdict(watch)
 
     trial.judge(load, kills, verdict)
-    assert {name: trial.results.kills[name] for name in SERVICES} == dict.fromkeys(SERVICES, KILLS)
+    assert Counter(kill.process for kill in kills) == dict.fromkeys(SERVICES, KILLS)
 
 
 async def test_the_only_broker_is_killed(system: System, trial: Trial) -> None:
