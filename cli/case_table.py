@@ -25,16 +25,17 @@ def case_table(cases: Sequence[Mapping[str, Any]], simulated: str | None) -> Tab
             Text(words(case["status"]), "magenta" if case["status"] == "triage" else ""),
             case["authority"],
             moment(case["received_at"]),
-            next_clock(case["clocks"]),
+            next_clock(case),
             str(len(case["missing"]) or ""),
         )
     return table
 
 
-def next_clock(clocks: Sequence[Mapping[str, Any]]) -> Text:
+def next_clock(case: Mapping[str, Any]) -> Text:
     """What was missed and is not done yet, or else what is due next; always with its kind."""
-    missed = [clock for clock in clocks if clock["status"] == "missed" and clock["stopped_at"] is None]
-    running = [clock for clock in clocks if clock["status"] == "running"]
+    missed = [clock for clock in case["clocks"] if clock["status"] == "missed" and clock["stopped_at"] is None]
+    missed = missed if case["overdue"] else []
+    running = [clock for clock in case["clocks"] if clock["status"] == "running"]
     if not (found := missed or running):
         return Text("")
     first = min(found, key=lambda clock: clock["due"])

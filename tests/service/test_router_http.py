@@ -75,10 +75,10 @@ async def _is_there(services: System, case: str) -> bool:
 
 
 def said_in(services: System, case: str) -> list[str]:
-    """The types of a case's events."""
+    """The types of a case's events, without what the agency is told of them."""
     document = services.document("cases", case)
     assert document
-    return [event["type"] for event in document["history"]]
+    return [event["type"] for event in document["history"] if not event["type"].startswith("answer.")]
 
 
 async def test_the_holder_reads_its_case_with_what_is_asked_and_how_it_came(services: System, prefix: str) -> None:
@@ -148,6 +148,32 @@ async def test_cases_are_found_by_what_they_are(services: System, prefix: str) -
     assert await found(status="triage") == set()
     assert await found(overdue="true") == set()
     assert await found(reference=f" {prefix} ") == {one, two}
+
+
+async def test_what_is_overdue_is_found_until_it_is_done(services: System, prefix: str) -> None:
+    past = {"at": "2026-03-12T08:00:00Z", "reason": "A hearing"}
+    [case] = await opened(services, prefix, requested_deadline=past)
+    [punctual] = await opened(services, f"{prefix}-2")
+
+    async def overdue() -> set[str]:
+        found = [await call(services, SECURITY, "", overdue="true", reference=prefix + end) for end in ("", "-2")]
+        return {one["case"] for page in found for one in page.json()["cases"]}
+
+    async def is_overdue() -> bool:
+        return case in await overdue()
+
+    await eventually(is_overdue, "the missed deadline")
+    assert punctual not in await overdue()
+    [clock] = [
+        one for one in (await call(services, SECURITY, f"/{case}")).json()["clocks"] if one["status"] == "missed"
+    ]
+    assert (clock["kind"], clock["stopped_at"]) == ("requested", None)
+    assert clock["left_seconds"] <= 0
+
+    done = await say(services, SECURITY, case, "executed", text="Done")
+
+    assert done.status_code == 201
+    assert case not in await overdue()
 
 
 async def test_the_holders_own_number_finds_its_case(services: System, prefix: str) -> None:
@@ -399,7 +425,7 @@ def told_of(services: System, case: str) -> list[tuple[Any, ...]]:
 
 
 def _without_times(value: Any) -> Any:
-    gone = {"case", "refs", "received_at", "started_at", "due", "steps", "stopped_at", "waits"}
+    gone = {"case", "refs", "received_at", "started_at", "due", "steps", "stopped_at", "waits", "ended_at"}
     if isinstance(value, dict):
         return {name: _without_times(one) for name, one in value.items() if name not in gone}
     return [_without_times(one) for one in value] if isinstance(value, list) else value

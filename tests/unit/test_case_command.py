@@ -274,15 +274,17 @@ def test_list_asks_for_what_it_was_told(ask: Callable[..., Result]) -> None:
 
 def test_a_row_names_the_next_clock_by_its_kind_and_what_was_missed_before_it(ask: Callable[..., Result]) -> None:
     case = Case.open("stored_data_access")
-    before = str(next_clock(seen(case)["clocks"]))
+    before = str(next_clock(seen(case)))
     case.passes(days=4)
 
     assert ", ours, not the law's" in before
-    assert "OVERDUE" in str(next_clock(seen(case)["clocks"]))
+    assert "OVERDUE" in str(next_clock(seen(case)))
     row = ask(answering(200, {"cases": [seen(case)], "next": None}), "list").stdout
     assert case.record.id in row
     assert "stored data access" in row
     assert "OVERDUE" in row
+    case.told("executed", text="Done")
+    assert str(next_clock(seen(case))) == "", "what has ended is overdue no more"
 
 
 @pytest.mark.parametrize(
