@@ -1,6 +1,6 @@
 """HTTP, as every service speaks it: OpenAPI, problem details for every error, who the caller is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -13,6 +13,42 @@ from shared.bad_letter import FieldError
 from shared.failures import TryAgain, place_of
 from shared.log import logger
 from shared.problems import MEDIA_TYPE, Problem, ProblemError
+
+PROBLEM = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "detail"],
+                "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}},
+            },
+        },
+        "rule": {"type": "string", "description": "of a rejected update: the rule that forbids it"},
+        "basis": {"type": "array", "items": {"type": "string"}, "description": "on what the rule rests"},
+        "allowed": {"type": "array", "items": {"type": "string"}, "description": "what could be said now"},
+        "case_status": {"type": "string", "description": "the status as it stands, unchanged"},
+    },
+}
+"""The schema of every problem, for the OpenAPI documents."""
+
+
+def documented(told: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
+    """The problems of a route by status, each with what it says, as an OpenAPI document has them."""
+    body = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+    return {status: {"description": says, **body} for status, says in told.items()}
+
+
+PROBLEMS = documented(
+    {401: "Not authorized", 403: "Forbidden", 404: "Not found", 422: "Bad parameters", 503: "Not available"}
+)
+"""What any route that reads may answer."""
 
 
 def answer(problem: Problem) -> Response:

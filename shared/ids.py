@@ -9,7 +9,7 @@ class Ids:
 
     def __init__(self, key: bytes) -> None:
         """`key`: the deployment's fixed id key, 32 bytes."""
-        self._key = key
+        self._keyed = hmac.new(key, digestmod="sha256")
 
     def letter(self, agency: str, reference: str) -> str:
         """The id of a letter: one agency, one reference, one letter."""
@@ -50,4 +50,6 @@ class Ids:
     def _make(self, prefix: str, *parts: str) -> str:
         # The prefix keeps equal parts of two kinds apart, the lengths keep the parts from running into each other.
         text = "".join(f"{len(part)}:{part}" for part in (prefix, *parts))
-        return prefix + hmac.digest(self._key, text.encode("utf-8", "surrogatepass"), "sha256")[:16].hex()
+        code = self._keyed.copy()  # a third quicker than keying it anew
+        code.update(text.encode("utf-8", "surrogatepass"))
+        return prefix + code.digest()[:16].hex()

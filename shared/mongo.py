@@ -196,7 +196,8 @@ class Store:
                 return Change(insert=RawBSONDocument(bson.encode(records.insertion(record, now))))
             guard = {"_id": record.id, "version": record.stored_version}
             update = records.update(record, now)
-            bson.encode(update["$set"]["state"])
+            # Encoded once, here: what cannot be stored fails alone.
+            update["$set"]["state"] = RawBSONDocument(bson.encode(update["$set"]["state"]))
         except (BSONError, OverflowError, UnicodeEncodeError, ValueError) as error:
             raise NeverWill("MongoDB cannot store it") from error
         return Change(update=UpdateOne(guard, update))

@@ -12,12 +12,12 @@ from services.intake.door import JSON, NDJSON, PATH, receipt_of
 from services.intake.messages_api import MessagesDoor, add_messages, describe
 from shared import problems, times, topics
 from shared.events import LETTER_RECEIVED, Event
-from shared.http import api
+from shared.http import PROBLEM, PROBLEMS, api, documented
 from shared.ids import Ids
 from shared.letter import Letter
 from shared.log import logger
 from shared.mongo import Store
-from shared.problems import MEDIA_TYPE, ProblemError
+from shared.problems import ProblemError
 from shared.records import Record, event_of, record_of
 from shared.sealing import Broken, Sealer
 from shared.tokens import Verifier
@@ -213,24 +213,6 @@ def build_api(letters: Letters, messages: MessagesDoor, verifier: Verifier, rout
     return app
 
 
-PROBLEM = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["pointer", "detail"],
-                "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}},
-            },
-        },
-    },
-}
 RECEIPT = {
     "type": "object",
     "required": ["id", "reference", "received_at", "digest"],
@@ -242,17 +224,6 @@ RECEIPT = {
         "cases": {"type": "array", "items": {"$ref": "#/components/schemas/CaseView"}},
     },
 }
-_PROBLEM_BODY = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"description": title, **_PROBLEM_BODY}
-    for status, title in (
-        (401, "Not authorized"),
-        (403, "Forbidden"),
-        (404, "Not found"),
-        (422, "Bad parameters"),
-        (503, "Not available"),
-    )
-}
 
 
 def _post_operation() -> dict[str, Any]:
@@ -263,14 +234,14 @@ def _post_operation() -> dict[str, Any]:
         "202": {"description": "Accepted: the letter is in safe keeping", **receipt},
     }
     refused = {
-        "400": "Not JSON",
-        "401": "Not authorized",
-        "403": "Forbidden",
-        "409": "The reference stands for another letter",
-        "413": "Too large",
-        "415": "Unsupported media type",
-        "422": "The letter has bad fields",
-        "503": "Come again later",
+        400: "Not JSON",
+        401: "Not authorized",
+        403: "Forbidden",
+        409: "The reference stands for another letter",
+        413: "Too large",
+        415: "Unsupported media type",
+        422: "The letter has bad fields",
+        503: "Come again later",
     }
     return {
         "summary": "File a letter, or many",
@@ -282,5 +253,5 @@ def _post_operation() -> dict[str, Any]:
                 NDJSON: {"schema": {"type": "string", "description": "one letter per line"}},
             },
         },
-        "responses": told | {status: {"description": why, **_PROBLEM_BODY} for status, why in refused.items()},
+        "responses": told | {str(status): one for status, one in documented(refused).items()},
     }

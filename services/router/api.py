@@ -9,7 +9,7 @@ import orjson
 from fastapi import Depends, FastAPI, Query, Request, Response
 from starlette.routing import BaseRoute
 
-from services.router.document import PROBLEM_REF, request_body, schemas
+from services.router.document import request_body, schemas
 from services.router.domain.deciding import NO_SUCH_CASE
 from services.router.domain.rules import Rules
 from services.router.domain.updating import NOT_THE_HOLDER, Rejection, Unanswerable
@@ -20,7 +20,7 @@ from shared.bad_letter import BadLetter, FieldError
 from shared.decisions import Message
 from shared.events import UPDATE_REJECTED, Event
 from shared.failures import Bug
-from shared.http import api
+from shared.http import PROBLEMS, api, documented
 from shared.life_cycle import Update
 from shared.log import logger
 from shared.loop import Outcome
@@ -35,6 +35,8 @@ from shared.vocabulary import DESK
 from shared.yaml_file import did_you_mean
 
 PATH = "/v1/cases"
+OUR_OWN = frozenset({"clock", "router"})
+"""Who speaks beside people: what they say in between makes no repeated update a new one."""
 PAGE = 100
 """Cases at once."""
 JSON = "application/json"
@@ -69,6 +71,22 @@ class Cases:
                     self._log.error("does not open", record=case)
                     raise ProblemError(problems.unavailable()) from None
         raise ProblemError(problems.not_found())
+
+    async def cause(self, caller: str, case: str, said: str, *, has_id: bool) -> str:
+        """What makes an update the same one: its own id, or else its words with nothing said in between."""
+        source = f"http/{caller}/{case}"
+        if has_id:
+            return self._rules.ids.cause(source, said)
+        version = 0
+        for document in await self._store.histories([case]):
+            version, history = document["version"], document["history"]
+            spoken = [form for form in history if form["by"] not in OUR_OWN]
+            if spoken:
+                last = spoken[-1]["cause"]
+                began = next(form["seq"] for form in spoken if form["cause"] == last)
+                if self._rules.ids.cause(source, f"{said}/{began - 1}") == last:
+                    return str(last)
+        return self._rules.ids.cause(source, f"{said}/{version}")
 
     async def after(self, record: Record, caller: str) -> CaseView:
         """A case as it stands after an update; where that gave it to somebody else, without what is no longer shown."""
@@ -108,6 +126,8 @@ class Cases:
         """The query; a reference of the other State is found by its id, for it is stored nowhere in the clear."""
         wanted = {"status": status, "type": type, "party": party, "authority": authority}
         query: dict[str, Any] = {f"state.{name}": value for name, value in wanted.items() if value is not None}
+        if status == "triage":
+            query.setdefault("state.authority", DESK)  # only the desk has such cases, and an index finds its own
         if reference is not None:
             parties: Collection[str] = [party] if party else STATES
             query["state.refs"] = {"$in": [self._rules.ids.reference(one, reference) for one in sorted(parties)]}
@@ -179,7 +199,8 @@ def build_api(
             raise ProblemError(problems.bad_request([FieldError("/update", "This field is required.")]))
         if own is not None and not (isinstance(own, str) and 0 < len(own) <= 200):
             raise ProblemError(problems.bad_request([FieldError("/id", "Must be text of at most 200 characters.")]))
-        cause = rules.ids.cause(f"http/{caller}/{case}", own or strict_json.digest({"update": name, **fields}))
+        said = own or strict_json.digest({"update": name, **fields})
+        cause = await cases.cause(caller, case, said, has_id=own is not None)
         message = Message(case, cause, caller, heard_from(caller, name, fields, rules.life))
         outcome = await _put(posts, message, len(raw))
         response.status_code = 201 if outcome.fresh else 200
@@ -267,24 +288,11 @@ def _is_same(before: Event, update: Update) -> bool:
     )
 
 
-_PROBLEM_BODY = {"content": {problems.MEDIA_TYPE: {"schema": PROBLEM_REF}}}
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"description": title, **_PROBLEM_BODY}
-    for status, title in (
-        (401, "Not authorized"),
-        (403, "Forbidden"),
-        (404, "Not found"),
-        (422, "Bad parameters"),
-        (503, "Not available"),
-    )
-}
-_OF_UPDATES: dict[int | str, dict[str, Any]] = {
-    200: {"description": "Said before: the case as it stands"},
-    400: {"description": "Not JSON", **_PROBLEM_BODY},
-    409: {
-        "description": "Forbidden now: the rule, and what is allowed; or the id is another update's",
-        **_PROBLEM_BODY,
-    },
-    413: {"description": "Too large", **_PROBLEM_BODY},
-    415: {"description": "Unsupported media type", **_PROBLEM_BODY},
-}
+_OF_UPDATES = documented(
+    {
+        400: "Not JSON",
+        409: "Forbidden now: the rule, and what is allowed; or the id is another update's",
+        413: "Too large",
+        415: "Unsupported media type",
+    }
+) | {200: {"description": "Said before: the case as it stands"}}

@@ -40,6 +40,11 @@ def build(platform: Platform, settings: RouterSettings) -> ASGI:
 INDEXES = (
     {"keys": [("state.authority", 1), ("state.received_at", 1), ("_id", 1)], "name": "authority"},
     {"keys": [("state.received_at", 1), ("_id", 1)], "name": "received"},
+    {
+        "keys": [("state.received_at", 1)],
+        "name": "missed",
+        "partialFilterExpression": {"state.clocks.missed_at": {"$exists": True}},
+    },
     *linking.INDEXES,
     ticking.INDEX,
     Holding.INDEX,

@@ -3,40 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
+from shared.http import PROBLEM
 from shared.life_cycle import LifeCycle, UpdateRule
 
 _SCHEMAS = "#/components/schemas/"
-
-PROBLEM = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["pointer", "detail"],
-                "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}},
-            },
-        },
-        "rule": {"type": "string", "description": "of a rejected update: the rule that forbids it"},
-        "basis": {"type": "array", "items": {"type": "string"}, "description": "on what the rule rests"},
-        "allowed": {"type": "array", "items": {"type": "string"}, "description": "what could be said now"},
-        "case_status": {"type": "string", "description": "the status as it stands, unchanged"},
-    },
-}
-PROBLEM_REF = {"$ref": f"{_SCHEMAS}Problem"}
 
 ID = {
     "type": "string",
     "minLength": 1,
     "maxLength": 200,
-    "description": "The sender's own id of this update. Without one the same words count as said once and for all: "
-    "send one wherever the same thing may happen again.",
+    "description": "The sender's own id of this update. Without one the same words are the same update "
+    "until anybody says something else on the case.",
 }
 
 

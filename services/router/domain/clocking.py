@@ -54,7 +54,7 @@ def after_update(
     known = {rule.name: rule for rule in rules.clocks(state)}
     after = [_after(clock, known.get(clock["clock"]), update, said, now, rules) for clock in before]
     if ended:
-        after = [_stopped(c, now) if clocks.is_running(c) and not _outlives(c, state) else c for c in after]
+        after = [c if _outlives(c, state) else _stopped(c, now) for c in after]
     for rule in known.values():
         if _starts(rule, update, said) and (rule.kind == STATUTORY or not ended):
             begun = _ahead(_begun(rule, happened_at or now, said, rules.law), now)
