@@ -90,8 +90,6 @@ class Board:
     _statuses: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     _rejections: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
     _sequences: dict[str, int] = field(default_factory=dict)
-    heard_at: float = 0.0
-    """When anything came, on the monotonic clock."""
     _arrivals: dict[str, list[Arrival]] = field(default_factory=lambda: defaultdict(list))
     _told: dict[str, dict[str, set[str]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(set)))
 
@@ -172,6 +170,13 @@ class Board:
         """When the next clock of a case ends."""
         ends = [read(clock["due"]) for facts in self._present.values() for clock in running(facts)]
         return min(ends, default=None)
+
+    def ending_by(self, moment: datetime) -> set[str]:
+        """The cases with a clock that ends until then, and their letters."""
+        cases = {
+            case for case, facts in self._present.items() if any(read(one["due"]) <= moment for one in running(facts))
+        }
+        return cases | {letter for (letter, _), case in self._cases.items() if case in cases}
 
     def _strays(self) -> Iterator[str]:
         """Cases on an authority's topic that belong to no sample."""

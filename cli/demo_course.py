@@ -5,7 +5,7 @@ Time never jumps over what somebody is still at work on: before it moves, everyb
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime, timedelta
 
 from cli.demo_board import Board
@@ -38,6 +38,7 @@ class Course:
         """`tick`: waits for a moment, and raises if something has ended that should not."""
         self._board, self._time, self._play, self._tick = board, simulated, play, tick
         self._samples = sorted(samples, key=lambda sample: sample.sent_at)
+        self._last_word = time.monotonic()
 
     async def file(self, doors: Doors, between: float) -> None:
         """File every letter on its day."""
@@ -59,14 +60,20 @@ class Course:
             await self._time.run(RUN)
         end = time.monotonic() + PATIENCE
         while self._board.lacks() and time.monotonic() < end:
-            if not runs and self._is_still() and (ends := self._board.next_end()) is not None:
+            if (
+                not runs
+                and self._board.has_opened_all()
+                and self._is_still()
+                and (ends := self._board.next_end()) is not None
+            ):
                 await self._move(ends + _AFTER)
             await self._tick()
         if runs:
             await self._time.run(1.0)
 
     async def _move(self, moment: datetime) -> None:
-        end = time.monotonic() + _A_DAY_S_WORK
+        self._last_word = time.monotonic()
+        end = self._last_word + _A_DAY_S_WORK
         while time.monotonic() < end and not self._may_move(moment):
             await self._tick()
         await self._time.go_to(moment)
@@ -76,9 +83,11 @@ class Course:
         board = self._board
         if not board.has_opened_all() or board.is_to_ring(self._time.now()):
             return False
-        ends = board.next_end()
-        return ends is None or ends > moment or self._is_still()
+        ending = board.ending_by(moment)
+        return not ending or self._is_still(ending)
 
-    def _is_still(self) -> bool:
-        """Whether nobody has anything to say any more."""
-        return self._play.is_quiet and time.monotonic() - self._board.heard_at > _STILL
+    def _is_still(self, subjects: Collection[str] | None = None) -> bool:
+        """Whether nobody has anything more to say, of these or of any; a moment's silence might still be a pause."""
+        if not self._play.is_quiet(subjects):
+            self._last_word = time.monotonic()
+        return time.monotonic() - self._last_word > _STILL

@@ -69,14 +69,14 @@ class Show:
         async with (
             self._time,
             listening(stack.kafka_address, heard, stack.deployment.topics) as consumer,
-            self._play.played(stack.kafka_address, stack.deployment.topics) as playing,
+            self._play.speaking(stack.kafka_address),
         ):
             with webhook_receiver(stack.webhook_url, stack.keys.webhook_secret, self._board):
-                self._ears = [asyncio.create_task(hear(consumer, heard, self._board)), playing]
+                self._ear = asyncio.create_task(hear(consumer, heard, self._board, self._play))
                 try:
                     return await self._course(consumer)
                 finally:
-                    self._ears[0].cancel()
+                    self._ear.cancel()
 
     def rows(self) -> list[Row]:
         """The cases as they stand now."""
@@ -119,9 +119,8 @@ class Show:
         """Wait a moment; raise if a process has ended that should not, or our own listening has."""
         for child in self._stack.children:
             child.check()
-        for ear in self._ears:
-            if ear.done():
-                ear.result()
+        if self._ear.done():
+            self._ear.result()
         await asyncio.sleep(_TICK)
 
     def _say_how_it_ended(self) -> bool:

@@ -13,7 +13,7 @@ from shared.time_source import Time, set_simulated
 DATABASE = "rogatory"
 SIMULATED = "rogatory-simulated-time"
 """The header in which a service says that its time is simulated, and which it is."""
-_TICK = 0.02
+_TICK = 0.04
 _LEEWAY = timedelta(seconds=1)
 """How much ahead the time is set, for it runs on while it is set."""
 

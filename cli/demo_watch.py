@@ -28,6 +28,7 @@ from shared.events import (
 )
 from shared.partners import Partners
 from shared.vocabulary import Lane
+from simulate.play import Play
 
 Hear = Callable[[Board, ConsumerRecord[Any, Any], Envelope, Mapping[str, Any]], None]
 
@@ -55,11 +56,11 @@ async def listening(bootstrap: str, heard: Mapping[str, Hear], partitions: Mappi
         await consumer.stop()
 
 
-async def hear(consumer: AIOKafkaConsumer, heard: Mapping[str, Hear], board: Board) -> None:
-    """Put everything that comes on the board, until cancelled."""
+async def hear(consumer: AIOKafkaConsumer, heard: Mapping[str, Hear], board: Board, play: Play) -> None:
+    """Put everything that comes on the board, and let those hear it who are played; until cancelled."""
     async for record in consumer:
-        board.heard_at = time.monotonic()
         event = read_envelope(record.headers, record.value)
+        play.hear(record, event)
         heard[record.topic](board, record, event, json.loads(event.data))
 
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 SCRIPT = Path("samples/authorities.yaml")
 _QUIET = 1.0
 """Seconds of silence after which `--once` has nothing more to wait for."""
-_TICK = 0.1
 
 
 def simulate(
@@ -57,14 +56,8 @@ def simulate(
 
 
 async def _run(play: "Play", kafka: str, partitions: Mapping[str, int], once: bool) -> None:
-    async with play.played(kafka, partitions) as listening:
-        if not once:
-            await listening
-            return
-        spoke = time.monotonic()
-        while time.monotonic() - spoke < _QUIET:
-            if listening.done():
-                listening.result()
-            if not (play.is_quiet and await play.has_read_all()):
-                spoke = time.monotonic()
-            await asyncio.sleep(_TICK)
+    def is_enough() -> bool:
+        return once and not play.is_speaking() and time.monotonic() - play.stirred_at > _QUIET
+
+    async with play.speaking(kafka):
+        await play.listen(kafka, partitions, is_enough)

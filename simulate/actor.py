@@ -2,7 +2,7 @@
 
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -106,10 +106,13 @@ class Actor:
             line,
         )
 
-    @property
-    def is_answered(self) -> bool:
-        """Whether everything that it has said was taken or rejected."""
-        return all(self._answered[what] >= count for what, count in self._said.items())
+    def is_answered(self, subjects: Collection[str] | None = None) -> bool:
+        """Whether everything that it has said of these cases and letters, or of any, was taken or rejected."""
+        return all(
+            self._answered[about, word] >= count
+            for (about, word), count in self._said.items()
+            if subjects is None or about in subjects
+        )
 
     def now(self, moment: float) -> datetime:
         """The time that events tell, which may be a simulated one, carried on since the latest of them."""

@@ -2,78 +2,98 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
-from shared.envelope import read_envelope
+from shared.envelope import Envelope, read_envelope
 from shared.failures import BadStart
 from simulate.actor import Actor, Part
 
 Say = Callable[[str], None]
 
+_PATIENCE_MS = 200
+
 
 class Play:
-    """Several actors over one connection to Kafka."""
+    """Several actors, who speak over one connection to Kafka."""
 
     def __init__(self, actors: Sequence[Actor], say: Say, pace: float = 1.0) -> None:
         """`pace`: by what the script's pauses are multiplied."""
         self._by_topic = {topic: actor for actor in actors for topic in actor.role.hears}
         self._actors, self._say, self._pace = actors, say, pace
-        self._open = 0
+        self._open: Counter[str] = Counter()
+        self._running: set[asyncio.Task[None]] = set()
+        self.stirred_at = time.monotonic()
+        """When anything was heard or said, on the monotonic clock."""
 
-    @property
-    def is_quiet(self) -> bool:
-        """Whether nothing is still to be said, and everything that was said has its answer."""
-        return not self._open and all(actor.is_answered for actor in self._actors)
+    def is_speaking(self, subjects: Collection[str] | None = None) -> bool:
+        """Whether anything is still to be said, of these cases and letters or of any."""
+        return any(count for subject, count in self._open.items() if subjects is None or subject in subjects)
+
+    def is_quiet(self, subjects: Collection[str] | None = None) -> bool:
+        """Whether nothing is still to be said of these, and everything that was said has its answer."""
+        return not self.is_speaking(subjects) and all(actor.is_answered(subjects) for actor in self._actors)
 
     @asynccontextmanager
-    async def played(self, bootstrap: str, partitions: Mapping[str, int]) -> AsyncIterator["asyncio.Task[None]"]:
-        """Play during the block; the task ends only if something fails.
+    async def speaking(self, bootstrap: str) -> AsyncIterator[None]:
+        """During the block what is heard is answered; whoever fails ends it."""
+        self._producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True)
+        try:
+            await self._producer.start()
+        except KafkaConnectionError:
+            await self._producer.stop()
+            raise BadStart(f"no Kafka answers at {bootstrap}") from None
+        try:
+            async with asyncio.TaskGroup() as self._parts:
+                try:
+                    yield
+                finally:
+                    for running in self._running:
+                        running.cancel()
+        finally:
+            await self._producer.stop()
+
+    def hear(self, record: "ConsumerRecord[Any, Any]", event: Envelope) -> None:
+        """An event on any topic; what nobody here reads is not heard."""
+        if (actor := self._by_topic.get(record.topic)) is None:
+            return
+        self.stirred_at = time.monotonic()
+        part = actor.hear(record.topic, event, self.stirred_at)
+        if part is not None:
+            self._open[part.subject] += 1
+            running = self._parts.create_task(self._act(actor, part))
+            self._running.add(running)
+            running.add_done_callback(self._running.discard)
+
+    async def listen(self, bootstrap: str, partitions: Mapping[str, int], until: Callable[[], bool]) -> None:
+        """Hear with a consumer of our own, for those who have none; `until`: when it is enough.
 
         Topics are read from their beginning without a group: what is said again has the id that it had before, and an
         id that is known changes nothing. So there is nothing to remember between two runs.
         """
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=100
-        )
-        producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True)
+        consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
+        await consumer.start()
         try:
-            await asyncio.gather(consumer.start(), producer.start())
-        except KafkaConnectionError:
-            await asyncio.gather(consumer.stop(), producer.stop())
-            raise BadStart(f"no Kafka answers at {bootstrap}") from None
-        consumer.assign([TopicPartition(topic, n) for topic in self._by_topic for n in range(partitions[topic])])
-        self._consumer = consumer
-        listening = asyncio.create_task(self._listen(consumer, producer))
-        try:
-            yield listening
+            places = [TopicPartition(topic, n) for topic in self._by_topic for n in range(partitions[topic])]
+            consumer.assign(places)
+            ends = await consumer.end_offsets(places)
+            while not until() or any([await consumer.position(place) < end for place, end in ends.items()]):
+                for records in (await consumer.getmany(timeout_ms=_PATIENCE_MS)).values():
+                    for record in records:
+                        self.hear(record, read_envelope(record.headers, record.value))
         finally:
-            listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
-            await asyncio.gather(consumer.stop(), producer.stop())
+            await consumer.stop()
 
-    async def has_read_all(self) -> bool:
-        """Whether everything that stands on the topics now has been heard."""
-        ends = await self._consumer.end_offsets(list(self._consumer.assignment()))
-        return all([await self._consumer.position(place) >= end for place, end in ends.items()])
-
-    async def _listen(self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer) -> None:
-        async with asyncio.TaskGroup() as parts:
-            async for record in consumer:
-                actor = self._by_topic[record.topic]
-                event = read_envelope(record.headers, record.value)
-                part = actor.hear(record.topic, event, time.monotonic())
-                if part is not None:
-                    self._open += 1
-                    parts.create_task(self._act(actor, part, producer))
-
-    async def _act(self, actor: Actor, part: Part, producer: AIOKafkaProducer) -> None:
+    async def _act(self, actor: Actor, part: Part) -> None:
         for number, step in enumerate(part.rule.then):
             await asyncio.sleep(step.pause.total_seconds() * self._pace)
             saying = actor.say(part, number, time.monotonic())
-            await producer.send_and_wait(saying.topic, saying.value, saying.key, headers=saying.headers)
+            await self._producer.send_and_wait(saying.topic, saying.value, saying.key, headers=saying.headers)
+            self.stirred_at = time.monotonic()
             self._say(saying.line)
-        self._open -= 1
+        self._open[part.subject] -= 1

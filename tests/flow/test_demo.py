@@ -22,7 +22,7 @@ def demo(folder: Path, *options: str, **environment: str) -> subprocess.Complete
     )
 
 
-def test_every_sample_letter_ends_where_the_law_puts_it(tmp_path: Path) -> None:
+def test_every_sample_letter_goes_where_the_law_puts_it_and_lives_on_to_its_end(tmp_path: Path) -> None:
     shown = demo(tmp_path / "data")
 
     assert shown.returncode == 0, shown.stdout + shown.stderr
@@ -32,6 +32,12 @@ def test_every_sample_letter_ends_where_the_law_puts_it(tmp_path: Path) -> None:
     ]
     assert len(lines) == 18
     assert "Today it is not." in shown.stderr
+    assert "The time is simulated" in shown.stderr
+    assert [line.split(":")[1].split()[0] for line in shown.stderr.splitlines() if line.startswith("rejected")] == [
+        "S01",
+        "S05",
+        "S06",
+    ]
 
 
 def test_a_case_elsewhere_than_expected_is_named_and_the_exit_code_says_no(tmp_path: Path) -> None:
@@ -50,6 +56,10 @@ def test_a_case_elsewhere_than_expected_is_named_and_the_exit_code_says_no(tmp_p
     assert told["bad"] == [said]
     assert said in shown.stderr
     assert [case["letter"] for case in told["cases"] if case["wrong"]] == ["S06"]
+    assert told["time"]["simulated"] is True
+    preservation = told["cases"][0]
+    assert preservation["statuses"] == ["received", "acknowledged", "in_execution", "lapsed", "closed"]
+    assert preservation["rejected"].keys() == {"extension_requested"}
 
 
 def test_samples_that_are_not_there_are_wrong_use(tmp_path: Path) -> None:

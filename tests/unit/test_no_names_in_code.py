@@ -12,7 +12,7 @@ from shared.law import Law, load_law
 from shared.partners import load_partners
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("shared", "services", "cli", "deploy")
+FOLDERS = ("shared", "services", "cli", "deploy", "simulate")
 LAW_FILES = tuple(sorted(path for path in (ROOT / "laws").glob("*.yaml") if not path.name.endswith(".cases.yaml")))
 
 EXEMPT = {

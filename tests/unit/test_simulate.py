@@ -140,13 +140,14 @@ def test_the_same_is_said_under_the_same_id_also_after_a_restart() -> None:
 def test_it_is_quiet_only_when_all_that_was_said_is_answered() -> None:
     played = actor(rule(event="case.assigned"))
     (part,) = heard(played, event("case.assigned", 1))
-    assert played.is_answered
+    assert played.is_answered()
 
     played.say(part, 0, 0.0)
-    assert not played.is_answered
+    assert not played.is_answered()
+    assert played.is_answered({"cas_2"})
 
     heard(played, event("update.rejected", 2, update="acknowledged", says="No."))
-    assert played.is_answered
+    assert played.is_answered()
 
 
 def test_the_time_is_the_latest_that_an_event_told_carried_on() -> None:
