@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from pymongo import AsyncMongoClient
+from pymongo.read_concern import ReadConcern
 
 from deploy.local.jars import ROOT
 from deploy.local.kafka import Kafka
@@ -95,6 +96,8 @@ class Routers:
             kind = BuggyService if "PLANTED" in told and instance in ROUTERS else Service
             self.services[instance] = kind(instance.split("-")[0], port, told, self._folder, instance)
         self._client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(self.mongo.uri, tz_aware=True)
+        # What is waited for here must be there for a majority, too: so the evidence is read.
+        self._held = self._client.get_database(self.database, read_concern=ReadConcern("majority"))
         self._looking = asyncio.create_task(self._look())
         self.launch()
         try:
@@ -138,7 +141,7 @@ class Routers:
 
     async def count(self, query: Mapping[str, Any], right: int) -> bool:
         """Whether so many cases are as described."""
-        return right == await self._client[self.database]["cases"].count_documents(dict(query))
+        return right == await self._held["cases"].count_documents(dict(query))
 
     async def until(self, look: Callable[[], Awaitable[bool]], what: str) -> None:
         """Wait until something is so."""
@@ -156,7 +159,7 @@ class Routers:
         async def is_sent() -> bool:
             left = {"cases": "unsent_since", "notices": "unsent_since"}
             counts = [
-                await self._client[self.database][name].count_documents({field: {"$exists": True}})
+                await self._held[name].count_documents({field: {"$exists": True}})
                 for name, field in (*left.items(), ("notices", "next_due"))
             ]
             return not any(counts)
