@@ -31,8 +31,10 @@ GOOD: dict[str, dict[str, Any]] = {
     "condition_acceptance": {"text": "Accepted."},
     "transmitted": {"at": "2026-03-11T08:00:00+04:00"},
     "acknowledged_abroad": {"number": "VN-77", "text": "Taken in hand."},
+    "asked_abroad": {"text": "Which server?"},
+    "refused_abroad": {"reasons": "No such offence there."},
 }
-"""Every message of the contract, with all its fields."""
+"""Every message of the contract and what comes back from abroad, with all its fields."""
 
 
 def read(body: dict[str, Any], letter: str | None = LETTER) -> LetterMessage:
@@ -45,7 +47,7 @@ def errors_of(raw: bytes | dict[str, Any], letter: str | None = LETTER) -> dict[
     return {error.pointer: error.detail for error in bad.value.errors}
 
 
-def test_the_table_has_the_messages_of_the_contract_and_no_other() -> None:
+def test_the_table_has_the_messages_of_the_contract_and_what_comes_back_from_abroad() -> None:
     assert life().messages.keys() == GOOD.keys()
 
 
