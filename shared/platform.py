@@ -123,8 +123,8 @@ def connect(name: str, settings: Settings, may_be_simulated: bool = True) -> Pla
     sealer = Sealer(settings.sealing_key.get_secret_value())
     mongo = Mongo(settings.mongo.get_secret_value(), settings.database, settings.mongo_driver)
     client = f"rogatory-{name}-{settings.instance}"
-    producer = Producer(settings.kafka, client, metrics)
     time_source = Time(settings.simulation and may_be_simulated)
+    producer = Producer(settings.kafka, client, metrics, time_source.real)
     metrics.simulated.set(time_source.is_simulated)
     sender = Sender(producer, ids, sealer, metrics, time_source.now)
     entries = Loop(

@@ -9,8 +9,9 @@ import contextlib
 import random
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 
 from aiokafka import AIOKafkaProducer
@@ -27,6 +28,7 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
 )
 
+from shared import times
 from shared.envelope import Headers
 from shared.log import Away, logger
 from shared.metrics import Metrics
@@ -95,7 +97,9 @@ def murmur2(data: bytes) -> int:
 class Producer:
     """Sends waves; one task calls it at a time, for concurrent senders were seen to reorder in stalls."""
 
-    def __init__(self, bootstrap: str, client: str, metrics: Metrics) -> None:
+    def __init__(self, bootstrap: str, client: str, metrics: Metrics, now: Callable[[], datetime] = times.now) -> None:
+        """`now`: the time that records carry; Kafka refuses what lies an hour in its future."""
+        self._now = now
         self._bootstrap, self._client, self._metrics = bootstrap, client, metrics
         self._away = Away("Kafka", logger(part="producer"))
         self._producer: AIOKafkaProducer | None = None
@@ -235,6 +239,7 @@ class Producer:
     ) -> list[tuple[list[int], KafkaError | None]]:
         """Send one partition's records in as few batches as hold them; each batch with its error."""
         topic, partition = place
+        at_ms = round(self._now().timestamp() * 1000)
         sent: list[tuple[list[int], asyncio.Future[object]]] = []
         results: list[tuple[list[int], KafkaError | None]] = []
         at = 0
@@ -242,7 +247,7 @@ class Producer:
             batch, first = producer.create_batch(), at
             while at < len(indexes):
                 out = outgoing[indexes[at]]
-                if batch.append(key=out.key, value=out.value, timestamp=None, headers=out.headers) is None:
+                if batch.append(key=out.key, value=out.value, timestamp=at_ms, headers=out.headers) is None:
                     break
                 at += 1
             if at == first:

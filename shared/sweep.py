@@ -51,6 +51,8 @@ class Sweep:
         # While Kafka is away a few go as a probe: their success is what tells that it is back.
         limit = PROBE if self._sender.is_kafka_away else AT_ONCE
         before = self._now() - timedelta(seconds=age)
+        if oldest and oldest > self._now() + timedelta(minutes=1):
+            before = oldest + timedelta(days=1)  # MongoDB's clock was put back: what lies ahead is not new
         # Half of the sweeps begin somewhere in a long tail: replicas should not all take the same, and what is refused
         # for good must not stand before the rest.
         beyond = min(count, 10_000) - limit

@@ -489,3 +489,13 @@ async def test_the_first_sweep_takes_what_an_earlier_process_left_and_later_ones
     await sending.deliver()
     await stopped(sweeping)
     assert sending.said() == ["cas_1:a"]
+
+
+async def test_what_waits_since_an_hour_ahead_is_sent_after_the_databases_clock_was_put_back() -> None:
+    sending = Sending()
+    sending.store.keep(record("cas_1", "a"))
+    sending.store.documents["cas_1"]["unsent_since"] = datetime.now(UTC) + timedelta(minutes=50)
+
+    await sending.sweep()
+
+    assert sending.said() == ["cas_1:a"]
