@@ -57,6 +57,7 @@ class Course:
     async def live_on(self, runs: bool) -> None:
         """Let the days go by until every case has ended; `runs`: fast, but so that one sees it."""
         if runs and self._board.lacks():
+            await self._work(lambda: self._board.has_opened_all() and self._is_still())
             await self._time.run(RUN)
         end = time.monotonic() + PATIENCE
         while self._board.lacks() and time.monotonic() < end:
@@ -72,11 +73,15 @@ class Course:
             await self._time.run(1.0)
 
     async def _move(self, moment: datetime) -> None:
+        await self._work(lambda: self._may_move(moment))
+        await self._time.go_to(moment)
+
+    async def _work(self, is_done: Callable[[], bool]) -> None:
+        """Let everybody do what the day asks for."""
         self._last_word = time.monotonic()
         end = self._last_word + _A_DAY_S_WORK
-        while time.monotonic() < end and not self._may_move(moment):
+        while time.monotonic() < end and not is_done():
             await self._tick()
-        await self._time.go_to(moment)
 
     def _may_move(self, moment: datetime) -> bool:
         """Whether everybody has done what the time would otherwise jump over."""

@@ -19,6 +19,8 @@ from shared.vocabulary import DESK, Direction, Lane
 
 _WIDE = 165
 """Columns of a terminal from which on nothing need be shortened."""
+_NARROW = 140
+"""Columns below which lane and alert find no place."""
 _TALL = 36
 """Lines of a terminal from which on a case may take more than one."""
 _MARKS = {"ok": Text("✓", "green"), "WRONG": Text("✗", "bold red"), "...": Text("…", "dim")}
@@ -29,15 +31,13 @@ _WIDTHS: Mapping[str, int | None] = {
     "type": 20,
     "lane": 6,
     "authority": 16,
-    "status": 13,
+    "status": 17,
     "next clock": 22,
     "why": None,
     "alert": 17,
     "ms": 4,
 }
 """The columns, and how wide each is where the terminal is narrow."""
-_SECOND = ("why", "alert", "lane")
-"""Columns for which there is no place beside the clocks, unless the terminal is wide."""
 _LINE = {"": 5, "letter": 20, "State": 15, "type": 29, "lane": 6, "authority": 24, "status": 26, "why": 46, "alert": 30}
 _BRIEF = ("letter", "State", "type", "lane", "authority", "status", "why", "alert")
 _LONGEST_WHY, _LONGEST_REFERENCE = 46, 10
@@ -64,7 +64,9 @@ def table(rows: Sequence[Row], width: int, height: int, now: datetime | None = N
 def _titles(rows: Sequence[Row], width: int) -> list[str]:
     """The columns: while clocks run they are what one looks at, afterwards the reasons."""
     runs = any(row.clock for row in rows)
-    leave_out = _SECOND if runs and width < _WIDE else () if runs else ("next clock",)
+    leave_out = {"why"} if runs and width < _WIDE else set() if runs else {"next clock"}
+    if width < (_WIDE if runs else _NARROW):
+        leave_out |= {"lane", "alert"}
     return [title for title in _WIDTHS if title not in leave_out]
 
 
@@ -127,7 +129,9 @@ def cells_of(row: Row, short: bool, now: datetime | None = None) -> dict[str, st
         "type": str(kind),
         "lane": str(facts.get("lane", "")),
         "authority": str(row.present.get("authority", "")),
-        "status": row.statuses[-1] if row.statuses else "",
+        "status": ", ".join(
+            row.statuses[-2:] if row.expected and row.expected.end and not row.lacks else row.statuses[-1:]
+        ),
         "next clock": clock(row, now),
         "why": _cut(why(facts), _LONGEST_WHY) if short else why(facts),
         "alert": alert(row.told),
