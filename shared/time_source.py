@@ -17,7 +17,7 @@ from shared.failures import TryAgain
 
 EVERY = 1.0
 """Seconds between two measures of MongoDB's time."""
-SIMULATION_EVERY = 0.2
+SIMULATION_EVERY = 0.05
 """Seconds between two looks at where the simulation has been moved to."""
 _RESOLUTION = timedelta(milliseconds=1)
 _COLLECTION, _ID = "simulation", "time"
