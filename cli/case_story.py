@@ -105,8 +105,8 @@ def _missing(missing: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 def _links(view: View) -> Iterator[str]:
     for link in view["links"]:
         yield f"{link['relation']}: {link['case']} ({words(link['type'])})"
-    for case in view["duplicates"]:
-        yield f"perhaps the same, by another letter: {case}"
+    for one in view["duplicates"]:
+        yield f"perhaps the same, by another letter: {one['case']} ({words(one['type'])})"
 
 
 def _asked(content: Mapping[str, Any] | None) -> Iterator[str]:

@@ -34,6 +34,7 @@ UPDATES: Mapping[str, str] = {
     "begun": "The execution has begun.",
     "preserved": "The data are preserved, from when until when.",
     "extended": "The data stay preserved for longer.",
+    "endangered": "The preservation will not secure the data, or would expose the case (UNCC article 42(7)).",
     "released": "What was held was let go: preserved data, or a person.",
     "arrested": "The person was arrested.",
     "dismissed": "A person who came to be heard was told that they are no longer needed; safe conduct runs out.",
@@ -56,6 +57,7 @@ UPDATES: Mapping[str, str] = {
     "misdirected": "The holder says that the case is not for it.",
     "triage_decided": "A named human of the desk decided who is competent, with a reason.",
     "dispatched": "The request was approved to go abroad.",
+    "not_sent": "The request is not sent abroad.",
     "transmitted": "The request went abroad.",
     "acknowledged_abroad": "The other State has acknowledged the request.",
     "asked_abroad": "The other State asks for more.",
@@ -82,7 +84,7 @@ ANSWERS: Mapping[str, str] = {
     "inquiry": "how the case stands",
     "breach": "secrecy cannot be kept, or was not",
     "misdirected": "the letter was for somebody else, to whom it was passed on",
-    "warning": "a deadline of the law comes near, or has passed",
+    "warning": "a deadline of the law comes near or has passed, or what was preserved is in danger",
     "outgoing": "to a gateway: what is to be carried abroad",
 }
 """What the router has for an agency beside the status: `answer.<kind>`, which intake says on."""

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
 from shared.bad_letter import FieldError, in_our_words
 from shared.events import ANSWERS, UPDATES
-from shared.failures import NeverWill
+from shared.failures import BadStart, NeverWill
 from shared.law import Law
 from shared.life_cycle_fields import SEALED, Kind, model_of, open_value
 from shared.vocabulary import DESK, Direction, Urgency
@@ -56,7 +56,7 @@ class UpdateText(Strict):
     tells: Words | None = None
     message: Word | None = None
     direction: Direction | None = None
-    cycle: tuple[Words, ...] | None = None
+    cycle: tuple[Literal["preservation", "arrest", "appearance"], ...] | None = None
     """For which kinds of cases alone, as the law file has them."""
     happened_at: Word | None = None
     """The field that says when it happened, where that is not now: clocks that start with it start then."""
@@ -168,7 +168,28 @@ def load_life_cycle(path: Path, law: Law) -> LifeCycle:
             for field, one in update.fields.items()
         }
         rules[name] = UpdateRule(name, update, model_of(name, fields), rows)
+    _check_clocks(path, law, rules)
     return LifeCycle(text.version, text.statuses, frozenset(text.ends), text.guards, rules, messages)
+
+
+BESIDE_UPDATES = ("opened", "follow_up_decided")
+"""What clocks can start and stop with beside an update: the receipt, and the end of a request that followed."""
+_OF_THE_LETTER = ("requested_deadline",)
+
+
+def _check_clocks(path: Path, law: Law, rules: Mapping[str, UpdateRule]) -> None:
+    """A clock of the law that waits for a word that nobody says would never start, or never stop."""
+    words = [*rules, *BESIDE_UPDATES]
+    moments = [f for rule in rules.values() for f, one in rule.text.fields.items() if one.kind == "moment"]
+    for name, clock in law.text.clocks.items():
+        for span in clock.versions:
+            for word in (span.starts, *span.stops):
+                if word not in words:
+                    hint = did_you_mean(word, words)
+                    raise BadStart(f"law {law.name}: the clock '{name}' waits for '{word}', no update of {path}{hint}")
+            if span.ends is not None and span.ends not in (*moments, *_OF_THE_LETTER):
+                hint = did_you_mean(span.ends, [*moments, *_OF_THE_LETTER])
+                raise BadStart(f"law {law.name}: the clock '{name}' ends at '{span.ends}', no moment of {path}{hint}")
 
 
 def _codes(law: Law) -> Mapping[str, tuple[str, ...]]:

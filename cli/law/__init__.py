@@ -10,7 +10,7 @@ from rich.console import Console
 
 from cli.law.coverage import coverage
 from cli.law.diff import diff as difference
-from cli.law.files import AsJson, Assume, LawFile, assumptions, law_file
+from cli.law.files import AsJson, Assume, LawFile, assumptions, law_file, life_cycle_file
 from cli.law.html import page_as_html
 from cli.law.page import law_page
 from cli.law.replay import letters_in, replay
@@ -19,6 +19,7 @@ from cli.law.schema import law_schema_text
 from cli.law.worked_cases import run_cases
 from shared.failures import BadStart
 from shared.law import load_law
+from shared.life_cycle import load_life_cycle
 
 SAMPLES = Path("samples")
 NO = 1
@@ -51,6 +52,7 @@ def _checked(path: Path) -> tuple[list[str], list[str], dict[str, object]]:
     """The defects and warnings of a law file and its worked cases, and what was checked."""
     try:
         loaded = load_law(path)
+        load_life_cycle(life_cycle_file(), loaded)
     except BadStart as defect:
         return [str(defect)], [], {"file": str(path)}
     about: dict[str, object] = {"file": str(path), "version": loaded.version, "sha256": loaded.sha256}

@@ -40,6 +40,11 @@ def assumptions(told: Sequence[Path] | None) -> list[Path]:
     return list(told or [Path(name) for name in os.environ.get("ROGATORY_LAW_ASSUMPTIONS", "").split(",") if name])
 
 
+def life_cycle_file() -> Path:
+    """The table whose updates the clocks of a law wait for."""
+    return Path(os.environ.get("ROGATORY_LIFE_CYCLE", "life-cycle.yaml"))
+
+
 def _partners_file() -> Path:
     if told := os.environ.get("ROGATORY_PARTNERS"):
         return Path(told)

@@ -82,6 +82,8 @@ class Cases:
             version, history = document["version"], document["history"]
             spoken = [form for form in history if form["by"] not in OUR_OWN]
             if spoken:
+                if spoken[-1]["type"] == UPDATE_REJECTED:
+                    break  # what was forbidden then may be allowed now
                 last = spoken[-1]["cause"]
                 began = next(form["seq"] for form in spoken if form["cause"] == last)
                 if self._rules.ids.cause(source, f"{said}/{began - 1}") == last:

@@ -72,7 +72,7 @@ class CaseView(BaseModel):
     overdue: bool
     """A deadline has passed and what it waited for has not come; in a case that has ended only one of the law."""
     links: list[dict[str, Any]]
-    duplicates: list[str]
+    duplicates: list[dict[str, str]]
     preservation: dict[str, Any] | None
     arrest: dict[str, Any] | None
     executing_body: str | None

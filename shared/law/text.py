@@ -180,9 +180,10 @@ class Ground(Strict):
 
 
 class Outcome(Strict):
-    """How such a request usually ends."""
+    """How such a request usually ends; `claims`: only a case for which this was said before can end so."""
 
     says: Words
+    claims: Literal["preservation", "arrest"] | None = None
 
 
 class Row(Dated):

@@ -143,7 +143,7 @@ def spoken(record: Record, name: str, agency: str = AGENCY, **fields: Any) -> st
 REJECTED: dict[str, Any] = {
     "update": "withdrawn",
     "rule": "table",
-    "says": "A case that is closed takes no withdrawn.",
+    "says": "Not now, for the case is closed: Nothing more is to be done.",
     "basis": [],
     "status": "closed",
     "allowed": ["status_inquired", "consented", "transmitted", "begun"],

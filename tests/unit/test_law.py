@@ -12,6 +12,7 @@ from cli.law.worked_cases import Ran, run_cases
 from shared import clocks
 from shared.failures import NeverWill
 from shared.law import NOT_CHECKED, ClockRule, Law, load_law
+from shared.life_cycle import BESIDE_UPDATES
 from shared.times import read
 from shared.vocabulary import Direction, Lane, Urgency
 from shared.yaml_file import read_yaml
@@ -234,7 +235,7 @@ def test_the_clocks_start_and_stop_with_updates_of_the_life_cycle() -> None:
 
     for text in law().text.clocks.values():
         for span in text.versions:
-            assert {span.starts, *span.stops} <= {"opened", *updates}
+            assert {span.starts, *span.stops} <= {*BESIDE_UPDATES, *updates}
 
 
 def test_missing_facts_never_make_service_of_documents_incomplete() -> None:

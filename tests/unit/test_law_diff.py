@@ -20,7 +20,11 @@ TYPE = "data_preservation"
 POLICE = '      - {from: 2026-01-01, to: police, basis: [statute 1, "uncc 42"]}\n'
 REPEAL = "      - {from: 2027-01-01, to: nobody, because: It was repealed., lean: police, basis: [statute 2]}\n"
 NECESSITY = "necessity: {says: why, from: 2026-01-01, basis: [uncc 42]}"
-SPAN = "{from: 2026-01-01, starts: order, lasts: 60 days, counted: calendar, rounding: to the second, basis: [uncc]}"
+SPAN = (
+    "{from: 2026-01-01, starts: preserved, lasts: 60 days, counted: calendar, rounding: to the second, basis: [uncc]}"
+)
+    "{from: 2026-01-01, starts: preserved, lasts: 60 days, counted: calendar, rounding: to the second, basis: [uncc]}"
+)
 
 
 def difference(folder: Path, *changes: Replace, before: tuple[Replace, ...] = ()) -> Difference:
@@ -103,7 +107,7 @@ SENTENCES: dict[str, tuple[tuple[Replace, ...], list[str]]] = {
         ((SPAN, f"{SPAN}\n      - {SPAN.replace('2026-01-01', '2026-09-01').replace('60 days', '90 days')}"),),
         [
             f"From 2026-09-01 incoming and outgoing {TYPE}: "
-            "The clock kept: 60 days from “order” -> 90 days from “order”."
+            "The clock kept: 60 days from “preserved” -> 90 days from “preserved”."
         ],
     ),
     "a clock of another kind": (

@@ -30,7 +30,7 @@ clocks:
     kind: statutory
     says: Kept.
     versions:
-      - {from: 2026-01-01, starts: order, lasts: 60 days, counted: calendar, rounding: to the second, basis: [uncc]}
+      - {from: 2026-01-01, starts: preserved, lasts: 60 days, counted: calendar, rounding: to the second, basis: [uncc]}
 field_sets:
   preservation: {necessity: {says: why, from: 2026-01-01, basis: [uncc 42]}}
 request_types:
@@ -172,20 +172,20 @@ REFUSED = {
         ":20: the requested clock 'kept' must end with a field of the letter (ends) and nothing else",
     ),
     "a clock without versions": (
-        "versions:\n      - {from: 2026-01-01, starts: order, lasts: 60 days,"
+        "versions:\n      - {from: 2026-01-01, starts: preserved, lasts: 60 days,"
         " counted: calendar, rounding: to the second, basis: [uncc]}",
         "versions: []",
         ":19: 'versions' must not be empty",
     ),
     "a clock started by no word": (
-        "starts: order",
-        "starts: order made",
-        ":20: 'order made' must match ^[a-z_]{1,64}$",
+        "starts: preserved",
+        "starts: preserved made",
+        ":20: 'preserved made' must match ^[a-z_]{1,64}$",
     ),
     "a clock that stops what starts it": (
-        "starts: order,",
-        "starts: order, stops: [order],",
-        ":20: 'kept' is started and stopped by 'order'",
+        "starts: preserved,",
+        "starts: preserved, stops: [preserved],",
+        ":20: 'kept' is started and stopped by 'preserved'",
     ),
     "a warning as long as the clock": (
         "lasts: 60 days,",

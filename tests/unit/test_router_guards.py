@@ -9,12 +9,13 @@ from services.router.domain.clocking import Tick, elapsed
 from services.router.domain.guards import GUARDS
 from services.router.domain.linking import CaseHead, FollowUpDecided, LinkedBy, SameElsewhere
 from services.router.domain.updating import MOST_MESSAGES, Heard
+from services.router.views import view
 from shared.bad_letter import FieldError
 from shared.clocks import is_running
 from shared.failures import NeverWill
 from shared.life_cycle import BadUpdate, Update
 from shared.times import text_of
-from tests.unit.cases import DESK, MINISTRY, SERVICE, START, Case, rules
+from tests.unit.cases import DESK, IDS, MINISTRY, SERVICE, START, Case, rules
 
 FOLLOW_UP = CaseHead("cas_" + "1" * 32, "stored_data_access", SERVICE, "received", "incoming")
 
@@ -181,7 +182,9 @@ def test_nothing_ends_a_preservation_before_its_time_but_the_sender(update: tupl
     name, fields = update
 
     assert rule_of(preserved().passes(days=1).told(name, **fields)) == "kept-long-enough"
-    assert preserved(until=at(days=90)).passes(days=61).told(name, **fields).status == "executed"
+    assert preserved().passes(days=60, hours=1).told(name, **fields).status == "executed"
+    promised = preserved(until=at(days=90)).passes(days=61).told(name, **fields)
+    assert rule_of(promised) == "kept-long-enough"
     assert preserved().passes(days=1).told("withdrawn", "contact-point", role="agency").status == "withdrawn"
 
 
@@ -461,7 +464,8 @@ def test_a_sender_does_not_end_a_postponement() -> None:
     case.told("postponed", ground="ongoing-case", reasons="said", review_on=at(days=30))
 
     assert rule_of(case.told("condition_accepted", "contact-point", role="agency")) == "table"
-    assert rule_of(case.told("consultation_opened", about=["costs"], text="said")) == "table"
+    assert case.told("consultation_opened", about=["costs"], text="said").status == "consultation"
+    assert case.told("resumed").status == "received"
 
 
 def test_the_senders_own_conditions_bind_from_the_beginning_and_consent_comes_after_them() -> None:
@@ -562,6 +566,114 @@ def test_pointers_of_a_rejected_update_are_sealed() -> None:
     (draft,) = case.said
     assert "ivan" not in str(draft.data)
     assert draft.content == {"errors": [{"pointer": "/ivan_petrov", "detail": "Unknown."}]}
+
+
+def test_what_stands_elsewhere_in_the_letter_can_be_supplied_too() -> None:
+    case = Case.open("extradition", direction="outgoing", content={"contact": {"authority": "said"}})
+    missing = {one["field"] for one in case.state["missing"]}
+    assert missing
+
+    case.told("supplement_received", contents=dict.fromkeys(missing, "said"))
+
+    assert case.state["missing"] == []
+    assert case.told("dispatched").status == "dispatched"
+    (_, carried) = case.said
+    assert isinstance(carried.content, dict)
+    assert carried.content["contact"]["authority"] == "said"
+
+
+def test_a_prior_reference_that_is_supplied_is_looked_for() -> None:
+    case = Case.open("preservation_extension", contents={"reason": "said", "new_end": "2026-08-01"})
+    assert "awaits" not in case.state
+
+    case.told("supplement_received", "contact-point", role="agency", contents={"parent": "FR-J9-1"})
+
+    assert case.state["awaits"] == IDS.reference("FR", "FR-J9-1")
+
+
+def test_data_are_preserved_and_a_person_arrested_whatever_the_case_waits_for() -> None:
+    for case in (Case.open("data_preservation"), Case.open("provisional_arrest")):
+        case.told("supplement_requested", words=["offence"])
+        fields: dict[str, Any] = (
+            {"preserved_from": at()} if case.state["cycle"] == "preservation" else {"arrested_at": at()}
+        )
+        case.told("preserved" if "preserved_from" in fields else "arrested", **fields)
+        assert (case.rejection, case.status) == (None, "returned_for_supplement")
+    case.told("consultation_opened", about=["conditions"], text="said")
+    assert case.told("documents_received").rejection is None
+
+
+def test_no_outcome_claims_what_did_not_happen() -> None:
+    assert rule_of(Case.open("data_preservation").told("executed", outcome="preserved")) == "borne-out"
+    assert rule_of(Case.open("provisional_arrest").told("executed", outcome="arrested")) == "borne-out"
+    assert Case.open("data_preservation").told("executed", outcome="not_held").status == "executed"
+
+
+def test_what_was_held_beyond_its_time_is_asked_for_when_the_follow_up_is_decided() -> None:
+    case = preserved().hear(LinkedBy(FOLLOW_UP)).passes(days=120).hear(FollowUpDecided((FOLLOW_UP.case,)))
+
+    assert "next_due" in case.state
+    case.passes(days=30)
+    assert "release-5-days" in {c["clock"] for c in case.state["clocks"] if "missed_at" in c}
+
+
+def test_a_wrong_type_is_corrected_where_it_is() -> None:
+    case = Case.open("other_mla").held_by(DESK, "triage")
+    case.told("triage_decided", authority=DESK, type="joint_investigation", decided_by="P", reason="r")
+    assert (case.status, case.state["type"]) == ("received", "joint_investigation")
+
+    case.told("acknowledged").told("begun")
+    case.passes(days=20)
+    assert not [c for c in case.state["clocks"] if "missed_at" in c and c["clock"].startswith("acknowledge")]
+
+
+def test_without_a_treaty_the_desk_may_choose_but_never_who_must_not_know() -> None:
+    case = Case.open("testimony", content={"treaty_basis": ["unknown-treaty"]})
+    assert case.state["authority"] == DESK
+
+    case.told("triage_decided", authority=MINISTRY, decided_by="P", reason="r")
+
+    never = rules().law.authorities[MINISTRY].never
+    assert never is not None
+    assert rule_of(case) == ("right-authority" if "testimony" in never.types else None)
+
+
+def test_what_the_other_state_said_goes_along_to_the_next_authority() -> None:
+    case = Case.open("joint_investigation").told("consented", "contact-point", role="agency", text="said")
+    case.told("triage_decided", authority=SERVICE, decided_by="P", reason="r")
+
+    assert set(case.state["did"]) >= {"consented"}
+
+
+def test_a_wait_for_the_sender_ends_with_a_move() -> None:
+    case = Case.open("joint_investigation", contents={}).told("supplement_requested").passes(days=1)
+    case.told("triage_decided", authority=SERVICE, decided_by="P", reason="r").passes(days=20)
+
+    assert elapsed(case.state, case.now) == (21 * 86400, 20 * 86400)
+
+
+def test_a_request_can_be_kept_at_home_with_reasons() -> None:
+    case = Case.open("extradition", direction="outgoing").told("not_sent", reasons="said")
+
+    assert (case.status, case.types) == ("refused", ["case.not_sent", "answer.refusal"])
+
+
+def test_the_rest_of_what_is_suspected_is_never_told_with_a_link() -> None:
+    one, other = "cas_" + "8" * 32, "cas_" + "9" * 32
+    case = Case.open().hear(SameElsewhere(one, "data_preservation")).hear(SameElsewhere(other, "extradition"))
+
+    case.told("linked", DESK, other=one, decided_by="P", reason="r")
+
+    assert other not in str([draft.data for draft in case.said])
+    assert case.state["duplicates"] == [{"case": other, "type": "extradition"}]
+
+
+def test_the_desk_sees_what_is_suspected_and_the_holder_does_not() -> None:
+    case = Case.open().hear(SameElsewhere("cas_" + "8" * 32, "data_preservation"))
+
+    seen = {who: view(case.record.id, case.state, who, START, rules()).duplicates for who in (DESK, SERVICE)}
+
+    assert seen == {DESK: [{"case": "cas_" + "8" * 32, "type": "data_preservation"}], SERVICE: []}
 
 
 # Abroad and back

@@ -63,10 +63,12 @@ LEADS_TO = {
     "acknowledged_abroad": "acknowledged_abroad",
     "asked_abroad": "returned_for_supplement",
     "refused_abroad": "refused",
+    "not_sent": "refused",
 }
 STAYS = {
     "extended",
     "documents_received",
+    "endangered",
     "dismissed",
     "condition_offered",
     "status_inquired",
@@ -94,6 +96,14 @@ def may_follow(before: str, what: str, after: str) -> bool:
         return before in OPEN and after == "lapsed"
     if what == "acknowledged":
         return after == ("acknowledged" if before == "received" else before) and before in OPEN
+    if what in ("preserved", "arrested") and before in ("returned_for_supplement", "consultation", "postponed"):
+        return before == after
+    if what in ("preserved", "arrested") and before in ABROAD | {"partially_executed", "domestic_authorisation"}:
+        return after in (before, "in_execution")
+    if what == "acknowledged_abroad" and before == "partially_executed":
+        return before == after
+    if what in ("triage_decided", "misdirected"):
+        return before in OPEN and after == "received"
     if what == "released" and before == "withdrawn":
         return after == "withdrawn"
     if what == "linked" and before == "lapsed":
@@ -104,8 +114,6 @@ def may_follow(before: str, what: str, after: str) -> bool:
         return after == ("completeness_check" if before == "returned_for_supplement" else before)
     if what in ("resumed", "condition_accepted"):
         return before in ("consultation", "postponed") and after in AT_HOME - {"consultation", "postponed"}
-    if what == "triage_decided":
-        return before == "triage" and after == "received"
     if what in STAYS:
         return before == after
     if before == "closed":

@@ -37,6 +37,8 @@ def fields_for(name: str, type: str) -> dict[str, Any]:
         "preserved": {"preserved_from": ago},
         "extended": {"until": ahead},
         "asked_abroad": {"text": "said"},
+        "endangered": {"text": "said"},
+        "not_sent": {"reasons": "said"},
         "refused_abroad": {"reasons": "said"},
         "released": {"text": "said"},
         "arrested": {"arrested_at": ago},

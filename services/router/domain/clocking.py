@@ -52,7 +52,8 @@ def after_update(
     before: list[Clock] = list(state.get("clocks", ()))
     ended = state["status"] in rules.life.ends
     known = {rule.name: rule for rule in rules.clocks(state)}
-    after = [_after(clock, known.get(clock["clock"]), update, said, now, rules) for clock in before]
+    on = rules.day(state)
+    after = [_after(clock, rules.clock(clock["clock"], on), update, said, now, rules) for clock in before]
     if ended:
         after = [c if _outlives(c, state) else _stopped(c, now) for c in after]
     for rule in known.values():
@@ -174,7 +175,7 @@ def decide(record: Record, message: Message, now: datetime, rules: Rules) -> Dec
     }
     if tick.input_delayed:
         told["input_delayed"] = True
-    rule = _rule(state, clock["clock"], rules)
+    rule = rules.clock(clock["clock"], rules.day(state))
     kind = CASE_CLOCK_WARNED
     if step[1] == DUE:
         kind = CASE_CLOCK_MISSED
@@ -188,10 +189,6 @@ def decide(record: Record, message: Message, now: datetime, rules: Rules) -> Dec
         # It is the other State that can extend, follow up or send the documents.
         drafts.append(events.answer("warning", record, changes, told, None))
     return Decision(drafts)
-
-
-def _rule(state: Mapping[str, Any], name: str, rules: Rules) -> ClockRule | None:
-    return next((rule for rule in rules.clocks(state) if rule.name == name), None)
 
 
 def _starts(rule: ClockRule, update: str, said: Mapping[str, Any]) -> bool:
@@ -217,6 +214,21 @@ def _ahead(clock: Clock, now: datetime) -> Clock:
 
 def _stopped(clock: Clock, now: datetime) -> Clock:
     return clocks.stopped(clock, now)
+
+
+RETURNED = "returned_for_supplement"
+
+
+def waiting(state: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """From now on the sender is waited for."""
+    waits = state.get("waits", [])
+    return {} if waits and waits[-1][1] is None else {"waits": [*waits, [text_of(now), None]]}
+
+
+def waited(state: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """The sender is waited for no longer."""
+    waits = state.get("waits", [])
+    return {"waits": [*waits[:-1], [waits[-1][0], text_of(now)]]} if waits and waits[-1][1] is None else {}
 
 
 def elapsed(state: Mapping[str, Any], now: datetime) -> tuple[float, float]:

@@ -3,13 +3,10 @@
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from services.router.domain.clocking import HOLD
+from services.router.domain.clocking import HOLD, RETURNED, waited, waiting
 from services.router.domain.guards import ORAL, Situation, end_of_preservation
 from services.router.domain.linking import is_followed
-from services.router.domain.moving import conditions_of, content_of
-from shared import completeness
-from shared.life_cycle import Update
-from shared.records import Record
+from services.router.domain.moving import conditions_of, content_of, judged
 from shared.times import text_of
 
 Changes = dict[str, Any]
@@ -19,8 +16,10 @@ def of(situation: Situation, status: str, ends: Collection[str]) -> Changes:
     """The changes of an update that leads to a status; most change the status only."""
     effect, before = EFFECTS.get(situation.update.name), situation.state["status"]
     changes = effect(situation) if effect else {}
-    if before == "returned_for_supplement" and status != before:
-        changes = _waited(situation) | changes
+    if before == RETURNED and status != before:
+        changes = waited(situation.state, situation.now) | changes
+    elif status == RETURNED and before != status:
+        changes = waiting(situation.state, situation.now) | changes
     if status in ends and before not in ends:
         changes["ended_at"] = text_of(situation.now)
     return changes
@@ -36,27 +35,19 @@ def _acknowledged(at: Situation) -> Changes:
 
 
 def _supplement_requested(at: Situation) -> Changes:
-    waits = at.state.get("waits", [])
-    return {} if waits and waits[-1][1] is None else {"waits": [*waits, [text_of(at.now), None]]}
+    return waiting(at.state, at.now)
 
 
 def _supplement_received(at: Situation) -> Changes:
     """What is still missing, judged anew on all that has come; a word of nothing is none."""
-    content, given = content_of(at.record), at.update.sealed.get("contents", {})
-    measure = content["measure"]
-    whole = {**content, "measure": {**measure, "contents": {**measure["contents"], **given}}}
-    law, type = at.rules.law, at.state["type"]
-    changes: Changes = {
-        "missing": completeness.missing(law, type, at.on, whole),
-        "defects": completeness.known_defects(law, type, at.on, whole),
-    }
-    return changes | _waited(at)
-
-
-def _waited(at: Situation) -> Changes:
-    """The sender is no longer waited for."""
-    waits = at.state.get("waits", [])
-    return {"waits": [*waits[:-1], [waits[-1][0], text_of(at.now)]]} if waits and waits[-1][1] is None else {}
+    whole = content_of(at.record, at.rules, at.update.sealed.get("contents", {}))
+    changes: Changes = judged(at.state["type"], whole, at.on, at.rules)
+    prior = whole.get("prior_reference")
+    if prior and "awaits" not in at.state and not any(one["relation"] == "parent" for one in at.state.get("links", ())):
+        changes["awaits"] = at.rules.ids.reference(at.state["party"], prior)
+    if at.state.get("before") == RETURNED:
+        changes["before"] = "completeness_check"
+    return changes | waited(at.state, at.now)
 
 
 def _preserved(at: Situation) -> Changes:
@@ -114,17 +105,12 @@ def _executed(at: Situation) -> Changes:
     changes: Changes = {"restricted": text_of(at.now)} if restricts else {}
     kept = at.state.get("preservation")
     if kept and at.update.name == "executed":
-        changes["preservation"] = {**kept, "phase": "disclosed"}
+        changes["preservation"] = {**kept, "phase": "released"}
     return changes
 
 
 def _confirmed(at: Situation) -> Changes:
     return {"marks": [mark for mark in at.state["marks"] if mark != ORAL]}
-
-
-def _linked(at: Situation) -> Changes:
-    """The desk confirms what was only suspected: the two stay two cases."""
-    return {"duplicates": [one for one in at.state.get("duplicates", ()) if one["case"] != at.said["other"]]}
 
 
 def link_of(at: Situation) -> dict[str, str] | None:
@@ -156,9 +142,21 @@ EFFECTS: Mapping[str, Callable[[Situation], Changes]] = {
     "executed": _executed,
     "urgency_changed": lambda at: {"urgency": at.said["urgency"]},
     "confirmed_in_writing": _confirmed,
-    "linked": _linked,
     "triage_decided": lambda at: {"triaged": True},
 }
+
+
+NEEDS: Mapping[str, frozenset[str]] = {
+    "forwarded": frozenset({"executing_body"}),
+    "preserved": frozenset({"preserved_from"}),
+    "extended": frozenset({"until"}),
+    "arrested": frozenset({"arrested_at"}),
+    "consultation_opened": frozenset({"about"}),
+    "urgency_changed": frozenset({"urgency"}),
+    "linked": frozenset({"other"}),
+    "refused": frozenset({"grounds"}),
+}
+"""Which fields an update must have so that its effect can follow."""
 
 
 def told(kind: str, at: Situation, after: Mapping[str, Any]) -> Changes:
@@ -185,12 +183,12 @@ _HOW_IT_STANDS = ("received_at", "changed_at", "missing", "preservation", "arres
 """What the sender is told of a case when it asks."""
 
 
-def content_for(kind: str, record: Record, update: Update) -> Mapping[str, Any] | None:
+def content_for(kind: str, at: Situation) -> Mapping[str, Any] | None:
     """What of the sealed part goes to the sender: what was written to it; to a gateway also what it carries abroad."""
     if kind == "outgoing":
-        return {**content_of(record), **update.sealed}
-    if kind == "inquiry" and update.name == "status_inquired":
+        return {**content_of(at.record, at.rules), **at.update.sealed}
+    if kind == "inquiry" and at.update.name == "status_inquired":
         return None  # its own question
-    if kind == "result" and record.state.get("bound"):
-        return {**update.sealed, "accepted_conditions": conditions_of(record)}
-    return update.sealed
+    if kind == "result" and at.state.get("bound"):
+        return {**at.update.sealed, "accepted_conditions": conditions_of(at.record)}
+    return at.update.sealed

@@ -72,7 +72,8 @@ def evolve(state: State, event: Event) -> State:
             new[name] = value
     new["changed_at"] = event.at
     if event.type == CASE_ASSIGNED and state:
-        new["did"] = {}  # what an earlier authority did does not count for the present one
+        # What an earlier authority did does not count for the present one; what the other State said or was told does.
+        new["did"] = {name: at for name, at in state.get("did", {}).items() if name in _OF_THE_OTHER_STATE}
     if (update := event.data.get("update")) is not None:
         new["did"] = {**state.get("did", {}), update: event.at}
     if event.data.get("heard_from") is not None:
@@ -80,6 +81,8 @@ def evolve(state: State, event: Event) -> State:
     if (link := event.data.get("link")) is not None:
         others = [one for one in state.get("links", ()) if one["case"] != link["case"]]
         new["links"] = [*others, link]
+        if "duplicates" in state:  # confirmed, so no longer only suspected; the rest is for the desk alone
+            new["duplicates"] = [one for one in state["duplicates"] if one["case"] != link["case"]]
     if "clocks" in event.data:
         new.pop("next_due", None)
         if (due := clocks.next_due(event.data["clocks"])) is not None:
@@ -158,5 +161,6 @@ def rejection(record: Record, data: Mapping[str, Any], topic: str, content: Mapp
     return Draft(UPDATE_REJECTED, (topic,), {"case": record.id, **data}, content)
 
 
+_OF_THE_OTHER_STATE = frozenset({"consented", "confidentiality_breached", "confirmed_in_writing", "condition_accepted"})
 _SHOWN = KEPT - {"links", "duplicates"}
 """What a snapshot holds: not the other cases, of which an authority may know only some (need to know)."""

@@ -15,7 +15,7 @@ from shared import clocks
 from shared.life_cycle import Update
 from shared.records import Record
 from shared.times import read, text_of
-from shared.vocabulary import DESK, Urgency
+from shared.vocabulary import DESK, Direction, Urgency
 
 TO_THE_SECOND = "to the second"
 """How an end that somebody sets is compared: sixty days are enough, without the rest of the sixtieth day."""
@@ -121,9 +121,14 @@ def _may_be_released(state: Mapping[str, Any]) -> bool:
 
 
 def _kept_long_enough(at: Situation) -> bool:
+    """Until the end that was said to the other State, or the least of the law where none was said."""
     if not is_preserved(at.state):
         return True
-    return at.now >= _least_end(at.state["preservation"]["from"], at, TO_THE_SECOND)
+    kept = at.state["preservation"]
+    least = _least_end(kept["from"], at, TO_THE_SECOND)
+    said = read(kept["until"])
+    whole_days = _least_end(kept["from"], at)
+    return at.now >= (least if said <= whole_days else said)
 
 
 def _nobody_held(at: Situation) -> bool:
@@ -171,11 +176,14 @@ def _right_authority(at: Situation) -> bool:
     if at.target is None or at.target == DESK:
         return True
     type = at.said.get("type", at.state["type"])
-    named = at.rules.law.named(type, at.state["direction"], at.on)
+    # Without a treaty between the two States the named authority is a hint: the law's limbs rest on treaties.
+    named = at.rules.law.named(type, at.state["direction"], at.on) if at.state.get("treaty") else None
     return named in (None, at.target) and at.rules.law.may_hold(at.target, type)
 
 
 def _moves(at: Situation) -> bool:
+    if at.said.get("type", at.state["type"]) != at.state["type"]:
+        return True  # it becomes another kind of case, wherever it is
     stays_in_triage = at.state["status"] == "triage" and at.update.name == "triage_decided"
     return at.target != at.state["authority"] or (stays_in_triage and at.target == DESK)
 
@@ -206,6 +214,12 @@ def _consent_first(at: Situation) -> bool:
 def _known_outcome(at: Situation) -> bool:
     outcome = at.said.get("outcome")
     return outcome is None or outcome in at.rules.law.outcomes(at.state["type"])
+
+
+def _borne_out(at: Situation) -> bool:
+    outcome = at.said.get("outcome")
+    claims = at.rules.law.text.outcomes[outcome].claims if outcome else None
+    return claims is None or at.state["direction"] == Direction.OUTGOING or claims in at.state
 
 
 def _known_words(at: Situation) -> bool:
@@ -247,6 +261,19 @@ GUARDS: Mapping[str, Guard] = {
     "not-in-the-future": _not_in_the_future,
     "consent-first": _consent_first,
     "known-outcome": _known_outcome,
+    "borne-out": _borne_out,
     "known-words": _known_words,
     "is-awaited": _is_awaited,
 }
+
+NEEDS: Mapping[str, frozenset[str]] = {
+    "allowed-ground": frozenset({"grounds"}),
+    "not-alone": frozenset({"grounds"}),
+    "long-enough": frozenset({"preserved_from"}),
+    "never-shorter": frozenset({"preserved_from"}),
+    "later-end": frozenset({"until"}),
+    "arrested-once": frozenset({"arrested_at"}),
+    "never-lowered": frozenset({"urgency"}),
+    "was-suspected": frozenset({"other"}),
+}
+"""Which fields an update must have so that a guard can judge it."""

@@ -26,9 +26,10 @@ def move(
     rules: Rules,
 ) -> list[Draft]:
     """The two events of a move; needs the record's history, for the snapshot holds what is sealed."""
-    state, content = record.state, content_of(record)
+    state, content = record.state, content_of(record, rules)
     changes: dict[str, Any] = {
         **dict.fromkeys(_OF_ONE_HOLDER & state.keys()),
+        **clocking.waited(state, now),
         **because,
         "authority": authority,
         "status": "triage" if authority == DESK and update != "triage_decided" else "received",
@@ -52,17 +53,20 @@ _OF_ONE_HOLDER = frozenset({"before", "executing_body", "consulted", "offered"})
 
 def of_type(type: str, content: Mapping[str, Any], on: date, rules: Rules) -> dict[str, Any]:
     """What changes when a case turns out to ask for something else."""
-    law = rules.law
+    return {"type": type, "cycle": rules.law.request_types[type].cycle, **judged(type, content, on, rules)}
+
+
+def judged(type: str, content: Mapping[str, Any], on: date, rules: Rules) -> dict[str, Any]:
+    """What a letter's share lacks for a type, and what in it leads to nobody."""
     return {
-        "type": type,
-        "cycle": law.request_types[type].cycle,
-        "missing": completeness.missing(law, type, on, content),
+        "missing": completeness.missing(rules.law, type, on, content),
+        "defects": completeness.known_defects(rules.law, type, on, content),
     }
 
 
 def competence_of(record: Record, type: str, rules: Rules, parent: str | None = None) -> dict[str, Any]:
     """Whom the law names for a case as it stands, and why; needs its history, for the treaties that were cited."""
-    state, treaties = record.state, tuple(content_of(record).get("treaty_basis") or ())
+    state, treaties = record.state, tuple(content_of(record, rules).get("treaty_basis") or ())
     found = rules.law.decide(
         type, state["direction"], rules.day(state), party=state["party"], treaty_basis=treaties, parent=parent
     )
@@ -92,8 +96,8 @@ def conditions_of(record: Record) -> list[str]:
     return accepted
 
 
-def content_of(record: Record) -> dict[str, Any]:
-    """The measure as it stands now: as it was sent, with what was added since."""
+def content_of(record: Record, rules: Rules, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The measure as it stands now: as it was sent, with what was added since (and `more`, which is added now)."""
     content: dict[str, Any] = {}
     for event in history_of(record):
         if event.content is None:
@@ -101,10 +105,25 @@ def content_of(record: Record) -> dict[str, Any]:
         if event.type == CASE_ASSIGNED:
             content = orjson.loads(event.content)
         elif event.type == of_case("supplement_received"):
-            added = orjson.loads(event.content).get("contents", {})
-            measure = content["measure"]
-            content = {**content, "measure": {**measure, "contents": {**measure["contents"], **added}}}
-    return content
+            content = _with(content, orjson.loads(event.content).get("contents", {}), record, rules)
+    return _with(content, more, record, rules) if more else content
+
+
+def _with(content: Mapping[str, Any], added: Mapping[str, Any], record: Record, rules: Rules) -> dict[str, Any]:
+    """A supplement put where its words stand by the law: in the measure's contents, or elsewhere in the letter."""
+    required = rules.law.required(record.state["type"], rules.day(record.state))
+    places = {one.word: one.pointer for one in required if one.pointer}
+    measure = content["measure"]
+    inside = {word: value for word, value in added.items() if word not in places}
+    whole = {**content, "measure": {**measure, "contents": {**measure["contents"], **inside}}}
+    for word in added.keys() & places.keys():
+        *path, last = str(places[word]).split("/")[1:]
+        at = whole
+        for name in path:
+            at[name] = dict(at.get(name) or {})
+            at = at[name]
+        at[last] = added[word]
+    return whole
 
 
 def _related(state: Mapping[str, Any], authority: str, rules: Rules) -> list[dict[str, str]]:

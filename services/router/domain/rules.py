@@ -30,6 +30,12 @@ class Rules:
         rows = self.law.request_types[state["type"]].rows(Direction(state["direction"]))
         return any(row.to == PARENT for row in holding(rows, self.day(state)))
 
+    def clock(self, name: str, on: date) -> ClockRule | None:
+        """The rule of a clock that runs already, whatever else has changed about its case."""
+        text = self.law.text.clocks.get(name)
+        spans = holding(text.versions, on) if text else ()
+        return ClockRule(name, text.kind, text.says, spans[0], text.tells_sender) if text and spans else None
+
     def clocks(self, state: Mapping[str, Any], on: date | None = None) -> tuple[ClockRule, ...]:
         """The clocks that may run for a case as it stands."""
         return self.law.clocks_for(

@@ -80,7 +80,7 @@ def decide(record: Record, message: Message, now: datetime, rules: Rules) -> Dec
         return _rejected(record, heard, forbidden, actors, rules)
     if target is not None and target != record.state["authority"]:
         return Decision(_moved(record, heard.update, target, because, now, rules))
-    return Decision(_accepted(heard, row, situation))
+    return Decision(_accepted(heard, row, situation, because))
 
 
 def _actors(record: Record, heard: Heard) -> set[str]:
@@ -109,7 +109,7 @@ def _row(record: Record, heard: Heard, actors: set[str], rules: Rules) -> Row:
     if not rule.is_for(state["direction"], state.get("cycle")):
         raise _Forbidden("kind", "Cases of this type and direction do not know this update.")
     if (row := rule.rows.get(state["status"])) is None:
-        raise _Forbidden("table", f"A case that is {state['status']} takes no {name}.")
+        raise _Forbidden("table", f"Not now, for the case is {state['status']}: {rules.life.statuses[state['status']]}")
     return row
 
 
@@ -134,15 +134,18 @@ def _target(record: Record, update: Update, rules: Rules) -> tuple[str | None, M
     return found["authority"], found
 
 
-def _accepted(heard: Heard, row: Row, situation: Situation) -> list[Draft]:
+def _accepted(heard: Heard, row: Row, situation: Situation, because: Mapping[str, Any]) -> list[Draft]:
     record, state, rules, update = situation.record, situation.state, situation.rules, heard.update
     status = {SAME: state["status"], BEFORE: state.get("before", "received")}.get(row.to, row.to)
     changes: dict[str, Any] = {"status": status} | effects.of(situation, status, rules.life.ends)
     if (type := update.open.get("type", state["type"])) != state["type"]:
-        changes |= of_type(type, content_of(record), situation.on, rules)
+        content = content_of(record, rules)
+        changes |= {**because, **of_type(type, content, situation.on, rules)}
     after = {**state, **changes}
     if update.name == "urgency_changed":
         changes["clocks"] = clocking.after_change_of_urgency(after, situation.now, rules)
+    elif type != state["type"]:
+        changes["clocks"] = clocking.after_move(after, state, situation.now, situation.on, rules)
     else:
         # An end that was not said but follows, such as the least that the law asks for, counts like one that was.
         said = {**update.open, **_ends(changes)}
@@ -163,7 +166,7 @@ def _accepted(heard: Heard, row: Row, situation: Situation) -> list[Draft]:
     ]
     if (kind := row.tells or rules.life.updates[update.name].text.tells) is not None:
         told = dict(update.open) | effects.told(kind, situation, after)
-        drafts.append(events.answer(kind, record, changes, told, effects.content_for(kind, record, update)))
+        drafts.append(events.answer(kind, record, changes, told, effects.content_for(kind, situation)))
     return drafts
 
 
