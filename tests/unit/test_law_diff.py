@@ -23,8 +23,6 @@ NECESSITY = "necessity: {says: why, from: 2026-01-01, basis: [uncc 42]}"
 SPAN = (
     "{from: 2026-01-01, starts: preserved, lasts: 60 days, counted: calendar, rounding: to the second, basis: [uncc]}"
 )
-    "{from: 2026-01-01, starts: preserved, lasts: 60 days, counted: calendar, rounding: to the second, basis: [uncc]}"
-)
 
 
 def difference(folder: Path, *changes: Replace, before: tuple[Replace, ...] = ()) -> Difference:
