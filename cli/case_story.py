@@ -47,6 +47,11 @@ def _section(title: str, lines: Iterator[str] | Sequence[str]) -> Iterator[str]:
         yield from ("", title, *written)
 
 
+def _since(view: View) -> str:
+    """Time stops with the case: what has ended long ago is not told as if it had just come."""
+    return "from then to its end" if view["ended"] else "ago"
+
+
 def _head(view: View, mark: str) -> Iterator[str]:
     to = "to" if view["direction"] == "outgoing" else "from"
     yield f"{view['case']}: {words(view['type'])}, {view['direction']}, {to} {view['party']} by {view['channel']}"
@@ -56,7 +61,7 @@ def _head(view: View, mark: str) -> Iterator[str]:
     yield f"  urgency      {view['urgency']}{lane}"
     if view["content"]:
         yield f"  reference    {plain(view['content'].get('reference', ''))}"
-    yield f"  received     {moment(view['received_at'])}{mark}, {span(view['elapsed_seconds'])} ago"
+    yield f"  received     {moment(view['received_at'])}{mark}, {span(view['elapsed_seconds'])} {_since(view)}"
     waited = view["elapsed_seconds"] - view["net_seconds"]
     if waited:
         yield f"  net          {span(view['net_seconds'])}: the other State was waited for during {span(waited)}"

@@ -76,7 +76,9 @@ class CaseView(BaseModel):
     preservation: dict[str, Any] | None
     arrest: dict[str, Any] | None
     executing_body: str | None
+    ended: bool
     elapsed_seconds: int
+    """From receipt to the end of the case, or to now."""
     net_seconds: int
     """Without the time in which the sender was asked for something."""
     allowed: list[str]
@@ -110,6 +112,7 @@ def view(case: str, state: Mapping[str, Any], caller: str, now: datetime, rules:
         overdue=is_overdue(state, rules.life.ends),
         links=[link for link in links if is_for_desk or rules.law.may_hold(caller, link["type"])],
         duplicates=state.get("duplicates", []) if is_for_desk else [],
+        ended=state["status"] in rules.life.ends,
         elapsed_seconds=int(whole),
         net_seconds=int(net),
         allowed=rules.life.allowed(state["status"], actors, state["direction"], state.get("cycle")),
