@@ -50,6 +50,7 @@ def _refused(record: Record, due: Due) -> Draft:
     """To who said it: the life cycle forbids it now, by which rule, and what could be said."""
     rejected = dict(due.data)
     about, _ = rejected.pop("message", None), rejected.pop("by", None)
+    errors = rejected.pop("errors", None)
     known = record.state.get("messages", {}).get(about)
     said = {
         "letter": record.id,
@@ -61,7 +62,7 @@ def _refused(record: Record, due: Due) -> Draft:
         said |= {"id": about, "message": known["message"]}
     to = known["by"] if known is not None else record.context["agency"]
     # Sealed, as at the door: a pointer may hold a name that the sender chose.
-    content = dict(due.content or {})
+    content = dict(due.content or {}) | ({"errors": errors} if errors else {})
     return Draft(ANSWER_REFUSED, (topics.answers_to(to),), said, content or None)
 
 
