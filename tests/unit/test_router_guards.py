@@ -239,6 +239,16 @@ def test_preserving_anew_never_shortens_and_never_ends_at_once() -> None:
     assert case.passes(days=119).status == "in_execution"
 
 
+def test_that_a_sender_asks_for_a_longer_time_moves_nothing_until_it_is_granted() -> None:
+    case = preserved()
+    before = case.state["clocks"]
+
+    case.told("extension_requested", "contact-point", role="agency", until=at(days=120), reason="said")
+
+    assert case.state["clocks"] == before
+    assert case.passes(days=61).status == "lapsed"
+
+
 def test_an_end_that_was_not_said_counts_too_when_it_is_extended() -> None:
     assert rule_of(preserved().told("extended", until=at(days=10))) == "later-end"
     short = preserved().told("extension_requested", "contact-point", role="agency", until=at(days=10), reason="said")

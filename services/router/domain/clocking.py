@@ -6,6 +6,7 @@ The law's, the sender's and our own are three kinds and never shown as one anoth
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from types import MappingProxyType
 from typing import Any
 
 from services.router.domain import events
@@ -45,15 +46,24 @@ def at_opening(state: Mapping[str, Any], received_at: datetime, on: date, rules:
 
 
 def after_update(
-    state: Mapping[str, Any], update: str, said: Mapping[str, Any], now: datetime, rules: Rules
+    state: Mapping[str, Any],
+    update: str,
+    said: Mapping[str, Any],
+    now: datetime,
+    rules: Rules,
+    ends: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Clock] | None:
-    """The clocks after an update, None where it changes none. The end of a case stops all but those of a person."""
+    """The clocks after an update, None where it changes none. The end of a case stops all but those of a person.
+
+    `ends`: what the update has set anew, by the field's name: a running clock moves with it. That a sender asks for an
+    end sets none.
+    """
     happened_at = _when(update, said, now, rules)
     before: list[Clock] = list(state.get("clocks", ()))
     ended = state["status"] in rules.life.ends
     known = {rule.name: rule for rule in rules.clocks(state)}
     on = rules.day(state)
-    after = [_after(clock, rules.clock(clock["clock"], on), update, said, now, rules) for clock in before]
+    after = [_after(clock, rules.clock(clock["clock"], on), update, ends, now, rules) for clock in before]
     if ended:
         after = [c if _outlives(c, state) else _stopped(c, now) for c in after]
     for rule in known.values():
@@ -74,12 +84,12 @@ def _when(update: str, said: Mapping[str, Any], now: datetime, rules: Rules) -> 
 
 
 def _after(
-    clock: Clock, rule: ClockRule | None, update: str, said: Mapping[str, Any], now: datetime, rules: Rules
+    clock: Clock, rule: ClockRule | None, update: str, ends: Mapping[str, str], now: datetime, rules: Rules
 ) -> Clock:
     if rule and update in rule.span.stops:
         return _stopped(clock, now)
-    if rule and rule.span.ends in said and rule.span.starts != update and clocks.is_running(clock):
-        return _moved(rule, clock, said, now, rules.law)
+    if rule and rule.span.ends in ends and rule.span.starts != update and clocks.is_running(clock):
+        return _moved(rule, clock, ends, now, rules.law)
     return clock
 
 

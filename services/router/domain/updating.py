@@ -148,8 +148,9 @@ def _accepted(heard: Heard, row: Row, situation: Situation, because: Mapping[str
         changes["clocks"] = clocking.after_move(after, state, situation.now, situation.on, rules)
     else:
         # An end that was not said but follows, such as the least that the law asks for, counts like one that was.
-        said = {**update.open, **_ends(changes)}
-        if (ringing := clocking.after_update(after, update.name, said, situation.now, rules)) is not None:
+        ends = _ends(changes)
+        said = {**update.open, **ends}
+        if (ringing := clocking.after_update(after, update.name, said, situation.now, rules, ends)) is not None:
             changes["clocks"] = ringing
     drafts = [
         events.said_of_case(
