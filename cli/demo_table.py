@@ -39,7 +39,6 @@ _WIDTHS: Mapping[str, int | None] = {
 }
 """The columns, and how wide each is where the terminal is narrow."""
 _LINE = {"": 5, "letter": 20, "State": 15, "type": 29, "lane": 6, "authority": 24, "status": 26, "why": 46, "alert": 30}
-_BRIEF = ("letter", "State", "type", "lane", "authority", "status", "why", "alert")
 _LONGEST_WHY, _LONGEST_REFERENCE = 46, 10
 
 
