@@ -28,15 +28,18 @@ LONGEST = 8192
 """Characters of the longest token that is looked at."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_RECIPIENT = re.compile(rf"({_NAME.pattern}\.)?{_NAME.pattern}")
+"""A subscriber, or `subscription.<name>`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who the token speaks for: an agency, an authority, or neither (an operator)."""
+    """Who the token speaks for: an agency, an authority, a recipient of notices, or none (an operator)."""
 
     agency: str | None
     authority: str | None
     scopes: frozenset[str]
+    subscriber: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,7 @@ def make_token(
     audience: str,
     agency: str | None = None,
     authority: str | None = None,
+    subscriber: str | None = None,
     scopes: tuple[str, ...] | frozenset[str],
     lifetime: timedelta,
     now: datetime | None = None,
@@ -133,7 +137,8 @@ def make_token(
         "iat": int(since),
         "exp": int(since + lifetime.total_seconds()),
     }
-    claims |= {name: value for name, value in (("agency", agency), ("authority", authority)) if value is not None}
+    names = {"agency": agency, "authority": authority, "subscriber": subscriber}
+    claims |= {name: value for name, value in names.items() if value is not None}
     claims["scope"] = " ".join(sorted(scopes))
     header = {"alg": "Ed25519", "kid": private["kid"]}
     return jwt.encode(header, claims, OKPKey.import_key(private), algorithms=["Ed25519"])
@@ -176,10 +181,16 @@ def _seconds(claims: dict[str, Any], name: str) -> float | None:
 
 def _caller_in(claims: dict[str, Any]) -> Caller:
     """Who the claims speak for; names become parts of topics and ids, so nothing else than a name is taken."""
-    names = [claims.get("agency"), claims.get("authority")]
-    if not all(name is None or (isinstance(name, str) and _NAME.fullmatch(name)) for name in names):
-        raise _refused("The token names an agency or authority in a wrong form.")
+    agency, authority = _name_in(claims, "agency", _NAME), _name_in(claims, "authority", _NAME)
+    subscriber = _name_in(claims, "subscriber", _RECIPIENT)
     scope = claims.get("scope", "")
     if not isinstance(scope, str):
         raise _refused("The token names its scopes in a wrong form.")
-    return Caller(names[0], names[1], frozenset(scope.split()))
+    return Caller(agency, authority, frozenset(scope.split()), subscriber)
+
+
+def _name_in(claims: dict[str, Any], name: str, form: re.Pattern[str]) -> str | None:
+    value = claims.get(name)
+    if value is None or (isinstance(value, str) and form.fullmatch(value)):
+        return value
+    raise _refused(f"The token has the claim {name} in a wrong form.")

@@ -66,10 +66,16 @@ def notices_to(subscriber: str) -> str:
 
 
 @cache
+def acknowledgements_of(subscriber: str) -> str:
+    """Where one subscriber says that it has seen its notices: only it writes there, and the topic names it."""
+    return f"acknowledgements.{subscriber}.v1"
+
+
+@cache
 def carries_content(topic: str) -> bool:
     """Whether the readers of a topic may see what is sealed at rest; a topic that nobody named here may not."""
     owner, *_ = topic.split(".")
-    of_an_authority = owner != "notices" and topic.split(".")[1:2] == ["cases"]
+    of_an_authority = owner not in {"notices", "acknowledgements"} and topic.split(".")[1:2] == ["cases"]
     return owner in {"agency", "letters"} or topic.startswith("answers.due.") or of_an_authority
 
 
@@ -91,5 +97,6 @@ def all_topics(authorities: Iterable[str], agencies: Iterable[str], subscribers:
             partitions |= {name(authority, lane): 6 for name in (cases_of, updates_from)}
         partitions |= {letters_from(agency, lane): 3 for agency in agencies}
     partitions |= {answers_to(agency): 3 for agency in agencies}
-    partitions |= {notices_to(subscriber): 3 for subscriber in subscribers}
+    for subscriber in subscribers:
+        partitions |= {notices_to(subscriber): 3, acknowledgements_of(subscriber): 3}
     return partitions | {ALERTS_RAISED: 1, CHECKPOINTS: 1}

@@ -75,6 +75,13 @@ async def test_a_good_token_says_who_calls() -> None:
     assert caller == Caller("contact-point", None, SCOPES)
 
 
+@pytest.mark.parametrize("name", ["operations", "subscription.night-watch"])
+async def test_a_recipient_of_notices_calls(name: str) -> None:
+    caller = await verifier().verify(f"Bearer {token(agency=None, subscriber=name)}", "letters:read", NOW)
+
+    assert caller == Caller(None, None, SCOPES, name)
+
+
 async def test_an_authority_or_an_operator_calls() -> None:
     one = await verifier().verify(f"bearer {token(agency=None, authority='desk')}", "letters:read", NOW)
     other = await verifier().verify(f"Bearer {token(agency=None)}", "letters:read", NOW)
@@ -119,6 +126,10 @@ async def test_what_is_no_token_is_401(authorization: str | None) -> None:
         (signed(CLAIMS | {"exp": True}), "a time that is none"),
         (signed(CLAIMS | {"scope": ["letters:write"]}), "scopes in a wrong form"),
         (signed(CLAIMS | {"agency": 7}), "wrong form"),
+        (token(agency=None, authority="with.a-dot"), "wrong form"),
+        (token(agency=None, subscriber="../x"), "wrong form"),
+        (token(agency=None, subscriber="two.dots.here"), "wrong form"),
+        (token(agency=None, subscriber=".operations"), "wrong form"),
         (signed(CLAIMS | {"aud": {"rogatory": 1}}), "meant for somebody else"),
         (signed(CLAIMS, crit=["odd"], odd=1), "signature"),
     ],
