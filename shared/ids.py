@@ -35,6 +35,14 @@ class Ids:
         """The id of one alert to one recipient on one channel."""
         return self._make("not_", alert, recipient, channel)
 
+    def subscription(self, name: str) -> str:
+        """The id of the recipient that the desk added under a name."""
+        return self._make("sub_", name)
+
+    def silence(self, said: str) -> str:
+        """The id of a silence: what was asked for, whole, so that asking again makes no second one."""
+        return self._make("sil_", said)
+
     def quarantined(self, topic: str, partition: int, offset: int, value: bytes) -> str:
         """The id of a quarantined record: its position and its bytes, for offsets restart when a topic is made anew."""
         return self._make("qua_", topic, str(partition), str(offset), hashlib.sha256(value).hexdigest())

@@ -1,0 +1,259 @@
+"""Subscriptions: recipients that the desk adds while everything runs, decided.
+
+A record per name. Its address and keys are sealed; its state names neither, nor the host, only the events of its
+history that hold them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Literal
+
+import orjson
+
+from shared.bad_letter import FieldError
+from shared.decisions import Decide, Decision, Message, history_of
+from shared.events import (
+    SUBSCRIPTION_ADDED,
+    SUBSCRIPTION_GONE,
+    SUBSCRIPTION_KEY_ROTATED,
+    SUBSCRIPTION_PAUSED,
+    SUBSCRIPTION_REMOVED,
+    SUBSCRIPTION_RESUMED,
+    Draft,
+    Event,
+)
+from shared.records import Record, State
+from shared.times import text_of
+
+OLD_KEY_SIGNS = timedelta(hours=24)
+"""How long a recipient has to take over a new key: until then the old one signs too."""
+MOST_KEYS = 3
+"""Keys that sign at one time."""
+
+Language = Literal["az", "en", "ru", "fr"]
+Hears = Mapping[str, Any]
+"""`{"audience": id}`, or `{"when": {fact: [values]}}`."""
+HearsOnlyNeverHeld = Callable[[Hears], bool]
+
+
+class Status(StrEnum):
+    """How a subscription stands."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    GONE = "gone"
+    REMOVED = "removed"
+
+
+LIVE = (Status.ACTIVE, Status.PAUSED, Status.GONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    """A recipient is added."""
+
+    name: str
+    channel: str
+    address: str
+    key: str | None
+    """What signs; None on a channel that signs nothing."""
+    signs: str | None
+    """`v1` or `v1a`; what kind of key a later one must be."""
+    hears: Hears
+    language: str
+    group: int | None
+    """Seconds in which notices are gathered into one message."""
+    rate: int | None
+    """Messages a minute at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Hold back what may be held back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Serve it again; one that is gone needs a new address."""
+
+    address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RotateKey:
+    """Sign with a new key, and with the old one for a while."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Take it away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The recipient's system said that it is gone for good."""
+
+    address_seq: int
+    """Whose address did: an answer of the old one says nothing about the new one."""
+
+
+class Why(StrEnum):
+    """Why the desk is refused."""
+
+    UNKNOWN = "unknown"
+    TAKEN = "taken"
+    FORBIDDEN = "forbidden"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Nothing happens, and what the desk is told."""
+
+    why: Why
+    says: str = ""
+    errors: tuple[FieldError, ...] = ()
+
+
+ONLY_NEVER_HELD = "It hears only what nothing may hold back, so it cannot be paused; it can be removed."
+
+
+def decide_by(hears_only_never_held: HearsOnlyNeverHeld) -> Decide:
+    """The decision on one message to one subscription."""
+
+    def decide(record: Record, message: Message, now: datetime) -> Decision:
+        body = message.body
+        is_live = record.state.get("status") in LIVE
+        if isinstance(body, Add):
+            return _again(record, body) if is_live else Decision([_added(body)])
+        if not is_live:
+            return Decision(reply=Refused(Why.UNKNOWN))
+        if isinstance(body, Pause):
+            return _pause(record, hears_only_never_held)
+        if isinstance(body, Resume):
+            return _resume(record, body)
+        if isinstance(body, RotateKey):
+            return _rotate(record, body, now)
+        if isinstance(body, Gone):
+            is_news = record.state["status"] != Status.GONE and record.state["address_seq"] == body.address_seq
+            return Decision([Draft(SUBSCRIPTION_GONE, (), {})] if is_news else ())
+        return Decision([Draft(SUBSCRIPTION_REMOVED, (), {})])
+
+    return decide
+
+
+def _added(add: Add) -> Draft:
+    content = {"address": add.address} | ({"key": add.key} if add.key else {})
+    return Draft(SUBSCRIPTION_ADDED, (), _said(add), content)
+
+
+def _said(add: Add) -> dict[str, Any]:
+    return {
+        "name": add.name,
+        "channel": add.channel,
+        "signs": add.signs,
+        "hears": add.hears,
+        "language": add.language,
+        "group": add.group,
+        "rate": add.rate,
+    }
+
+
+def _again(record: Record, add: Add) -> Decision:
+    """The same again changes nothing; another one must not take its place unseen."""
+    said = _said(add)
+    differs = [name for name, value in said.items() if record.state[name] != value]
+    if sealed_of(record.state, history_of(record)).address != add.address:
+        differs.append("address")
+    if not differs:
+        return Decision()
+    errors = tuple(FieldError(f"/{name}", "Differs from what stands here under this name.") for name in differs)
+    return Decision(reply=Refused(Why.TAKEN, "Another subscription has this name.", errors))
+
+
+def _pause(record: Record, hears_only_never_held: HearsOnlyNeverHeld) -> Decision:
+    if record.state["status"] != Status.ACTIVE:
+        return Decision()
+    if hears_only_never_held(record.state["hears"]):
+        return Decision(reply=Refused(Why.FORBIDDEN, ONLY_NEVER_HELD))
+    return Decision([Draft(SUBSCRIPTION_PAUSED, (), {})])
+
+
+def _resume(record: Record, body: Resume) -> Decision:
+    moves = body.address is not None and body.address != sealed_of(record.state, history_of(record)).address
+    if record.state["status"] == Status.GONE and not moves:
+        says = "Its system said that it is gone: it needs a new address."
+        return Decision(reply=Refused(Why.FORBIDDEN, says, (FieldError("/address", "Must be a new one."),)))
+    if record.state["status"] == Status.ACTIVE and not moves:
+        return Decision()
+    content = {"address": body.address} if moves else None
+    return Decision([Draft(SUBSCRIPTION_RESUMED, (), {"moved": moves}, content)])
+
+
+def _rotate(record: Record, body: RotateKey, now: datetime) -> Decision:
+    if record.state["signs"] is None:
+        return Decision(reply=Refused(Why.FORBIDDEN, f"Nothing is signed on the channel {record.state['channel']}."))
+    signing = signing_seqs(record.state, text_of(now))
+    if len(signing) >= MOST_KEYS:
+        says = f"{MOST_KEYS} keys sign already: wait until the oldest has run out, so that no recipient loses its own."
+        return Decision(reply=Refused(Why.FORBIDDEN, says))
+    until = text_of(now + OLD_KEY_SIGNS)
+    return Decision([Draft(SUBSCRIPTION_KEY_ROTATED, (), {"until": until}, {"key": body.key})])
+
+
+def evolve(state: State, event: Event) -> State:
+    """A subscription is what was added under its name, and how it stands."""
+    data = event.data
+    if event.type == SUBSCRIPTION_ADDED:
+        keys = [{"seq": event.seq}] if data["signs"] else []
+        return {**data, "status": Status.ACTIVE.value, "added_at": event.at, "address_seq": event.seq, "keys": keys}
+    if event.type == SUBSCRIPTION_RESUMED:
+        return {**state, "status": Status.ACTIVE.value} | ({"address_seq": event.seq} if data["moved"] else {})
+    if event.type == SUBSCRIPTION_KEY_ROTATED:
+        newest, older = state.get("keys", [])[:1], state.get("keys", [])[1:]
+        old = [{**key, "until": data["until"]} for key in newest] + [key for key in older if key["until"] > event.at]
+        return {**state, "keys": [{"seq": event.seq}, *old]}
+    return {**state, "status": _AFTER[event.type]}
+
+
+_AFTER = {
+    SUBSCRIPTION_PAUSED: Status.PAUSED.value,
+    SUBSCRIPTION_GONE: Status.GONE.value,
+    SUBSCRIPTION_REMOVED: Status.REMOVED.value,
+}
+
+
+def signing_seqs(state: Mapping[str, Any], at: str) -> list[int]:
+    """The events whose keys sign at a time, the newest first."""
+    return [key["seq"] for key in state["keys"] if "until" not in key or key["until"] > at]
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A key and until when it signs; None for the newest."""
+
+    key: str
+    until: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """What only the sender may know of a recipient."""
+
+    address: str
+    keys: tuple[SigningKey, ...]
+    """The newest first."""
+
+
+def sealed_of(state: Mapping[str, Any], history: Sequence[Event]) -> Sealed:
+    """The address and keys that a state points to, from the history with its content."""
+
+    def content(seq: int) -> dict[str, Any]:
+        found: dict[str, Any] = orjson.loads(history[seq - 1].content or b"{}")
+        return found
+
+    keys = tuple(SigningKey(content(key["seq"])["key"], key.get("until")) for key in state["keys"])
+    return Sealed(content(state["address_seq"])["address"], keys)

@@ -1,0 +1,118 @@
+"""Subscriptions and silences as the directory holds them, and the pure functions that match them to an event."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import orjson
+
+from services.notifier.domain.subscriptions import Hears, SigningKey, Status, sealed_of
+from shared import times
+from shared.events import Event
+from shared.partners import NoticeChannel
+from shared.records import Record
+
+Facts = Mapping[str, str]
+When = Mapping[str, Collection[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A recipient that the desk added."""
+
+    record: str
+    name: str
+    channel: NoticeChannel
+    hears: Hears
+    status: Status
+    address: str
+    address_seq: int
+    """Which of its addresses this is; see `domain.subscriptions.Gone`."""
+    signing: tuple[SigningKey, ...]
+    signs: str | None
+    language: str
+    group: timedelta | None
+    rate: int | None
+    added_at: str
+
+    @property
+    def recipient(self) -> str:
+        """What stands in a notice."""
+        return f"subscription.{self.name}"
+
+    def keys(self, now: datetime) -> tuple[str, ...]:
+        """What signs at a time, the newest first."""
+        at = times.text_of(now)
+        return tuple(one.key for one in self.signing if one.until is None or one.until > at)
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """What is held back, until when, by whom and why."""
+
+    id: str
+    when: When
+    author: str
+    reason: str
+    begun_at: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Who hears of an event: who is told, and whom a pause or a dead address keeps from it."""
+
+    told: tuple[Subscription, ...]
+    held: tuple[Subscription, ...]
+
+
+def subscription_of(record: Record, history: Sequence[Event]) -> Subscription:
+    """The subscription of a record and its opened history."""
+    state, sealed = record.state, sealed_of(record.state, history)
+    return Subscription(
+        record=record.id,
+        name=state["name"],
+        channel=NoticeChannel(state["channel"]),
+        hears=state["hears"],
+        status=Status(state["status"]),
+        address=sealed.address,
+        address_seq=state["address_seq"],
+        signing=sealed.keys,
+        signs=state["signs"],
+        language=state["language"],
+        group=timedelta(seconds=state["group"]) if state["group"] is not None else None,
+        rate=state["rate"],
+        added_at=state["added_at"],
+    )
+
+
+def silence_of(record: Record, history: Sequence[Event]) -> Silence:
+    """The silence of a record and its opened history."""
+    state = record.state
+    said = orjson.loads(history[state["begun_seq"] - 1].content or b"{}")
+    begun_at, until = times.read(state["begun_at"]), times.read(state["ends"])
+    return Silence(record.id, state["when"], said["author"], said["reason"], begun_at, until)
+
+
+def matches(when: When, facts: Facts) -> bool:
+    """Whether every fact that is named has one of its values."""
+    return all(facts.get(name) in accepted for name, accepted in when.items())
+
+
+def hears_of(hears: Hears, facts: Facts, audiences: Collection[str]) -> bool:
+    """Whether an event, which the rules tell to these audiences, is for who hears so."""
+    return hears["audience"] in audiences if "audience" in hears else matches(hears["when"], facts)
+
+
+def heard_by(
+    subscriptions: Iterable[Subscription], facts: Facts, audiences: Collection[str], is_never_held: bool
+) -> Heard:
+    """Who hears: a pause holds back what may be held back, and to a dead address nothing is sent."""
+    hearing = [one for one in subscriptions if hears_of(one.hears, facts, audiences)]
+    told = [one for one in hearing if one.status == Status.ACTIVE or (one.status == Status.PAUSED and is_never_held)]
+    return Heard(tuple(told), tuple(one for one in hearing if one not in told))
+
+
+def silenced_by(silences: Iterable[Silence], facts: Facts) -> tuple[Silence, ...]:
+    """The silences that match."""
+    return tuple(one for one in silences if matches(one.when, facts))
