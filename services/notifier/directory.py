@@ -64,14 +64,16 @@ class Directory:
 
     def hearing(self, facts: Facts, audiences: Collection[str]) -> list[Subscription]:
         """Who is to be told now: of the paused ones only those whose pause may not hold this back, no gone one."""
-        return list(self._hearing(facts, audiences).told)
+        return list(self._hearing(facts, audiences).told) if self.subscriptions else []
 
     def held_back(self, facts: Facts, audiences: Collection[str]) -> list[Subscription]:
         """Who would be told, were it not paused or gone."""
-        return list(self._hearing(facts, audiences).held)
+        return list(self._hearing(facts, audiences).held) if self.subscriptions else []
 
     def silence_for(self, facts: Facts, now: datetime) -> Silence | None:
         """The silence that holds this back; none does where nothing may."""
+        if not self.silences:
+            return None
         key = frozenset(facts.items())
         found = self._silenced.get(key)
         if found is None:
@@ -102,18 +104,20 @@ class Directory:
     async def refresh(self) -> None:
         """Look now; raises `TryAgain`, and then the last view stands."""
         async with self._one_at_a_time:
-            of_subscriptions = await self._subscriptions.look({"state.status": {"$in": [*LIVE]}})
-            if of_subscriptions:
-                found = [one for one in self._subscriptions.open.values() if one.status in LIVE]
-                self.subscriptions = MappingProxyType(
-                    {one.name: one for one in sorted(found, key=lambda one: one.name)}
-                )
-                self._heard.clear()
-            of_silences = await self._silences.look({"state.ends": {"$gt": text_of(self._now())}})
-            if of_silences:
+            await self._subscriptions.look({"state.status": {"$in": [*LIVE]}})
+            self._show(text_of(self._now()))
+            if await self._silences.look({"state.ends": {"$gt": text_of(self._now())}}):
                 self.silences = tuple(sorted(self._silences.open.values(), key=lambda one: one.until))
                 self._silenced.clear()
             self._loaded.set()
+
+    def _show(self, at: str) -> None:
+        """Put the subscriptions into the view where one has changed, or a key has run out."""
+        live = (one.at(at) for one in self._subscriptions.open.values() if one.state in LIVE)
+        shown = {one.name: one for one in sorted(live, key=lambda one: one.name)}
+        if shown != self.subscriptions:
+            self.subscriptions = MappingProxyType(shown)
+            self._heard.clear()
 
 
 class _View(Generic[T]):

@@ -1,7 +1,7 @@
 """Subscriptions and silences as the directory holds them, and the pure functions that match them to an event."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import orjson
@@ -24,12 +24,13 @@ class Subscription:
     name: str
     channel: NoticeChannel
     hears: Hears
-    status: Status
+    state: Status
     address: str
     address_seq: int
     """Which of its addresses this is; see `domain.subscriptions.Gone`."""
-    signing: tuple[SigningKey, ...]
     signs: str | None
+    signing: tuple[SigningKey, ...]
+    """What signs now, the newest first."""
     language: str
     group: timedelta | None
     rate: int | None
@@ -40,10 +41,15 @@ class Subscription:
         """What stands in a notice."""
         return f"subscription.{self.name}"
 
-    def keys(self, now: datetime) -> tuple[str, ...]:
-        """What signs at a time, the newest first."""
-        at = times.text_of(now)
-        return tuple(one.key for one in self.signing if one.until is None or one.until > at)
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What signs now, the newest first."""
+        return tuple(one.key for one in self.signing)
+
+    def at(self, at: str) -> "Subscription":
+        """The same without the keys that have run out by then."""
+        left = tuple(one for one in self.signing if one.until is None or one.until > at)
+        return self if len(left) == len(self.signing) else replace(self, signing=left)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +80,11 @@ def subscription_of(record: Record, history: Sequence[Event]) -> Subscription:
         name=state["name"],
         channel=NoticeChannel(state["channel"]),
         hears=state["hears"],
-        status=Status(state["status"]),
+        state=Status(state["status"]),
         address=sealed.address,
         address_seq=state["address_seq"],
-        signing=sealed.keys,
         signs=state["signs"],
+        signing=sealed.keys,
         language=state["language"],
         group=timedelta(seconds=state["group"]) if state["group"] is not None else None,
         rate=state["rate"],
@@ -109,7 +115,7 @@ def heard_by(
 ) -> Heard:
     """Who hears: a pause holds back what may be held back, and to a dead address nothing is sent."""
     hearing = [one for one in subscriptions if hears_of(one.hears, facts, audiences)]
-    told = [one for one in hearing if one.status == Status.ACTIVE or (one.status == Status.PAUSED and is_never_held)]
+    told = [one for one in hearing if one.state == Status.ACTIVE or (one.state == Status.PAUSED and is_never_held)]
     return Heard(tuple(told), tuple(one for one in hearing if one not in told))
 
 
