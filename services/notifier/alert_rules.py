@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from services.notifier import never_held
 from services.notifier.domain.facts import FACTS
+from services.notifier.fact_values import FactValues
 from services.notifier.members import Audience, Ladder, Member, Quiet, SomeSpan, Step
 from services.notifier.never_held import BUILT_IN, Facts, Matcher, When
 from shared.yaml_file import Id, Strict, Words, quoted
@@ -93,6 +94,8 @@ class AlertRules:
     ladders: Mapping[str, Ladder] = field(default_factory=dict)
     kept: tuple[Matcher, ...] = BUILT_IN
     """The events that nothing holds back."""
+    values: FactValues = field(default_factory=lambda: FactValues({}))
+    """What each fact can be: also what a silence or a subscription names is checked by it."""
     warnings: tuple[str, ...] = ()
 
     def choose(self, facts: Facts, left: timedelta | None = None) -> Sequence[Rule]:

@@ -16,11 +16,12 @@ Kind = Literal["subscriber", "duty", "person", "system"]
 
 BY: Mapping[str, tuple[NoticeChannel, ...]] = {
     "subscriber": (),
-    "duty": (NoticeChannel.EMAIL, NoticeChannel.APPRISE, NoticeChannel.LOG),
-    "person": (NoticeChannel.EMAIL, NoticeChannel.APPRISE, NoticeChannel.LOG),
+    "duty": (NoticeChannel.EMAIL, NoticeChannel.APPRISE),
+    "person": (NoticeChannel.EMAIL, NoticeChannel.APPRISE),
     "system": (NoticeChannel.ALERTMANAGER, NoticeChannel.LOG),
 }
 """How each kind of member can be told; a subscriber by what the partners file says of it."""
+FOR_PEOPLE = ("duty", "person")
 
 
 def _span(read: object) -> object:
@@ -130,14 +131,12 @@ def _wrong_with(member: Member, kind: Kind) -> str | None:
         return f"a {kind} cannot be told by {impossible[0]}, {instead}"
     if len({*member.by}) < len(member.by):
         return "'by' names a channel twice"
-    if kind in ("duty", "person") and not member.by:
-        return f"'by' is missing: on which channels the {kind} is told, the first to be tried first"
+    if kind in FOR_PEOPLE:
+        return None if member.by else f"'by' is missing: on which channels this {kind} is told, the first tried first"
     if kind == "system" and len(member.by) != 1:
         return "'by' of a system names exactly one channel"
-    if member.group and not (member.by and {*member.by} <= {*BY["person"]}):
-        return f"a {kind} gets notices one by one: 'group' is for what people read"
-    if member.quiet and kind not in ("duty", "person"):
-        return f"a {kind} does not sleep: 'quiet' is for people"
+    if unheard := {"group", "rate", "quiet", "patience"} & member.model_fields_set:
+        return f"{quoted(min(unheard))} is for people: a {kind} gets every notice at once"
     return None
 
 

@@ -1,0 +1,91 @@
+"""What an alerts file says that is no mistake for sure, and that whoever wrote it should look at again."""
+
+from collections.abc import Iterator
+
+from services.notifier.alert_rules import AlertRules, Rule
+from services.notifier.channels import WAKES
+from services.notifier.members import Audience, Member
+from services.notifier.roster import Person, Roster
+from shared.yaml_file import Place, YamlFile, quoted
+
+
+def warnings_about(file: YamlFile, rules: AlertRules, roster: Roster) -> tuple[str, ...]:
+    """The warnings, each with its line."""
+    found = [*_asleep(rules, roster), *_unused(rules), *_never_reached(file, rules), *_told_twice(rules)]
+    return tuple(str(file.bad(place, sentence)) for place, sentence in found)
+
+
+def _asleep(rules: AlertRules, roster: Roster) -> Iterator[tuple[Place, str]]:
+    """An audience that is to wake somebody and has nothing that rings."""
+    for name, audience in rules.audiences.items():
+        if not audience.wakes:
+            continue
+        ringing = [member for member in _at_once(rules, audience) if WAKES & {*member.by}]
+        if not ringing:
+            ways = " or ".join(sorted(WAKES))
+            yield ("audiences", name), f"{quoted(name)} is to wake somebody, and tells nobody at once by {ways}"
+        sleeping = {
+            one.id for member in ringing for one in people_of(member, roster) if not WAKES & one.contacts.keys()
+        }
+        for person in sorted(sleeping):
+            said = f"{quoted(name)} is to wake {quoted(person)}, who has no contact in the roster that rings"
+            yield ("audiences", name), said
+
+
+def _at_once(rules: AlertRules, audience: Audience) -> tuple[Member, ...]:
+    ladder = rules.ladders[audience.ladder] if audience.ladder else None
+    return (*audience.members, *(ladder.steps[0].tell if ladder else ()))
+
+
+def people_of(member: Member, roster: Roster) -> list[Person]:
+    """Everybody whom a person or a rota can mean, the stand-in too."""
+    if member.person is not None:
+        return [roster.people[member.person]]
+    if member.duty is None:
+        return []
+    rota = roster.rotas[member.duty]
+    spans = (*rota.instead, *rota.shifts, *rota.holidays)
+    people = (rota.stand_in, *(span.person for span in spans), *(one for turns in rota.patterns for one in turns.order))
+    return list({person.id: person for person in people}.values())
+
+
+def _unused(rules: AlertRules) -> Iterator[tuple[Place, str]]:
+    told = {name for rule in rules.rules for name in rule.tell}
+    climbed = {audience.ladder for audience in rules.audiences.values()}
+    for name in rules.audiences:
+        if name not in told:
+            yield ("audiences", name), f"no rule tells the audience {quoted(name)}"
+    for name in rules.ladders:
+        if name not in climbed:
+            yield ("ladders", name), f"no audience has the ladder {quoted(name)}"
+
+
+def _never_reached(file: YamlFile, rules: AlertRules) -> Iterator[tuple[Place, str]]:
+    """A rule that an earlier one leaves nothing for."""
+    for number, rule in enumerate(rules.rules):
+        for before, earlier in enumerate(rules.rules[:number]):
+            if _covers(earlier, rule):
+                line = file.lines[("rules", before)]
+                said = (
+                    f"{quoted(rule.name)} never fires: {quoted(earlier.name)} on line {line} takes all that it matches"
+                )
+                yield ("rules", number), said
+                break
+
+
+def _covers(earlier: Rule, rule: Rule) -> bool:
+    spans = earlier.headroom_under, rule.headroom_under
+    if earlier.then_continue or (spans[0] and not (spans[1] and spans[1] <= spans[0])):
+        return False
+    return all(fact in rule.when and {*rule.when[fact]} <= {*values} for fact, values in earlier.when.items())
+
+
+def _told_twice(rules: AlertRules) -> Iterator[tuple[Place, str]]:
+    """Somebody in two audiences of one rule is told as the first of them says."""
+    for number, rule in enumerate(rules.rules):
+        seen: dict[str, str] = {}
+        for name in rule.tell:
+            for member in rules.audiences[name].members if name in rules.audiences else (Member(subscriber=name),):
+                if (first := seen.setdefault(member.key, name)) != name:
+                    said = f"{quoted(member.name)} is told by {quoted(first)} and by {quoted(name)}: the first counts"
+                    yield ("rules", number, "tell"), said
