@@ -7,8 +7,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from prometheus_client.process_collector import ProcessCollector
 
 from shared.events import TYPES
+from shared.partners import NoticeChannel
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+LONG = (*SECONDS, 300, 3_600, 86_400)
+"""For what may have waited through an outage."""
 OUTCOMES = ("new", "repeated", "refused")
 REASONS = (
     "null value",
@@ -94,8 +97,26 @@ class Metrics:
             ("channel", "outcome"),
             registry=r,
         )
-        for outcome in ("delivered", "failed"):
-            self.deliveries.labels("webhook", outcome)
+        self.notice_seconds = Histogram(
+            "rogatory_notice_seconds",
+            "From when a notice was raised until its channel took it.",
+            ("channel",),
+            buckets=LONG,
+            registry=r,
+        )
+        for channel in NoticeChannel:
+            self.notice_seconds.labels(channel)
+            for outcome in ("delivered", "failed"):
+                self.deliveries.labels(channel, outcome)
+        self.ladder_steps = Counter(
+            "rogatory_ladder_steps_total", "Steps of ladders that were taken; the first is its beginning.", registry=r
+        )
+        self.ladder_lateness = Histogram(
+            "rogatory_ladder_lateness_seconds",
+            "From when a ladder's step was due until it was taken; after an outage it counts the outage.",
+            buckets=LONG,
+            registry=r,
+        )
         self.simulated = Gauge(
             "rogatory_simulated_time", "1 where letters and cases live in a simulated time.", registry=r
         )
@@ -112,7 +133,7 @@ class Metrics:
         self.clock_lateness = Histogram(
             "rogatory_clock_lateness_seconds",
             "From when a clock's step was due until it had fired; after an outage it counts the outage.",
-            buckets=(*SECONDS, 300, 3_600, 86_400),
+            buckets=LONG,
             registry=r,
         )
         self.clock_oldest_due = Gauge(
