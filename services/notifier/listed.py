@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 
 import orjson
 
-from services.notifier.domain.subscriptions import Hears, SigningKey, Status, sealed_of
+from services.notifier.alert_rules import AlertRules
+from services.notifier.domain.subscriptions import Hears, HearsOnlyNeverHeld, SigningKey, Status, sealed_of
+from services.notifier.never_held import Matcher
 from shared import times
 from shared.events import Event
 from shared.partners import NoticeChannel
@@ -122,3 +124,23 @@ def heard_by(
 def silenced_by(silences: Iterable[Silence], facts: Facts) -> tuple[Silence, ...]:
     """The silences that match."""
     return tuple(one for one in silences if matches(one.when, facts))
+
+
+def never_held_of(hears: Hears, rules: AlertRules) -> tuple[Matcher, ...]:
+    """What of all that somebody hears nothing may hold back."""
+    if "when" in hears:
+        return rules.touches(hears["when"])
+    telling = [rule for rule in rules.rules if hears["audience"] in rule.tell]
+    touched = [one for rule in telling for one in rules.touches(rule.when)]
+    return tuple(one for one in rules.kept if one in touched)
+
+
+def hears_only_never_held(rules: AlertRules) -> HearsOnlyNeverHeld:
+    """Whether somebody hears nothing that may be held back."""
+
+    def only(hears: Hears) -> bool:
+        if "when" in hears:
+            return rules.can_only_be_never_held(hears["when"])
+        return rules.hears_only_never_held(hears["audience"])
+
+    return only

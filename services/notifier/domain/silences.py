@@ -54,11 +54,11 @@ def decide_by(can_only_be_never_held: CanOnlyBeNeverHeld) -> Decide:
 
 
 def _begin(body: Begin, now: datetime, can_only_be_never_held: CanOnlyBeNeverHeld) -> Decision:
+    if body.when and can_only_be_never_held(body.when):
+        return Decision(reply=Refused(Why.NEVER_HELD, ONLY_NEVER_HELD, (FieldError("/when", ONLY_NEVER_HELD),)))
     errors = []
     if not body.when:
         errors.append(FieldError("/when", "Must name at least one fact: nobody may silence everything."))
-    elif can_only_be_never_held(body.when):
-        errors.append(FieldError("/when", ONLY_NEVER_HELD))
     if not now < read(body.until) <= now + LONGEST:
         errors.append(FieldError("/until", f"Must be a time to come, within {LONGEST.days} days."))
     if errors:

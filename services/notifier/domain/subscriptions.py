@@ -107,6 +107,7 @@ class Why(StrEnum):
     UNKNOWN = "unknown"
     TAKEN = "taken"
     FORBIDDEN = "forbidden"
+    NEVER_HELD = "never-held"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +179,7 @@ def _pause(record: Record, hears_only_never_held: HearsOnlyNeverHeld) -> Decisio
     if record.state["status"] != Status.ACTIVE:
         return Decision()
     if hears_only_never_held(record.state["hears"]):
-        return Decision(reply=Refused(Why.FORBIDDEN, ONLY_NEVER_HELD))
+        return Decision(reply=Refused(Why.NEVER_HELD, ONLY_NEVER_HELD))
     return Decision([Draft(SUBSCRIPTION_PAUSED, (), {})])
 
 
