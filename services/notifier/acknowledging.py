@@ -1,4 +1,4 @@
-"""What acknowledging is, for the three ways in: the signed link, the API, Kafka. Who does it says how it stands after."""
+"""What it is to acknowledge, for the three ways in: the signed link, the API, Kafka."""
 
 import re
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from typing import Protocol
 
 LINK, API, KAFKA = "link", "api", "kafka"
 """By which way an acknowledgement came."""
-
-_WHO = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
+WHO = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
+"""What can say who acknowledged: an id, for a record holds no names of persons."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,6 @@ class Acknowledging(Protocol):
     async def acknowledge(self, notice: str, by: str, via: str) -> Acknowledged | None:
         """How it stands now; None where there is no such notice. Raises `TryAgain` and `QueueFull`."""
         ...
-
-
-def is_who(text: str) -> bool:
-    """Whether this can say who acknowledged: an id, for a record holds no names of persons."""
-    return _WHO.fullmatch(text) is not None
 
 
 def who(caller: str, by: str | None) -> str:
