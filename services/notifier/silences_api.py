@@ -12,7 +12,6 @@ from services.notifier.desk import BODIES, MOST_BYTES, WHEN, body_of, desk_by, r
 from services.notifier.directory import Directory, Silence
 from services.notifier.domain.silences import Begin, End
 from services.notifier.domain.subscriptions import Refused
-from services.notifier.fact_values import FactValues
 from services.notifier.subscription_forms import When
 from shared import problems, strict_json
 from shared.http import PROBLEMS
@@ -65,7 +64,6 @@ def add_silences(
     directory: Directory,
     ids: Ids,
     rules: AlertRules,
-    values: FactValues,
 ) -> None:
     """The routes."""
     Desk = Annotated[str, desk_by(verifier)]  # noqa: N806 - a type
@@ -86,7 +84,7 @@ def add_silences(
         """Hold back what matches; the same again is the same silence. What nothing holds back is refused, or named."""
         raw = await json_in(request, MOST_BYTES)
         new = typed(raw, NewSilence, WHEN)
-        if errors := wrong_facts("/when", new.when, values):
+        if errors := wrong_facts("/when", new.when, rules.values):
             raise ProblemError(problems.bad_request(errors))
         asked = _begin(new)
         silence = ids.silence(strict_json.digest([asked.when, asked.author, asked.reason, asked.until]))

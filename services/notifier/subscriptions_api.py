@@ -14,7 +14,6 @@ from services.notifier.desk import BODIES, MOST_BYTES, WHEN, body_of, desk_by, r
 from services.notifier.directory import Directory, Subscription
 from services.notifier.domain.notices import Delivered, Failed
 from services.notifier.domain.subscriptions import Add, Pause, Refused, Remove, Resume, RotateKey, Status, Why
-from services.notifier.fact_values import FactValues
 from services.notifier.listed import never_held_of
 from services.notifier.subscription_forms import (
     AddedView,
@@ -50,7 +49,6 @@ class Subscriptions:
     directory: Directory
     ids: Ids
     rules: AlertRules
-    values: FactValues
     check_url: CheckUrl
 
     async def found(self, name: str) -> Subscription:
@@ -82,7 +80,7 @@ class Subscriptions:
 
     def check(self, hears: HearsWhat, channel: str, address: str) -> None:
         """Whether there is what is said; raises with every field that is wrong."""
-        errors = wrong_facts("/hears/when", hears.when or {}, self.values)
+        errors = wrong_facts("/hears/when", hears.when or {}, self.rules.values)
         if hears.audience is not None and hears.audience not in self.rules.audiences:
             errors.append(FieldError("/hears/audience", "Is no audience of the alerts file."))
         if why := addresses.why_not(NoticeChannel(channel), address, self.check_url):
