@@ -9,6 +9,7 @@ from cli.case import case
 from cli.demo import demo
 from cli.explain import explain
 from cli.law import law
+from cli.roster import roster
 from cli.simulate import simulate
 from cli.up import up
 from deploy.local.processes import ChildStopped
@@ -26,6 +27,7 @@ app.command()(explain)
 app.command()(simulate)
 app.add_typer(case, name="case")
 app.add_typer(law, name="law")
+app.add_typer(roster, name="roster")
 
 
 def main() -> None:

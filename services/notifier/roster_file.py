@@ -7,7 +7,7 @@ from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from services.notifier.roster_text import HolidayText, PersonText, RosterText, RotaText, RowText, ShiftText, TurnsText
-from services.notifier.roster_turns import EARLIEST, NEVER, Pattern, Person, Rota, Span, moment, readings
+from services.notifier.roster_turns import EARLIEST, NEVER, Pattern, Person, Rota, Span, readings, wall_clock
 from shared.failures import BadStart
 from shared.partners import NoticeChannel
 from shared.yaml_file import Place, YamlFile, did_you_mean, quoted, read_yaml
@@ -37,12 +37,15 @@ def _rota(name: str, text: RotaText, people: Mapping[str, Person], zone: ZoneInf
         name,
         text.title,
         people[text.stand_in],
-        since=moment(text.since, zone) if text.since else EARLIEST,
-        until=moment(text.until, zone) if text.until else NEVER,
+        since=wall_clock(text.since, zone) if text.since else EARLIEST,
+        until=wall_clock(text.until, zone) if text.until else NEVER,
         instead=_in_order(
-            Span(moment(one.since, zone), moment(one.until, zone), people[one.on], one.reason) for one in text.instead
+            Span(wall_clock(one.since, zone), wall_clock(one.until, zone), people[one.on], one.reason)
+            for one in text.instead
         ),
-        shifts=_in_order(Span(moment(one.since, zone), moment(one.until, zone), people[one.on]) for one in text.shifts),
+        shifts=_in_order(
+            Span(wall_clock(one.since, zone), wall_clock(one.until, zone), people[one.on]) for one in text.shifts
+        ),
         holidays=_in_order(_holiday(one, people[one.on], patterns, zone) for one in text.holidays),
         patterns=patterns,
     )
@@ -61,7 +64,7 @@ def _holiday(text: HolidayText, person: Person, patterns: Sequence[Pattern], zon
 
     def begins(day: date) -> datetime:
         before = [pattern for pattern in patterns if pattern.start <= day] or list(patterns[:1])
-        return moment(datetime.combine(day, before[-1].day_begins if before else _MIDNIGHT), zone)
+        return wall_clock(datetime.combine(day, before[-1].day_begins if before else _MIDNIGHT), zone)
 
     first, last = text.days
     return Span(begins(first), begins(last + ONE_DAY), person)

@@ -54,6 +54,7 @@ class Turn:
     stands_in: bool
     """Whether this is a gap: nobody is on by the plan, so the rota's stand-in is."""
     why: Why = Why.TURN
+    """The strongest of what puts them on at some time of it."""
     reason: str = ""
     """Why somebody is on instead, as the roster says: for people, never for a log."""
 
@@ -78,12 +79,15 @@ class _Held:
     why: Why = Why.STAND_IN
     reason: str = ""
 
-    def is_like(self, other: "_Held") -> bool:
-        return (self.person, self.why, self.reason) == (other.person, other.why, other.reason)
+    def joined(self, other: "_Held") -> "_Held":
+        """Both as one; they adjoin and the same person holds them."""
+        why = min(self.why, other.why, key=list(Why).index)
+        reason = "; ".join(dict.fromkeys(one.reason for one in (self, other) if one.reason))
+        return _Held(min(self.since, other.since), max(self.until, other.until), self.person, why, reason)
 
 
 @lru_cache(maxsize=8192)
-def moment(local: datetime, zone: ZoneInfo) -> datetime:
+def wall_clock(local: datetime, zone: ZoneInfo) -> datetime:
     """When the zone's wall clocks show this, in UTC: the second time if twice; if never, when they are put forward."""
     once, again = readings(local, zone)
     if once <= again:
@@ -148,7 +152,7 @@ class Pattern:
     def _at(self, number: int) -> datetime:
         weeks, nth = divmod(number, len(self.hand_overs))
         weekday, at = self.hand_overs[nth]
-        return moment(datetime.combine(date.fromordinal(weeks * _DAYS + weekday + 1), at), self.zone)
+        return wall_clock(datetime.combine(date.fromordinal(weeks * _DAYS + weekday + 1), at), self.zone)
 
 
 @dataclass(frozen=True)
@@ -181,15 +185,15 @@ class Rota:
         )
 
     def _whole(self, at: datetime) -> _Held:
-        """What holds at a moment, with the same before and after it: nobody hands over to themselves.
+        """Who holds at a moment, with all that they hold before and after it: nobody hands over to themselves.
 
-        This ends: exceptions are few, and a pattern in which somebody stays on for ever is one turn.
+        This ends: exceptions are counted, and a pattern in which somebody stays on for ever is one turn.
         """
         held = self._held(at)
-        while held.since > EARLIEST and (before := self._held(held.since - _JUST)).is_like(held):
-            held = replace(held, since=before.since)
-        while held.until < NEVER and (after := self._held(held.until)).is_like(held):
-            held = replace(held, until=after.until)
+        while held.since > EARLIEST and (before := self._held(held.since - _JUST)).person == held.person:
+            held = before.joined(held)
+        while held.until < NEVER and (after := self._held(held.until)).person == held.person:
+            held = held.joined(after)
         return held
 
     def _held(self, at: datetime) -> _Held:
