@@ -198,8 +198,8 @@ async def test_acknowledging_again_is_no_failure_and_changes_nothing(notices: Ap
 @pytest.mark.parametrize(
     ("why", "says"),
     [
-        ("case.closed", "Noted, but nothing is left to be done: the case is closed."),
-        ("case.begun", "Noted, but nothing is left to be done: the case has moved on (case.begun)."),
+        ("case.closed", "Noted, but this alert was over already: the case is closed."),
+        ("case.begun", "Noted, but this alert was over already: the case has moved on (case.begun)."),
     ],
 )
 async def test_acknowledging_what_is_over_says_so_and_is_no_failure(notices: Api, why: str, says: str) -> None:

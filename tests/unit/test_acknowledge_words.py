@@ -40,14 +40,14 @@ def test_nothing_was_left_in_english(language: str) -> None:
     [
         (said(), "Acknowledged. Nobody else is told unless nothing is done."),
         (said(already=True), "Acknowledged before: operations, now. Nothing has changed."),
-        (said(ended="case.closed"), "Noted, but nothing is left to be done: the case is closed."),
+        (said(ended="case.closed"), "Noted, but this alert was over already: the case is closed."),
         (
             said(already=True, ended="case.begun"),
-            "Acknowledged before: operations, now. Nothing is left to be done: the case has moved on (case.begun).",
+            "Acknowledged before: operations, now. The alert is over: the case has moved on (case.begun).",
         ),
         (
             said(ended="its ladder is gone"),
-            "Noted, but nothing is left to be done: the alert has ended (its ladder is gone).",
+            "Noted, but this alert was over already: another reason (its ladder is gone).",
         ),
     ],
 )
