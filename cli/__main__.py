@@ -5,12 +5,15 @@ import sys
 
 import typer
 
+from cli.alerts import alerts
 from cli.case import case
 from cli.demo import demo
 from cli.explain import explain
 from cli.law import law
 from cli.roster import roster
+from cli.silence import silence
 from cli.simulate import simulate
+from cli.subscriber import subscriber
 from cli.up import up
 from deploy.local.processes import ChildStopped
 from shared.failures import BadStart
@@ -25,9 +28,12 @@ app.command()(up)
 app.command()(demo)
 app.command()(explain)
 app.command()(simulate)
+app.add_typer(alerts, name="alerts")
 app.add_typer(case, name="case")
 app.add_typer(law, name="law")
 app.add_typer(roster, name="roster")
+app.add_typer(silence, name="silence")
+app.add_typer(subscriber, name="subscriber")
 
 
 def main() -> None:

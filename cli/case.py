@@ -4,23 +4,18 @@ import json
 import sys
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
+from cli.options import AsJson, Data, Token, stop
 from shared.failures import BadStart
 from shared.vocabulary import DESK
 
 Url = Annotated[
     str | None, typer.Option("--url", metavar="URL", help="The router; ROGATORY_ROUTER_URL, or the local stack's.")
 ]
-Token = Annotated[
-    str | None,
-    typer.Option("--token", help="A token; better in ROGATORY_TOKEN or in the file that ROGATORY_TOKEN_FILE names."),
-]
 Who = Annotated[str, typer.Option("--as", metavar="AUTHORITY", help="With the local stack's tokens: whose.")]
-Data = Annotated[Path | None, typer.Option("--data", metavar="FOLDER", help="The folder of the local stack.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 case = typer.Typer(help="Look at cases: one with its story, or a list.", no_args_is_help=True)
 
@@ -41,7 +36,7 @@ def show(
     try:
         answer = _router(url, token, data, who).case(case)
     except (NoAnswer, BadStart) as failure:
-        _stop(failure)
+        stop(failure)
     if as_json:
         typer.echo(json.dumps(answer.as_json(), indent=2, ensure_ascii=False))
     else:
@@ -78,7 +73,7 @@ def list_cases(
             if limit is not None and len(cases) > limit:
                 break
     except (NoAnswer, BadStart) as failure:
-        _stop(failure)
+        stop(failure)
     shown = list(islice(cases, limit))
     if as_json:
         more = {"simulated_time": simulated} if simulated else {}
@@ -106,8 +101,3 @@ def _router(url: str | None, token: str | None, data: Path | None, who: str) -> 
     from cli.case_router import Router, find_router
 
     return Router(*find_router(url, token, data, who))
-
-
-def _stop(failure: Exception) -> NoReturn:
-    typer.echo(str(failure), err=True)
-    raise typer.Exit(getattr(failure, "exit_code", 2))

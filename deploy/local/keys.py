@@ -19,6 +19,7 @@ LIFETIME = timedelta(days=7)
 
 _AGENCY_MAY = ("letters:write", "letters:read")
 _AUTHORITY_MAY = ("cases:read", "cases:write")
+_DESK_MAY = (*_AUTHORITY_MAY, "notifier:admin", "notices:read", "notices:write", "alerts:write")
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Keys:
 
     def token(self, *, agency: str | None = None, authority: str | None = None) -> str:
         """A token for one agency or one authority."""
-        scopes = _AGENCY_MAY if agency else _AUTHORITY_MAY
+        scopes = _AGENCY_MAY if agency else _DESK_MAY if authority == DESK else _AUTHORITY_MAY
         return make_token(
             self.token_key,
             issuer=ISSUER,

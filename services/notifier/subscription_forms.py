@@ -18,6 +18,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from services.notifier.addresses import LONGEST, MadeKey, masked
+from services.notifier.alert_rules import LANGUAGES
 from services.notifier.domain.subscriptions import Hears
 from services.notifier.listed import Subscription
 from services.notifier.members import SomeSpan
@@ -44,15 +45,6 @@ class Signs(StrEnum):
     V1A = "v1a"
 
 
-class Language(StrEnum):
-    """In which language it is told."""
-
-    AZ = "az"
-    EN = "en"
-    RU = "ru"
-    FR = "fr"
-
-
 def _id(read: object) -> object:
     try:
         return _ID.validate_python(read)
@@ -71,6 +63,13 @@ def _span(read: object) -> object:
     return span
 
 
+def _language(read: object) -> object:
+    if read not in LANGUAGES:
+        raise PydanticCustomError("ours", "Must be one of {known}.", {"known": ", ".join(LANGUAGES)})
+    return read
+
+
+Language = Annotated[str, BeforeValidator(_language)]
 Name = Annotated[str, BeforeValidator(_id)]
 Group = Annotated[timedelta, BeforeValidator(_span), Field(json_schema_extra={"example": "10 minutes"})]
 Value = Annotated[str, StringConstraints(min_length=1, max_length=100)]
@@ -112,7 +111,7 @@ class NewSubscription(_Said):
     channel: Way
     address: Address
     hears: HearsWhat
-    language: Language = Language.EN
+    language: Language = LANGUAGES[0]
     group: Group | None = None
     """What comes within this time goes as one e-mail."""
     rate: Annotated[int, Field(ge=1, le=10_000)] | None = None

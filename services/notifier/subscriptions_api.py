@@ -172,7 +172,7 @@ def _add(new: NewSubscription, made: MadeKey | None) -> Add:
         key=made.kept if made else None,
         signs=new.kind_of_key,
         hears=new.hears.kept,
-        language=str(new.language),
+        language=new.language,
         group=int(new.group.total_seconds()) if new.group else None,
         rate=new.rate,
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 
@@ -32,7 +32,6 @@ OLD_KEY_SIGNS = timedelta(hours=24)
 MOST_KEYS = 3
 """Keys that sign at one time."""
 
-Language = Literal["az", "en", "ru", "fr"]
 Hears = Mapping[str, Any]
 """`{"audience": id}`, or `{"when": {fact: [values]}}`."""
 HearsOnlyNeverHeld = Callable[[Hears], bool]

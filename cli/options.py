@@ -1,0 +1,26 @@
+"""Options that several commands share, and how a command ends that got no answer."""
+
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+Token = Annotated[
+    str | None,
+    typer.Option("--token", help="A token; better in ROGATORY_TOKEN or in the file that ROGATORY_TOKEN_FILE names."),
+]
+Data = Annotated[Path | None, typer.Option("--data", metavar="FOLDER", help="The folder of the local stack.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+NotifierUrl = Annotated[
+    str | None, typer.Option("--url", metavar="URL", help="The notifier; ROGATORY_NOTIFIER_URL, or the local stack's.")
+]
+When = Annotated[
+    list[str] | None,
+    typer.Option("--when", metavar="FACT=VALUES", help="A fact and the values that match, such as lane=normal,urgent."),
+]
+
+
+def stop(failure: Exception) -> NoReturn:
+    """Say the one sentence, and end with its code."""
+    typer.echo(str(failure), err=True)
+    raise typer.Exit(getattr(failure, "exit_code", 2))
