@@ -19,7 +19,7 @@ COPY simulate simulate
 COPY deploy/__init__.py deploy/__init__.py
 COPY deploy/local deploy/local
 COPY laws laws
-COPY partners.yaml alerts.yaml life-cycle.yaml ./
+COPY partners.yaml alerts.yaml roster.yaml life-cycle.yaml ./
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 # The root is read-only when it runs, so what Python would write is made now.
 RUN python -m compileall -q shared services cli deploy simulate

@@ -19,6 +19,22 @@ NOTICE_RAISED = "notice.raised"
 NOTICE_ATTEMPTED = "notice.attempted"
 NOTICE_DELIVERED = "notice.delivered"
 NOTICE_FAILED = "notice.failed"
+NOTICE_HANDED_ON = "notice.handed_on"
+NOTICE_ACKNOWLEDGED = "notice.acknowledged"
+NOTICE_RESOLVED = "notice.resolved"
+LADDER_BEGUN = "ladder.begun"
+LADDER_STEPPED = "ladder.stepped"
+LADDER_TOLD = "ladder.told"
+LADDER_ACKNOWLEDGED = "ladder.acknowledged"
+LADDER_ENDED = "ladder.ended"
+SUBSCRIPTION_ADDED = "subscription.added"
+SUBSCRIPTION_PAUSED = "subscription.paused"
+SUBSCRIPTION_RESUMED = "subscription.resumed"
+SUBSCRIPTION_KEY_ROTATED = "subscription.key_rotated"
+SUBSCRIPTION_GONE = "subscription.gone"
+SUBSCRIPTION_REMOVED = "subscription.removed"
+SILENCE_BEGUN = "silence.begun"
+SILENCE_ENDED = "silence.ended"
 ALERT_RAISED = "alert.raised"
 
 UPDATES: Mapping[str, str] = {
@@ -122,13 +138,30 @@ TYPES: Mapping[str, str] = {
     NOTICE_ATTEMPTED: "A delivery of a notice was begun.",
     NOTICE_DELIVERED: "The recipient's system took the notice.",
     NOTICE_FAILED: "A delivery of a notice failed, for now or for good.",
+    NOTICE_HANDED_ON: "The recipient is told on the next channel instead.",
+    NOTICE_ACKNOWLEDGED: "Somebody has seen the notice and takes it.",
+    NOTICE_RESOLVED: "What the notice was about is over.",
+    LADDER_BEGUN: "An alert climbs its ladder until somebody acknowledges; its first step is taken.",
+    LADDER_STEPPED: "A step of the ladder came due: who is to be told.",
+    LADDER_TOLD: "The notices of the step are raised.",
+    LADDER_ACKNOWLEDGED: "Somebody takes the alert: nobody else is told, unless nothing is done.",
+    LADDER_ENDED: "The ladder ends, and why.",
+    SUBSCRIPTION_ADDED: "A recipient of notices was added; content: its address and key.",
+    SUBSCRIPTION_PAUSED: "A subscription is held back for a while.",
+    SUBSCRIPTION_RESUMED: "A subscription is served again.",
+    SUBSCRIPTION_KEY_ROTATED: "A subscription signs with a new key, and with the old one for a while.",
+    SUBSCRIPTION_GONE: "The recipient's system says that it is gone for good.",
+    SUBSCRIPTION_REMOVED: "A subscription was taken away.",
+    SILENCE_BEGUN: "Some notices are held back until a time, by whom and why.",
+    SILENCE_ENDED: "A silence was ended before its time.",
     ALERT_RAISED: "What is no case event and somebody must know.",
 }
 """Every type that any of our topics can carry, and what it says."""
 
 
 QUARANTINE, EVENT_REFUSED, NOTICE_GIVEN_UP, STOPPED = "quarantine", "event-refused", "notice-failed", "stopped"
-KINDS = (QUARANTINE, EVENT_REFUSED, NOTICE_GIVEN_UP, STOPPED)
+AUDIT_GAP, ROSTER_GAP, TECHNICAL = "audit-gap", "roster-gap", "technical"
+KINDS = (QUARANTINE, EVENT_REFUSED, NOTICE_GIVEN_UP, STOPPED, AUDIT_GAP, ROSTER_GAP, TECHNICAL)
 """What an `alert.raised` can be about."""
 
 

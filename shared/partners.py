@@ -18,6 +18,17 @@ class NoticeChannel(StrEnum):
 
     KAFKA = "kafka"
     WEBHOOK = "webhook"
+    EMAIL = "email"
+    APPRISE = "apprise"
+    ALERTMANAGER = "alertmanager"
+    LOG = "log"
+
+
+class SubscriberChannel(StrEnum):
+    """The ways in which a whole subscriber, which is a system, is told."""
+
+    KAFKA = "kafka"
+    WEBHOOK = "webhook"
 
 
 class Agency(Strict):
@@ -31,7 +42,7 @@ class Subscriber(Strict):
     """Somebody who gets notices."""
 
     title: Words
-    channels: Annotated[tuple[NoticeChannel, ...], Field(min_length=1)]
+    channels: Annotated[tuple[SubscriberChannel, ...], Field(min_length=1)]
 
 
 class PartnersText(Strict):

@@ -85,6 +85,8 @@ class CaseEvent(_Data):
     authority: str
     status: str
     update: str | None = None
+    heard_from: str | None = None
+    """The agency that said it, where no authority did."""
     said: dict[str, Any] = {}
     because: str | None = None
     basis: tuple[str, ...] | None = None
@@ -119,3 +121,6 @@ class AlertRaised(_Data):
     alert: str
     kind: str
     service: str
+    lane: Lane | None = None
+    """Of what was set aside."""
+    rota: str | None = None

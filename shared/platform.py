@@ -62,6 +62,8 @@ class Platform:
     indexes: dict[Store, list[Mapping[str, Any]]] = field(default_factory=dict)
     tasks: list[Task] = field(default_factory=list)
     """Run beside the server until the end."""
+    before_consuming: list[Task] = field(default_factory=list)
+    """What must be known before the first message is heard."""
     beat: float = field(default_factory=monotonic)
     consuming: bool = False
     prepared: bool = False

@@ -81,6 +81,7 @@ class Quarantine:
         entry = self._ids.quarantined(record.topic, record.partition, record.offset, value)
         facts = {
             "topic": record.topic,
+            "lane": topics.lane_of(record.topic),
             "partition": record.partition,
             "offset": record.offset,
             "size": len(value),

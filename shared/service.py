@@ -147,6 +147,8 @@ async def _begin(platform: Platform, log: Any) -> None:
             await asyncio.sleep(0.5)
     if said:
         log.info("back", what="MongoDB")
+    for known in platform.before_consuming:
+        await known()
     await platform.kafka.start()
     platform.consuming = True
     log.info("consuming")

@@ -79,6 +79,11 @@ def carries_content(topic: str) -> bool:
     return owner in {"agency", "letters"} or topic.startswith("answers.due.") or of_an_authority
 
 
+def lane_of(topic: str) -> Lane:
+    """The lane of a topic that has two."""
+    return Lane.URGENT if ".urgent." in topic else Lane.NORMAL
+
+
 @cache
 def is_internal(topic: str) -> bool:
     """Whether only our own services read a topic, so that it may say which letter a case belongs to."""

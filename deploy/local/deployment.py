@@ -58,6 +58,8 @@ class Deployment:
             "ROGATORY_LAW_ASSUMPTIONS": ",".join(map(str, self.assumptions)),
             "ROGATORY_LIFE_CYCLE": os.environ.get("ROGATORY_LIFE_CYCLE", str(ROOT / "life-cycle.yaml")),
             "ROGATORY_ALERTS": os.environ.get("ROGATORY_ALERTS", str(ROOT / "alerts.yaml")),
+            "ROGATORY_ROSTER": os.environ.get("ROGATORY_ROSTER", str(ROOT / "roster.yaml")),
+            "ROGATORY_PEOPLE_BY_LOG": os.environ.get("ROGATORY_PEOPLE_BY_LOG", "true"),
             "ROGATORY_JWKS": str(self.jwks),
             "ROGATORY_TOKEN_ISSUER": ISSUER,
             "ROGATORY_TOKEN_AUDIENCE": AUDIENCE,

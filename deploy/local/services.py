@@ -41,6 +41,8 @@ class Service:
     def settings(self) -> dict[str, str]:
         """Its settings, without the rest of the environment."""
         return {
+            # The links in notices: on this machine people reach the notifier where it listens.
+            **({"ROGATORY_PUBLIC_URL": self.url} if self.name == "notifier" else {}),
             **self.environment,
             "ROGATORY_HOST": HOST,
             "ROGATORY_PORT": str(self.port),

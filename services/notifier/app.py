@@ -1,27 +1,88 @@
-"""The notifier, put together: case events and alerts in, notices out. No I/O here."""
+"""The notifier, put together: case events, alerts and acknowledgements in, notices out. No I/O here."""
 
-from services.notifier import delivery, domain, handlers
-from services.notifier.rules import load_rules
+from services.notifier import channels_open, handlers
+from services.notifier.acknowledgements import on_acknowledgement
+from services.notifier.acks import Acks
+from services.notifier.alert_file import load_rules
+from services.notifier.alertmanager_in import add_alertmanager
+from services.notifier.delivery import INDEX as DUE
+from services.notifier.delivery import Delivery
+from services.notifier.destinations import Destinations
+from services.notifier.domain import decide, evolve
+from services.notifier.fanout import Fanout
+from services.notifier.firing import INDEX as BURNS
+from services.notifier.firing import Firing
+from services.notifier.following import INDEX as FOLLOW
+from services.notifier.following import Following
+from services.notifier.links import Links
+from services.notifier.lists import Lists
+from services.notifier.moving import Moving
+from services.notifier.notices_api import add_notices
+from services.notifier.notices_views import INDEXES as OF_VIEWS
+from services.notifier.page import Page, add_page
+from services.notifier.roster import load_roster
+from services.notifier.roster_watch import RosterWatch
 from services.notifier.settings import NotifierSettings
-from services.notifier.webhook import Webhooks, check_targets
+from services.notifier.technical import TechnicalAlerts
 from shared import topics
 from shared.http import api
-from shared.service import ASGI, Platform
+from shared.log import logger
+from shared.platform import Platform
+from shared.posts import Posts
+from shared.service import ASGI
+from shared.tokens import KeySource, Verifier
 from shared.vocabulary import Lane
+
+INDEXES = (
+    DUE,
+    FOLLOW,
+    BURNS,
+    {"keys": [("state.about", 1)], "name": "about"},
+    *OF_VIEWS,
+)
 
 
 def build(platform: Platform, settings: NotifierSettings) -> ASGI:
-    """Subscribe to both lanes of case events, and to the services' own alerts on the urgent one."""
-    rules = load_rules(settings.alerts, platform.partners, platform.law, platform.life)
-    check_targets(settings.webhooks, platform.partners, settings.webhooks_allow_http)
-    notices = platform.loop("notices", domain.decide, domain.evolve, INDEXES)
-    read = handlers.on_event(rules, platform.partners.subscribers, platform.ids)
-    platform.kafka.subscribe("events", Lane.NORMAL, [topics.case_events(Lane.NORMAL)], read, notices)
-    urgent = [topics.case_events(Lane.URGENT), topics.ALERTS_RAISED]
-    platform.kafka.subscribe("events", Lane.URGENT, urgent, read, notices)
-    sending = delivery.Delivery(notices, Webhooks(settings.webhooks), settings.webhooks, platform.metrics)
-    platform.tasks.append(sending.run)
-    return api("Rogatory notifier", platform.routes())
+    """Both lanes of case events, the services' own alerts and the subscribers' acknowledgements, over one loop."""
+    roster = load_roster(settings.roster)
+    rules = load_rules(settings.alerts, platform.partners, platform.law, platform.life, roster)
+    for warning in rules.warnings:
+        logger().warning("alerts file", says=warning)
+    channels_open.check(settings, platform.partners, rules)
+    notices = platform.loop("notices", decide, evolve, INDEXES)
+    lists, posts, moving = Lists(platform, rules), Posts(notices), Moving(notices.store)
+    fanout = Fanout(rules, platform.partners.subscribers, roster, lists.directory, platform.ids, notices.now)
+    links = Links(settings.public_url, settings.id_key.get_secret_value())
+    alertmanagers = channels_open.open_alertmanagers(settings)
+    channels = channels_open.open_channels(settings, alertmanagers)
+    places = Destinations(settings.webhooks, roster, lists.directory, channels_open.systems(settings))
+    sending = Delivery(notices, channels, places, platform.metrics, fanout.sentences, links.link, lists.gone)
+    climbing = Following(notices, fanout, platform.metrics, sending.wake)
+    _hear(platform, fanout, moving, climbing)
+    watch = RosterWatch(roster, platform.quarantine.alarm, notices.now)
+    firing = Firing(notices, alertmanagers, places, fanout.sentences, links.link)
+    platform.tasks += [sending.run, climbing.run, posts.run, watch.run, firing.run]
+    keys = KeySource(settings.jwks)
+    keys.check()
+    verifier = Verifier(settings.token_issuer, settings.token_audience, keys)
+    app = api("Rogatory notifier", platform.routes())
+    acks = Acks(posts, moving, notices.store)
+    add_notices(app, verifier, notices.store, acks)
+    add_page(app, Page(links, notices.store, acks, places.language, roster.zone, fanout.sentence), links)
+    technical = TechnicalAlerts(fanout, posts, notices.now, climbing.heard)
+    add_alertmanager(app, verifier, technical.take, platform.metrics.registry)
+    lists.add_routes(app, verifier, channels_open.check_url(settings), sending.send_test)
+    return app
 
 
-INDEXES = (delivery.INDEX, {"keys": [("state.about", 1)], "name": "about"})
+def _hear(platform: Platform, fanout: Fanout, moving: Moving, climbing: Following) -> None:
+    """The topics that the notifier reads."""
+    hear, notices = platform.kafka.subscribe, climbing.notices
+    read = handlers.on_event(fanout, handlers.doing(platform.life))
+    for lane, more in ((Lane.NORMAL, []), (Lane.URGENT, [topics.ALERTS_RAISED])):
+        told = [topics.case_events(lane), *more]
+        hear("events", lane, told, read, notices, enrich=moving.enrich, heard=climbing.heard)
+    if said := [topics.acknowledgements_of(name) for name in platform.partners.subscribers]:
+        # People wait for it to stop.
+        read_said = on_acknowledgement(platform.ids)
+        hear("acknowledgements", Lane.URGENT, said, read_said, notices, enrich=moving.enrich)

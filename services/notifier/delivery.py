@@ -1,14 +1,22 @@
-"""Delivery: claims as many due notices as can be sent at once, sends them, keeps what became of each; at least once."""
+"""Delivery: claims as many due notices as can be sent at once, sends them, keeps what became of each; at least once.
+
+What people read goes as one message where several wait for the same recipient. One recipient that is slow or dead
+takes its own few places and nobody else's.
+"""
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Mapping
+import secrets
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from services.notifier.domain import Attempt, Delivered, Failed, body_of
-from services.notifier.webhook import Webhooks
+from services.notifier.channels import Channel, Destination, Parcel, Shown
+from services.notifier.destinations import Destinations
+from services.notifier.directory import Subscription
+from services.notifier.domain.notices import Attempt, Delivered, Failed
 from shared import times
 from shared.decisions import Message
 from shared.events import Event
@@ -17,39 +25,74 @@ from shared.log import Away, logger
 from shared.loop import Loop, Outcome
 from shared.metrics import Metrics
 from shared.partners import NoticeChannel
+from shared.posts import Posts, QueueFull
 from shared.records import event_of
+from shared.times import read
 
 IN_FLIGHT = 4
 """Requests to one recipient at a time."""
 TRUST = 5
 """After so many failed attempts in a row a recipient gets one request at a time, until one succeeds."""
-LOOK_AT = 20
-"""Due notices of one recipient that are looked at together."""
+LOOK_AT = 500
+"""Due notices that are looked at together."""
+DIGEST = 10_000
+"""Notices in one message at most."""
 EVERY = 0.25
 """Seconds between looks for what is due."""
 CLAIM_PATIENCE = 5.0
 """Seconds for which claiming is tried while MongoDB is away: a claim must be young when its request begins."""
+MINUTE = 60.0
+TEST = "test"
+TEST_SAYS = {
+    "en": "A test: nothing has happened.",
+    "az": "Sınaq: heç nə baş verməyib.",
+    "ru": "Проверка: ничего не произошло.",
+    "fr": "Un essai : il ne s'est rien passé.",
+}
+NO_RECIPIENT = "no longer a recipient"
 INDEX = {
-    "keys": [("state.subscriber", 1), ("next_due", 1)],
-    "name": "due_to_subscriber",
+    "keys": [("next_due", 1), ("state.subscriber", 1)],
+    "name": "due",
     "partialFilterExpression": {"next_due": {"$exists": True}},
 }
+_WANTED = {
+    "next_due": 1,
+    "state.about": 1,
+    "state.subscriber": 1,
+    "state.channel": 1,
+    "state.in_digest": 1,
+    "state.rate": 1,
+    "state.never_held": 1,
+    "history": {"$slice": 1},
+}
+Says = Callable[[Event], Mapping[str, str]]
+"""A notice's sentence in every language that its rule has."""
+Link = Callable[[str], str | None]
 
 
 @dataclass(slots=True)
 class _Recipient:
-    """One subscriber's system, as this process knows it."""
+    """One recipient on one channel, as this process knows it."""
 
     name: str
+    channel: str
     away: Away
     busy: set[str] = field(default_factory=set)
     """What the notices in flight are about: a later one about the same waits for its end."""
     failures: int = 0
+    sent: deque[float] = field(default_factory=lambda: deque(maxlen=10_000))
+    """When something was sent, within the last minute."""
 
     @property
     def room(self) -> int:
         """How many more requests it may get now."""
         return max(0, (1 if self.away.is_away else IN_FLIGHT) - len(self.busy))
+
+    def may_have(self, rate: int | None, moment: float) -> bool:
+        """Whether one more within this minute is not too many."""
+        while self.sent and self.sent[0] < moment - MINUTE:
+            self.sent.popleft()
+        return rate is None or len(self.sent) < rate
 
     def answered(self, outcome: Delivered | Failed) -> None:
         """Note how an attempt ended."""
@@ -64,47 +107,62 @@ class _Recipient:
 
 @dataclass(frozen=True, slots=True)
 class _Claimed:
-    """A notice that this process won for one attempt."""
+    """What this process won for one attempt: a notice, or several that go as one message."""
 
     recipient: _Recipient
-    notice: str
+    notices: tuple[str, ...]
+    attempts: tuple[int, ...]
     about: str
-    attempt: int
-    raised: Event
+    raised: tuple[Event, ...]
 
 
 class Delivery:
-    """Sends what is due on the channels that need a sender of their own."""
+    """Sends what is due on every channel that needs a sender of its own."""
 
-    def __init__(self, notices: Loop, webhooks: Webhooks, subscribers: Iterable[str], metrics: Metrics) -> None:
-        """`subscribers`: who hears by webhook."""
-        self._notices, self._webhooks, self._metrics = notices, webhooks, metrics
+    def __init__(
+        self,
+        notices: Loop,
+        channels: Mapping[NoticeChannel, Channel],
+        destinations: Destinations,
+        metrics: Metrics,
+        says: Says,
+        link: Link,
+        gone: Callable[[str], Awaitable[None]],
+    ) -> None:
+        """`gone`: told of a recipient whose system says that it is gone."""
+        self._notices, self._channels, self._destinations = notices, channels, destinations
+        self._metrics, self._says, self._link, self._gone = metrics, says, link, gone
         self._log = logger(part="delivery")
-        self._recipients = [_Recipient(name, Away(f"the webhook of {name}", self._log)) for name in subscribers]
+        self._keeping = Posts(notices)
+        """Outcomes that come together are kept together."""
+        self._recipients: dict[tuple[str, str], _Recipient] = {}
         self._running: set[asyncio.Task[bool]] = set()
-        self._freed = asyncio.Event()
+        self._awake = asyncio.Event()
+
+    def wake(self) -> None:
+        """There is something to send."""
+        self._awake.set()
 
     async def run(self) -> None:
         """Deliver until cancelled; an attempt that is cut off is taken up again when its claim ends."""
+        keeping = asyncio.create_task(self._keeping.run())
         try:
             while True:
                 with contextlib.suppress(TryAgain):
                     for claimed in await self._claim():
                         self._begin(claimed)
-                await self._pause()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(EVERY):
+                        await self._awake.wait()
+                self._awake.clear()
         finally:
             if self._running:
                 _, late = await asyncio.wait(self._running, timeout=5)
                 for task in late:
                     task.cancel()
-            await self._webhooks.close()
-
-    async def _pause(self) -> None:
-        """Wait a moment, a shorter one where a success has made room."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(EVERY):
-                await self._freed.wait()
-        self._freed.clear()
+            keeping.cancel()
+            for channel in {id(one): one for one in self._channels.values()}.values():
+                await channel.close()
 
     def _begin(self, claimed: _Claimed) -> None:
         claimed.recipient.busy.add(claimed.about)
@@ -122,59 +180,157 @@ class Delivery:
             # The claim runs out and the notice is tried again, a bounded number of times.
             self._notices.bug(error, "delivery")
         elif error is None and task.result():
-            self._freed.set()
+            self._awake.set()
 
     async def _claim(self) -> list[_Claimed]:
         """The due notices that this process won; two that try for one are told apart by the guarded write."""
-        due = [(recipient, notice) for recipient in self._recipients for notice in await self._due(recipient)]
+        chosen = self._choose(await self._due())
+        for of_it in [of_it for of_it in chosen if of_it[0]["state"].get("in_digest")]:
+            of_it += await self._more(of_it)
         claims = [
-            Message(d["_id"], f"clock/deliver/{d['next_due']}", "notifier", Attempt(d["next_due"])) for _, d in due
+            Message(one["_id"], f"clock/deliver/{one['next_due']}", "notifier", Attempt(one["next_due"]))
+            for of_it in chosen
+            for one in of_it
         ]
-        outcomes = await self._notices.handle(claims, "clock", CLAIM_PATIENCE)
-        return [
-            self._claimed(recipient, notice, outcome)
-            for (recipient, notice), outcome in zip(due, outcomes, strict=True)
-            if self._is_won(outcome)
-        ]
+        outcomes = iter(await self._handle(claims))
+        won = [self._claimed([(one, next(outcomes)) for one in of_it]) for of_it in chosen]
+        return [claimed for claimed in won if claimed is not None]
 
-    async def _due(self, recipient: _Recipient) -> list[dict[str, Any]]:
-        """As many of a recipient's due notices as it has room for, the earliest first, one about each case."""
-        if not recipient.room:
-            return []
+    async def _handle(self, messages: Sequence[Message]) -> list[Outcome]:
+        """A digest may be many: in parts, so that the rest of the process goes on."""
+        outcomes: list[Outcome] = []
+        for at in range(0, len(messages), LOOK_AT):
+            outcomes += await self._notices.handle(messages[at : at + LOOK_AT], "clock", CLAIM_PATIENCE)
+        return outcomes
+
+    async def _due(self) -> list[dict[str, Any]]:
+        """Due notices, the earliest first, without those of recipients who have no room."""
+        full = sorted({one.name for one in self._recipients.values() if not one.room})
+        query: dict[str, Any] = {"next_due": {"$lte": times.text_of(self._notices.now())}}
+        if full:
+            query["state.subscriber"] = {"$nin": full}
+        return await self._notices.store.find(query, _WANTED, limit=LOOK_AT, sort=["next_due"])
+
+    def _choose(self, due: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+        """What is sent now: per recipient as much as it has room for, one about each case, digests together."""
+        chosen: list[list[dict[str, Any]]] = []
+        digests: dict[int, list[dict[str, Any]]] = {}
+        taken: dict[int, set[str]] = defaultdict(set)
+        moment = asyncio.get_running_loop().time()
+        for one in due:
+            state = one["state"]
+            recipient = self._recipient(state["subscriber"], state["channel"])
+            if state.get("in_digest") and id(recipient) in digests:
+                digests[id(recipient)].append(one)
+                continue
+            about, mine = state["about"], taken[id(recipient)]
+            rate = None if state.get("never_held") else state.get("rate")
+            if len(mine) >= recipient.room or about in mine or about in recipient.busy:
+                continue
+            if not recipient.may_have(rate, moment):
+                continue
+            mine.add(about)
+            recipient.sent.append(moment)
+            chosen.append([one])
+            if state.get("in_digest"):
+                digests[id(recipient)] = chosen[-1]
+        if len(due) == LOOK_AT and chosen:
+            self._awake.set()  # there may be more
+        return chosen
+
+    async def _more(self, digest: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """What else is due for the recipient of a digest."""
+        state = digest[0]["state"]
         query = {
-            "state.subscriber": recipient.name,
             "next_due": {"$lte": times.text_of(self._notices.now())},
-            "state.about": {"$nin": sorted(recipient.busy)},
+            "state.subscriber": state["subscriber"],
+            "state.channel": state["channel"],
+            "state.in_digest": True,
+            "_id": {"$nin": [one["_id"] for one in digest]},
         }
-        wanted = {"next_due": 1, "state.about": 1, "history": {"$slice": 1}}
-        first: dict[str, dict[str, Any]] = {}
-        for notice in await self._notices.store.find(query, wanted, limit=LOOK_AT, sort=["next_due"]):
-            first.setdefault(notice["state"]["about"], notice)
-        return list(first.values())[: recipient.room]
+        return await self._notices.store.find(query, _WANTED, limit=DIGEST - len(digest), sort=["next_due"])
 
-    def _is_won(self, outcome: Outcome) -> bool:
-        """Whether there is something to send: the last clock of a notice fails it instead."""
-        state = outcome.record.state
-        if outcome.fresh and state["status"] == "failed":
-            self._log.warning("not delivered", notice=outcome.record.id, attempt=state["attempts"], reason="no outcome")
-        return outcome.fresh and state["status"] == "attempting"
+    def _recipient(self, name: str, channel: str) -> _Recipient:
+        found = self._recipients.get((name, channel))
+        if found is None:
+            found = _Recipient(name, channel, Away(f"the {channel} of {name}", self._log))
+            self._recipients[name, channel] = found
+        return found
 
-    def _claimed(self, recipient: _Recipient, notice: Mapping[str, Any], outcome: Outcome) -> _Claimed:
-        state, raised = outcome.record.state, event_of(notice["_id"], notice["history"][0])
-        return _Claimed(recipient, notice["_id"], state["about"], state["attempts"], raised)
+    def _claimed(self, of_it: Sequence[tuple[Mapping[str, Any], Outcome]]) -> _Claimed | None:
+        """What was won: the last clock of a notice fails it instead."""
+        won = []
+        for one, outcome in of_it:
+            state = outcome.record.state
+            if outcome.fresh and state["status"] == "attempting":
+                won.append((one, state))
+            elif outcome.fresh:
+                attempt = state["attempts"]
+                self._log.warning("not delivered", notice=one["_id"], attempt=attempt, reason="no outcome")
+        if not won:
+            return None
+        state = won[0][1]
+        return _Claimed(
+            self._recipient(state["subscriber"], state["channel"]),
+            tuple(one["_id"] for one, _ in won),
+            tuple(state["attempts"] for _, state in won),
+            state["about"],
+            tuple(event_of(one["_id"], one["history"][0]) for one, _ in won),
+        )
 
     async def _deliver(self, claimed: _Claimed) -> bool:
         """One attempt; whether it was taken."""
-        notice, attempt = claimed.notice, claimed.attempt
-        outcome = await self._webhooks.send(
-            claimed.recipient.name, notice, body_of(claimed.raised), attempt, times.now()
-        )
+        recipient, attempt = claimed.recipient, claimed.attempts[0]
+        destination = self._destinations.find(recipient.name, recipient.channel)
+        outcome: Delivered | Failed = Failed(attempt, NO_RECIPIENT, for_good=True)
+        if destination is not None:
+            outcome = await self._send(destination, claimed)
         is_taken = isinstance(outcome, Delivered)
-        claimed.recipient.answered(outcome)
-        self._metrics.deliveries.labels(NoticeChannel.WEBHOOK, "delivered" if is_taken else "failed").inc()
+        recipient.answered(outcome)
+        self._count(claimed, is_taken=is_taken)
         if isinstance(outcome, Failed):
-            self._log.warning("not delivered", notice=notice, attempt=attempt, reason=outcome.reason)
+            self._log.warning("not delivered", notice=claimed.notices[0], attempt=attempt, reason=outcome.reason)
         # If MongoDB stays away the claim runs out, and the notice is sent once more with the same id.
-        with contextlib.suppress(TryAgain):
-            await self._notices.handle([Message(notice, f"delivery/{notice}/{attempt}", "notifier", outcome)], "clock")
+        with contextlib.suppress(TryAgain, QueueFull):
+            ended = [_ended(claimed, n, outcome) for n in range(len(claimed.notices))]
+            await (self._keeping.put(ended, 0) if len(ended) == 1 else self._handle(ended))
+            if isinstance(outcome, Failed) and outcome.gone:
+                await self._gone(recipient.name)
         return is_taken
+
+    async def send_test(self, subscription: Subscription) -> Delivered | Failed:
+        """One test notice, now; it is no record."""
+        now = times.now()
+        data: dict[str, Any] = {"notice": TEST, "rule": TEST, "says": TEST_SAYS["en"], "about": TEST, "facts": {}}
+        data |= {"subscriber": subscription.recipient, "channel": subscription.channel, "raised_at": times.text_of(now)}
+        destination = self._destinations.find(subscription.recipient, subscription.channel)
+        if destination is None:
+            return Failed(1, NO_RECIPIENT, for_good=True)
+        shown = Shown(TEST, TEST_SAYS, data, data["raised_at"], None)
+        name = f"{TEST}_{secrets.token_hex(16)}"
+        return await self._channels[destination.channel].send(Parcel(name, destination, (shown,), 1), now)
+
+    async def _send(self, destination: Destination, claimed: _Claimed) -> Delivered | Failed:
+        shown = tuple(
+            Shown(notice, self._says(raised), raised.data, raised.at, self._link(notice))
+            for notice, raised in zip(claimed.notices, claimed.raised, strict=True)
+        )
+        parcel = Parcel(claimed.notices[0], destination, shown, claimed.attempts[0])
+        return await self._channels[destination.channel].send(parcel, times.now())
+
+    def _count(self, claimed: _Claimed, *, is_taken: bool) -> None:
+        channel = claimed.recipient.channel
+        self._metrics.deliveries.labels(channel, "delivered" if is_taken else "failed").inc()
+        if is_taken:
+            now = self._notices.now()
+            for raised in claimed.raised:
+                self._metrics.notice_seconds.labels(channel).observe(max(0.0, (now - read(raised.at)).total_seconds()))
+
+
+def _ended(claimed: _Claimed, number: int, outcome: Delivered | Failed) -> Message:
+    """How the attempt ended for one of its notices."""
+    notice, attempt = claimed.notices[number], claimed.attempts[number]
+    body: Delivered | Failed = Delivered(attempt)
+    if isinstance(outcome, Failed):
+        body = Failed(attempt, outcome.reason, outcome.retry_after, outcome.for_good, outcome.gone)
+    return Message(notice, f"delivery/{notice}/{attempt}", "notifier", body)

@@ -72,6 +72,8 @@ def can_only_be_never_held(when: When, matchers: Sequence[Matcher] = BUILT_IN) -
 def touches(when: When, matchers: Sequence[Matcher] = BUILT_IN) -> tuple[Matcher, ...]:
     """Those of the class that `when` may match too: what a silence over it will not hold back."""
     given = {fact: frozenset(values) for fact, values in when.items()}
+    if not all(given.values()):
+        return ()
     return tuple(
         one for one in matchers if all(fact not in given or given[fact] & values for fact, values in one.when.items())
     )

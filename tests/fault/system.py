@@ -210,6 +210,8 @@ def settings_of(
         "ROGATORY_SEALING_KEY": keys.sealing_key,
         "ROGATORY_PARTNERS": str(ROOT / "partners.yaml"),
         "ROGATORY_ALERTS": str(ROOT / "alerts.yaml"),
+        "ROGATORY_ROSTER": str(ROOT / "roster.yaml"),
+        "ROGATORY_PEOPLE_BY_LOG": "true",
         "ROGATORY_LIFE_CYCLE": str(ROOT / "life-cycle.yaml"),
         "ROGATORY_LAW_ASSUMPTIONS": str(ASSUMPTION),
         "ROGATORY_JWKS": str(jwks),

@@ -143,6 +143,8 @@ class System:
             "ROGATORY_SEALING_KEY": self.keys.sealing_key,
             "ROGATORY_PARTNERS": str(ROOT / "partners.yaml"),
             "ROGATORY_ALERTS": str(ROOT / "alerts.yaml"),
+            "ROGATORY_ROSTER": str(ROOT / "roster.yaml"),
+            "ROGATORY_PEOPLE_BY_LOG": "true",
             "ROGATORY_LIFE_CYCLE": str(ROOT / "life-cycle.yaml"),
             "ROGATORY_LAW_ASSUMPTIONS": str(ROOT / "laws" / "assumptions" / "in-force.yaml"),
             "ROGATORY_JWKS": str(self.folder / "jwks.json"),

@@ -1,0 +1,65 @@
+"""What of an event the rules look at and notices say: codes and ids, nothing personal."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from shared.events import CASE_CLOCK_MISSED, CASE_CLOCK_WARNED, CASE_LAPSED
+
+FACTS = (
+    "event",
+    "type",
+    "authority",
+    "status",
+    "lane",
+    "urgency",
+    "direction",
+    "party",
+    "clock",
+    "clock_kind",
+    "step",
+    "kind",
+    "service",
+    "severity",
+    "rota",
+    "alertname",
+)
+"""What a rule may look at, and a notice may say."""
+
+_OF_CLOCKS = frozenset({CASE_CLOCK_WARNED, CASE_CLOCK_MISSED, CASE_LAPSED})
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """An event as the rules see it."""
+
+    facts: Mapping[str, str]
+    about: str
+    """The case, or the alert of a service."""
+    cause: str
+    """The event's source and id: the same for ever."""
+    at: str
+    """When it happened."""
+    due: str | None = None
+    """When the clock that it is about ends."""
+
+
+def facts_of(event_type: str, data: Mapping[str, Any]) -> dict[str, str]:
+    """The facts of an event."""
+    facts = {"event": event_type}
+    for name in FACTS:
+        value = data.get(name)
+        if value is not None:
+            facts[name] = str(value)
+    if event_type in _OF_CLOCKS:
+        said = data["said"]
+        facts |= {"clock": str(said["clock"]), "clock_kind": str(said["kind"]), "step": str(said["step"])}
+    return facts
+
+
+def due_of(event_type: str, data: Mapping[str, Any]) -> str | None:
+    """When the clock ends that an event is about."""
+    if event_type not in _OF_CLOCKS:
+        return None
+    due = data["said"].get("due")
+    return due if isinstance(due, str) else None

@@ -1,0 +1,105 @@
+"""Alertmanager forgets what is not posted again: everything that still burns is posted every minute, until it is over.
+
+Nothing of this is kept: every notifier posts the same, Alertmanager knows its alerts by their labels, and what nobody
+posts any more ends there by itself.
+"""
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any, Protocol
+
+from services.notifier.channels import Destination, Shown
+from services.notifier.destinations import Destinations
+from services.notifier.domain.notices import Delivered, Failed
+from shared import times
+from shared.events import Event
+from shared.failures import TryAgain
+from shared.log import Away, logger
+from shared.loop import Loop
+from shared.partners import NoticeChannel
+from shared.records import event_of
+from shared.times import text_of
+
+EVERY = 60.0
+"""Seconds between posts; Alertmanager keeps an alert for five minutes."""
+LONGEST = timedelta(hours=24)
+"""After that an alert is left to Alertmanager's own memory: whoever has not looked by then has other sources."""
+OVER = timedelta(minutes=5)
+"""For so long it is posted that an alert is over."""
+AT_ONCE = 1_000
+INDEX = {
+    "keys": [("state.raised_at", 1)],
+    "name": "alertmanager",
+    "partialFilterExpression": {"state.channel": NoticeChannel.ALERTMANAGER.value},
+}
+
+
+class Reposts(Protocol):
+    """The Alertmanager channel."""
+
+    async def repost(self, to: Destination, shown: tuple[Shown, ...], now: Any) -> Delivered | Failed:
+        """Post alerts that still burn."""
+        ...
+
+    async def resolve(self, to: Destination, shown: tuple[Shown, ...], now: Any) -> Delivered | Failed:
+        """Post that alerts are over."""
+        ...
+
+
+class Firing:
+    """Posts again until cancelled."""
+
+    def __init__(
+        self,
+        notices: Loop,
+        channel: Reposts,
+        destinations: Destinations,
+        says: Callable[[Event], Mapping[str, str]],
+        link: Callable[[str], str | None],
+    ) -> None:
+        self._notices, self._channel, self._destinations = notices, channel, destinations
+        self._says, self._link = says, link
+        self._away = Away("Alertmanager", logger(part="firing"))
+
+    async def run(self) -> None:
+        """Post every minute."""
+        while True:
+            with contextlib.suppress(TryAgain):  # MongoDB is away: the loops say so
+                await self.post()
+            await asyncio.sleep(EVERY)
+
+    async def post(self) -> None:
+        """Post once: what burns, and what is over."""
+        now = self._notices.now()
+        query = {
+            "state.channel": NoticeChannel.ALERTMANAGER.value,
+            "state.raised_at": {"$gt": text_of(now - LONGEST)},
+            "state.status": "delivered",
+        }
+        wanted = {"state.subscriber": 1, "state.resolved_at": 1, "history": {"$slice": 1}}
+        burning: dict[str, list[Shown]] = defaultdict(list)
+        over: dict[str, list[Shown]] = defaultdict(list)
+        for one in await self._notices.store.find(query, wanted, limit=AT_ONCE, sort=["-state.raised_at"]):
+            resolved_at = one["state"].get("resolved_at")
+            if resolved_at is None:
+                burning[one["state"]["subscriber"]].append(self._shown(one))
+            elif resolved_at > text_of(now - OVER):
+                over[one["state"]["subscriber"]].append(self._shown(one))
+        for found, post in ((burning, self._channel.repost), (over, self._channel.resolve)):
+            for recipient, shown in found.items():
+                destination = self._destinations.find(recipient, NoticeChannel.ALERTMANAGER)
+                if destination is not None:
+                    self._note(await post(destination, tuple(shown), times.now()))
+
+    def _shown(self, one: Mapping[str, Any]) -> Shown:
+        raised = event_of(one["_id"], one["history"][0])
+        return Shown(one["_id"], self._says(raised), raised.data, raised.at, self._link(one["_id"]))
+
+    def _note(self, outcome: Delivered | Failed) -> None:
+        if isinstance(outcome, Failed):
+            self._away.lost(outcome.reason)
+        else:
+            self._away.back()

@@ -1,0 +1,87 @@
+"""What ends a ladder from outside: something was done on its case, or somebody acknowledged one of its notices.
+
+Which ladders that concerns stands in MongoDB; it is looked up once per batch, and only where a batch holds such a
+message.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from services.notifier.domain.ladders import LADDER, Begin
+from services.notifier.domain.notices import Ack, Resolved
+from shared.decisions import Message
+from shared.mongo import Store
+from shared.partners import NoticeChannel
+
+_OPEN = ["climbing", "acknowledged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Something was done on a case: the message stands for those to its open ladders."""
+
+    why: str
+    at: str
+
+
+class Moving:
+    """Finds what a batch's messages concern beside their own records."""
+
+    def __init__(self, notices: Store) -> None:
+        self._notices = notices
+
+    async def enrich(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """The messages with those to ladders; raises `TryAgain`."""
+        moved = [message for message in messages if isinstance(message.body, Moved)]
+        acks = [message for message in messages if isinstance(message.body, Ack)]
+        if not moved and not acks:
+            return messages
+        rest = [message for message in messages if not isinstance(message.body, Moved)]
+        return [*rest, *await self._of_cases(moved, messages), *await self.of_acks(acks)]
+
+    async def _of_cases(self, moved: Sequence[Message], batch: Iterable[Message]) -> list[Message]:
+        """To every open ladder about a case, and to what burns at an Alertmanager; to those that begin now as well."""
+        if not moved:
+            return []
+        cases = sorted({message.record for message in moved})
+        query = {
+            "state.about": {"$in": cases},
+            "$or": [
+                {"state.record": LADDER, "state.status": {"$in": _OPEN}},
+                {"state.channel": NoticeChannel.ALERTMANAGER.value, "state.resolved_at": {"$exists": False}},
+            ],
+        }
+        found = await self._notices.find(query, {"state.about": 1}, limit=100 * len(cases))
+        of_case: dict[str, set[str]] = {}
+        for one in found:
+            of_case.setdefault(one["state"]["about"], set()).add(one["_id"])
+        for message in batch:
+            if isinstance(message.body, Begin):
+                of_case.setdefault(message.subject, set()).add(message.record)
+        return [
+            Message(record, f"{message.cause}/moved", message.by, Resolved(message.body.why, message.body.at))
+            for message in moved
+            for record in sorted(of_case.get(message.record, ()))
+        ]
+
+    async def of_acks(self, acks: Sequence[Message]) -> list[Message]:
+        """To the ladders of the notices that somebody acknowledges."""
+        if not acks:
+            return []
+        notices = await self._states([ack.record for ack in acks])
+        ladders = await self._states({state["alert"] for state in notices.values() if "alert" in state})
+        messages = []
+        for ack in acks:
+            state = notices.get(ack.record)
+            ladder = ladders.get(state["alert"]) if state else None
+            is_theirs = state is not None and ack.body.only in (None, state["subscriber"])
+            if state and ladder and is_theirs and ladder.get("record") == LADDER:
+                # Once in each round: who was reminded acknowledges anew.
+                messages.append(Message(state["alert"], f"{ack.record}/ack/{ladder['round']}", ack.by, ack.body))
+        return messages
+
+    async def _states(self, ids: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
+        wanted = sorted(set(ids))
+        found = await self._notices.find({"_id": {"$in": wanted}}, {"state": 1}, limit=len(wanted))
+        return {one["_id"]: one["state"] for one in found}
