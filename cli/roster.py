@@ -97,7 +97,7 @@ def who(
     from cli.roster_table import on_duty_as_json, on_duty_table
 
     loaded, rotas = _loaded(file, rota)
-    moment = _moment(loaded, at)
+    moment = moment_of(loaded, at)
     turns = {name: loaded.on_duty(name, moment) for name in rotas}
     if as_json:
         _print_json(on_duty_as_json(loaded, turns, moment))
@@ -157,7 +157,8 @@ def _span(loaded: "Roster", first: str | None, days: int) -> tuple[datetime, dat
         raise BadStart(f"--from takes a day that has days after it, not {quoted(first)}") from None
 
 
-def _moment(loaded: "Roster", at: str | None) -> datetime:
+def moment_of(loaded: "Roster", at: str | None) -> datetime:
+    """What --at means: a moment with its zone, or what the roster's clocks show; now unless told."""
     from services.notifier.roster import wall_clock
 
     if at is None:

@@ -143,9 +143,9 @@ OWN: Mapping[str, tuple[Wrong, ...]] = {
         Wrong("no alerts file", ("nowhere.yaml",), {"ALERTS": "/nowhere.yaml"}),
         Wrong("alerts that are no YAML", ("alerts.yaml",), files={"alerts.yaml": "rules: [}"}),
         Wrong(
-            "a rule for an unknown subscriber",
+            "an audience with an unknown subscriber",
             ("alerts.yaml", "duty-officer"),
-            files={"alerts.yaml": ALERTS.replace("tell: [duty-officers]", "tell: [duty-officer]", 1)},
+            files={"alerts.yaml": ALERTS.replace("{subscriber: duty-officers}", "{subscriber: duty-officer}", 1)},
         ),
         Wrong(
             "a rule about an unknown fact",
