@@ -1,4 +1,4 @@
-"""The gaps that the audit has found: counted, told of, and open until they close or have been told of for long enough."""
+"""The gaps that the audit has found: counted, told of, and open until they close, or long enough."""
 
 import time
 from collections import Counter

@@ -40,7 +40,7 @@ class Seen:
 
 def seen_in(record: ConsumerRecord[Any, Any]) -> Seen | None:
     """The event of a record; None for one that is not known or cannot be read: the notifier sets it aside."""
-    headers: dict[str, bytes] = dict(record.headers)  # type: ignore[arg-type]  # one that is null fails below
+    headers: dict[str, bytes] = dict(record.headers)  # one that is null fails below
     value: bytes = record.value or b""
     try:
         if headers.get("content-type", b"").startswith(STRUCTURED) or "ce_type" not in headers:
@@ -53,6 +53,8 @@ def seen_in(record: ConsumerRecord[Any, Any]) -> Seen | None:
         facts["event"] = name.decode()
         left = _of_clock(data, facts, headers) if name in _OF_CLOCKS else None
         cause = f"{headers['ce_source'].decode()}#{headers['ce_id'].decode()}"
+        if not isinstance(about, str):
+            return None
     except (KeyError, TypeError, ValueError, AttributeError, NeverWill):
         return None
     return Seen(cause, about, facts, left, record.timestamp / 1000)

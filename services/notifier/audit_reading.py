@@ -128,9 +128,10 @@ class Reading:
 
     async def stop(self) -> None:
         """Close; one that hangs is left behind."""
-        for closing in (self._consumer.stop, self._admin.close):
-            with contextlib.suppress(KafkaError, TimeoutError, OSError):
-                await asyncio.wait_for(closing(), 3)
+        with contextlib.suppress(KafkaError, TimeoutError, OSError):
+            await asyncio.wait_for(self._consumer.stop(), 3)
+        with contextlib.suppress(KafkaError, TimeoutError, OSError):
+            await asyncio.wait_for(self._admin.close(), 3)
 
     async def take(self) -> list[_Record]:
         """What has become ripe within half a second; raises `KafkaError`."""

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from aiokafka import ConsumerRecord
@@ -17,7 +18,7 @@ from services.notifier.alert_rules import AlertRules
 from services.notifier.audit_gaps import Alarm, Gaps
 from services.notifier.audit_owed import Seen, owing, seen_in
 from services.notifier.audit_reading import AT_ONCE, Reading
-from services.notifier.audit_rules import Keeper, RulesInForce, RuleSet, may_have_decided
+from services.notifier.audit_rules import Keeper, RulesInForce, may_have_decided
 from services.notifier.audit_steps import Steps
 from services.notifier.measures import NotifierMetrics
 from shared import topics
@@ -70,7 +71,7 @@ class Auditor:
         now: Callable[[], datetime],
     ) -> None:
         """`groups`: by which the notifier reads what is audited; `keeper`: MongoDB; `now`: MongoDB's time."""
-        self._connect = lambda: Reading(bootstrap, f"{client}-audit", TOPICS, groups, now)
+        self._connect = partial(Reading, bootstrap, f"{client}-audit", TOPICS, groups, now)
         self._notices, self._ids, self._metrics = notices, ids, metrics
         self._rules, self._tell = rules, frozenset[str]()
         self._in_force = RulesInForce(rules, keeper, now)

@@ -4,6 +4,7 @@ Attempts, the seconds until a channel took a notice and the steps of ladders are
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
@@ -89,10 +90,8 @@ class Measures:
     async def run(self) -> None:
         """Measure at once and every ten seconds, until cancelled."""
         while True:
-            try:
+            with contextlib.suppress(TryAgain):  # MongoDB is away (the loops say so), or its indexes are not made yet
                 await self.look()
-            except TryAgain:
-                pass  # MongoDB is away, or its indexes are not made yet: the loops say so
             await asyncio.sleep(EVERY)
 
     async def look(self) -> None:
