@@ -1,16 +1,12 @@
-"""Who must hear of an event, and what becomes of each notice; and the rules that say so."""
+"""Who must hear of an event, and what becomes of each notice."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 from aiokafka import ConsumerRecord
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from services.notifier.domain import (
     CLAIM,
@@ -27,7 +23,6 @@ from services.notifier.domain import (
     split,
 )
 from services.notifier.handlers import on_event
-from services.notifier.rules import FACTS, AlertRules, Rule, load_rules
 from shared import topics
 from shared.decisions import Decision, Message
 from shared.events import (
@@ -41,196 +36,17 @@ from shared.events import (
     NOTICE_RAISED,
     schema_of,
 )
-from shared.failures import BadStart, NeverWill
+from shared.failures import NeverWill
 from shared.ids import Ids
-from shared.law import Law, load_law
-from shared.life_cycle import LifeCycle, load_life_cycle
-from shared.partners import Partners, load_partners
 from shared.payloads import AlertRaised
 from shared.records import Record
 from shared.sealing import Sealer
 from shared.times import read, text_of
-from shared.yaml_file import read_yaml
+from tests.unit.alerts import facts, partners, rules
 
-ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 3, 10, 8, tzinfo=UTC)
 IDS, SEALER = Ids(b"k" * 32), Sealer(b"s" * 32)
 DUE = text_of(NOW)
-
-
-@cache
-def life() -> LifeCycle:
-    return load_life_cycle(ROOT / "life-cycle.yaml", law())
-
-
-@cache
-def law() -> Law:
-    return load_law(ROOT / "laws/azerbaijan.yaml")
-
-
-@cache
-def partners() -> Partners:
-    return load_partners(ROOT / "partners.yaml")
-
-
-@cache
-def rules() -> AlertRules:
-    return load_rules(ROOT / "alerts.yaml", partners(), law(), life())
-
-
-def facts(**changed: str) -> dict[str, str]:
-    """The facts of a case that nobody need be woken for."""
-    usual = {
-        "event": CASE_ASSIGNED,
-        "type": "extradition",
-        "authority": "justice-ministry",
-        "lane": "normal",
-        "urgency": "normal",
-        "direction": "incoming",
-        "party": "FR",
-    }
-    return {**usual, **changed}
-
-
-# The rules
-
-
-def rule(name: str, then_continue: bool = False, **when: tuple[str, ...]) -> Rule:
-    return Rule(name=name, when=when, tell=("operations",), says="Hear.", then_continue=then_continue)
-
-
-def chosen(*table: Rule, **changed: str) -> list[str]:
-    return [rule.name for rule in AlertRules(table).choose(facts(**changed))]
-
-
-def test_the_first_rule_that_matches_wins() -> None:
-    table = (rule("urgent", lane=("urgent",)), rule("french", party=("FR",)), rule("rest"))
-
-    assert chosen(*table, lane="urgent") == ["urgent"]
-    assert chosen(*table) == ["french"]
-    assert chosen(*table, party="MA") == ["rest"]
-
-
-def test_a_rule_that_says_so_lets_the_next_fire_too() -> None:
-    table = (rule("french", then_continue=True, party=("FR",)), rule("urgent", lane=("urgent",)), rule("rest"))
-
-    assert chosen(*table, lane="urgent") == ["french", "urgent"]
-    assert chosen(*table) == ["french", "rest"]
-
-
-def test_all_facts_that_a_rule_names_must_match_and_one_of_their_values() -> None:
-    both = rule("both", party=("MA", "FR"), lane=("urgent",))
-
-    assert chosen(both, lane="urgent") == ["both"]
-    assert chosen(both, lane="urgent", party="TR") == []
-    assert chosen(both) == []
-
-
-def test_a_fact_that_an_event_does_not_have_matches_nothing() -> None:
-    assert chosen(rule("quarantine", kind=("quarantine",))) == []
-
-
-GOOD = """\
-rules:
-  - {name: urgent, when: {lane: [urgent]}, tell: [duty-officers], says: "{type} from {party}"}
-  - {name: rest, tell: [operations], says: "{type}"}
-"""
-REFUSED = {
-    "no rules": (GOOD[7:], "  []\n", ":1: the last rule must catch all: it has no 'when' and does not continue"),
-    "a last rule with a condition": (
-        "name: rest,",
-        "name: rest, when: {lane: [normal]},",
-        ":3: the last rule must catch all: it has no 'when' and does not continue",
-    ),
-    "a last rule that continues": (
-        "name: rest,",
-        "name: rest, then_continue: true,",
-        ":3: the last rule must catch all: it has no 'when' and does not continue",
-    ),
-    "a name twice": ("name: rest", "name: urgent", ":3: 'urgent' is the name of an earlier rule"),
-    "an unknown fact": ("when: {lane:", "when: {lanes:", ":2: 'lanes' is no fact; did you mean 'lane'?"),
-    "a value that cannot be": (
-        "when: {lane: [urgent]",
-        "when: {lane: [urgnt]",
-        ":2: 'urgnt' is no lane that there can be; did you mean 'urgent'?",
-    ),
-    "an unknown recipient": (
-        "[operations]",
-        "[operation]",
-        ":3: 'operation' is no subscriber of the partners file; did you mean 'operations'?",
-    ),
-    "an unknown fact in the words": ("{party}", "{partie}", ":2: 'partie' is no fact; did you mean 'party'?"),
-    "no fact in the words": ("{party}", "{}", ":2: '' is no fact"),
-    "more than a fact in the words": ("{party}", "{party.__class__}", ":2: 'party.__class__' is no fact"),
-    "a brace too few": ("{party}", "{party", ":2: the braces do not pair"),
-    "a form that text does not have": ("{party}", "{party:d}", ":2: a fact stands in braces as it is, like {party}"),
-    "a conversion that there is not": ("{party}", "{party!z}", ":2: a fact stands in braces as it is, like {party}"),
-    "an unknown key": ("tell: [operations]", "tells: [operations]", ":3: 'tells' is not a key here; did you mean"),
-}
-
-
-def rules_file(folder: Path, text: str) -> Path:
-    path = folder / "alerts.yaml"
-    path.write_text(text)
-    return path
-
-
-def test_a_good_file_is_read(tmp_path: Path) -> None:
-    read = load_rules(rules_file(tmp_path, GOOD), partners(), law(), life())
-
-    assert [rule.name for rule in read.rules] == ["urgent", "rest"]
-    assert read.rules[0].when == {"lane": ("urgent",)}
-
-
-@pytest.mark.parametrize("case", REFUSED)
-def test_a_wrong_file_stops_the_start_with_file_and_line(case: str, tmp_path: Path) -> None:
-    old, new, sentence = REFUSED[case]
-    assert GOOD.count(old) == 1
-    path = rules_file(tmp_path, GOOD.replace(old, new))
-
-    with pytest.raises(BadStart) as refusal:
-        load_rules(path, partners(), law(), life())
-
-    assert str(refusal.value).startswith(f"{path}{sentence}")
-
-
-# The project's own rules
-
-
-@cache
-def samples() -> Mapping[str, Any]:
-    tree: Any = read_yaml(ROOT / "samples/expected.yaml").tree
-    return dict(tree)
-
-
-@pytest.mark.parametrize("name", [f"S{n:02}" for n in range(1, 16)])
-def test_the_duty_officers_hear_of_a_sample_as_its_writer_says(name: str) -> None:
-    expected = samples()[name]
-    sent = orjson.loads((ROOT / "samples" / expected["file"]).read_bytes())
-
-    for measure in expected["measures"]:
-        told = heard_by(
-            facts(
-                **{name: measure[name] for name in ("type", "authority", "lane")},
-                **{name: sent[name] for name in ("direction", "party")},
-                urgency=sent.get("urgency", "normal"),
-            )
-        )
-        assert ("duty-officers" in told) is (measure["alert"] == "true"), measure
-
-
-def heard_by(said: Mapping[str, str]) -> set[str]:
-    return {recipient for rule in rules().choose(said) for recipient in rule.tell}
-
-
-@settings(deadline=None)  # the machine may be busy
-@given(st.fixed_dictionaries({name: st.text() for name in FACTS}))
-def test_somebody_hears_of_everything(said: dict[str, str]) -> None:
-    assert heard_by(said)
-
-
-def test_the_duty_officers_hear_when_rogatory_itself_is_in_trouble() -> None:
-    assert "duty-officers" in heard_by({"event": ALERT_RAISED, "kind": "quarantine", "service": "router"})
 
 
 # One message per rule, recipient and channel
