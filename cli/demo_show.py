@@ -21,7 +21,7 @@ from cli.demo_time import SimulatedTime
 from cli.demo_watch import hear, is_heard, listening, webhook_receiver, what_to_hear
 from deploy.local.stack import Stack
 from shared.law import load_law
-from shared.partners import NoticeChannel, Partners, load_partners
+from shared.partners import Partners, SubscriberChannel, load_partners
 from shared.times import text_of
 from simulate.actor import Actor
 from simulate.play import Play
@@ -172,9 +172,9 @@ class Show:
                     print(brief(row), flush=True)
 
 
-def called_at_once(partners: Partners) -> dict[str, tuple[NoticeChannel, ...]]:
+def called_at_once(partners: Partners) -> dict[str, tuple[SubscriberChannel, ...]]:
     """Whom a sample's alert must reach: whoever hears by webhook is called, others read when they look."""
-    return {who: one.channels for who, one in partners.subscribers.items() if NoticeChannel.WEBHOOK in one.channels}
+    return {who: one.channels for who, one in partners.subscribers.items() if SubscriberChannel.WEBHOOK in one.channels}
 
 
 def say(sentence: str) -> None:

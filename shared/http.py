@@ -60,6 +60,14 @@ def api(title: str, routes: Sequence[BaseRoute]) -> FastAPI:
     """A FastAPI application whose every error is a problem, with `/openapi.json` and the given routes."""
     app = FastAPI(title=title, version="1", docs_url=None, redoc_url=None, openapi_url="/openapi.json")
     app.router.routes.extend(routes)
+    plain = app.openapi
+
+    def document() -> dict[str, Any]:
+        whole = plain()
+        whole.setdefault("components", {}).setdefault("schemas", {})["Problem"] = PROBLEM
+        return whole
+
+    app.openapi = document  # type: ignore[method-assign]  # FastAPI's own way to extend the document
 
     @app.exception_handler(ProblemError)
     async def on_problem(_request: Request, error: ProblemError) -> Response:

@@ -10,7 +10,7 @@ from typing import Self
 from deploy.local.jars import ROOT
 from deploy.local.keys import AUDIENCE, ISSUER, Keys, write_tokens
 from shared.law import load_law
-from shared.partners import NoticeChannel, load_partners
+from shared.partners import SubscriberChannel, load_partners
 from shared.topics import all_topics
 
 
@@ -41,7 +41,7 @@ class Deployment:
         jwks = folder / "jwks.json"
         jwks.write_text(json.dumps(keys.jwks))
         topics = all_topics(law.authorities, partners.agencies, partners.subscribers)
-        hear = [name for name, one in partners.subscribers.items() if NoticeChannel.WEBHOOK in one.channels]
+        hear = [name for name, one in partners.subscribers.items() if SubscriberChannel.WEBHOOK in one.channels]
         return cls(partners_file, law_file, assumptions, keys, jwks, topics, tuple(hear))
 
     def settings(self, kafka: str, mongo: str, webhook_url: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from services.intake.door import JSON, NDJSON, PATH, receipt_of
 from services.intake.messages_api import MessagesDoor, add_messages, describe
 from shared import problems, times, topics
 from shared.events import LETTER_RECEIVED, Event
-from shared.http import PROBLEM, PROBLEMS, api, documented
+from shared.http import PROBLEMS, api, documented
 from shared.ids import Ids
 from shared.letter import Letter
 from shared.log import logger
@@ -205,7 +205,6 @@ def build_api(letters: Letters, messages: MessagesDoor, verifier: Verifier, rout
         schemas.update(letter.pop("$defs", {}))
         schemas["Letter"] = letter
         schemas["Receipt"] = RECEIPT
-        schemas["Problem"] = PROBLEM
         describe(whole, messages.life)
         return whole
 

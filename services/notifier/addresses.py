@@ -1,18 +1,16 @@
 """The addresses of subscriptions: what is wrong with one, what of it may be shown, and the keys that go with it."""
 
-import base64
 import re
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from yarl import URL
 
+from services.notifier.channels import signing
 from shared.partners import NoticeChannel
 
 CheckUrl = Callable[[str], str | None]
-"""What is wrong with an address on the web, as a sentence; None where nothing is."""
+"""What is wrong with an address on the web, as a sentence; None where nothing is: `Guard.why_not`."""
 
 V1, V1A = "v1", "v1a"
 """Standard Webhooks' two kinds of signatures: HMAC-SHA256 and Ed25519."""
@@ -46,22 +44,13 @@ def masked(address: str) -> str:
     if "://" not in address:
         local, _, host = address.rpartition("@")
         return f"{local[:1]}***@{host}"
-    parts = urlsplit(address)
-    host = parts.hostname or ""
-    host = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
+    return str(URL(address).origin())
 
 
 def make_key(signs: str) -> MadeKey:
     """A new key for a webhook."""
-    if signs == V1:
-        secret = "whsec_" + _text(secrets.token_bytes(32))
-        return MadeKey(secret, secret, None)
-    private = Ed25519PrivateKey.generate()
-    public = private.public_key().public_bytes_raw()
-    # As Standard Webhooks' own libraries keep it: the seed and the public key.
-    return MadeKey("whsk_" + _text(private.private_bytes_raw() + public), None, "whpk_" + _text(public))
-
-
-def _text(raw: bytes) -> str:
-    return base64.b64encode(raw).decode()
+    if signs == V1A:
+        key = signing.new_key(signing.ED25519)
+        return MadeKey(key, None, signing.public_key_of(key))
+    key = signing.new_key()
+    return MadeKey(key, key, None)

@@ -1,5 +1,8 @@
 """The notifier, put together: case events, alerts and acknowledgements in, notices out. No I/O here."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from services.notifier import channels_open, handlers
 from services.notifier.acknowledgements import on_acknowledgement
 from services.notifier.acks import Acks
@@ -33,7 +36,7 @@ from shared.service import ASGI
 from shared.tokens import KeySource, Verifier
 from shared.vocabulary import Lane
 
-INDEXES = (
+INDEXES: tuple[Mapping[str, Any], ...] = (
     DUE,
     FOLLOW,
     BURNS,

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from shared.http import PROBLEM
 from shared.life_cycle import LifeCycle, UpdateRule
 
 _SCHEMAS = "#/components/schemas/"
@@ -29,7 +28,7 @@ def request_body(life: LifeCycle) -> dict[str, Any]:
 
 def schemas(life: LifeCycle) -> dict[str, Any]:
     """The components to which the request body points."""
-    found: dict[str, Any] = {"Problem": PROBLEM}
+    found: dict[str, Any] = {}
     for name, rule in said_by_callers(life).items():
         schema = rule.model.model_json_schema(ref_template=f"{_SCHEMAS}{{model}}")
         found |= schema.pop("$defs", {})

@@ -7,7 +7,7 @@ import pytest
 
 from deploy.local.deployment import Deployment
 from services.notifier.settings import NotifierSettings
-from services.notifier.webhook import check_targets
+from services.notifier.channels.webhook import check_targets
 from shared.partners import load_partners
 from shared.settings import read_settings
 

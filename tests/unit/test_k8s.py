@@ -248,7 +248,7 @@ def test_every_variable_is_a_setting_of_its_service(folder: str, service: str) -
 
 
 TOKENS = {"ROGATORY_JWKS", "ROGATORY_TOKEN_ISSUER"}
-LEFT_TO_OVERLAYS = {"intake": TOKENS, "router": TOKENS, "notifier": set()}
+LEFT_TO_OVERLAYS = {"intake": TOKENS, "router": TOKENS, "notifier": TOKENS}
 """Who signs tokens is each deployment's own."""
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from shared.failures import BadStart
-from shared.partners import NoticeChannel, load_partners
+from shared.partners import SubscriberChannel, load_partners
 from shared.vocabulary import Channel
 
 ROOT = Path(__file__).parents[2]
@@ -36,8 +36,8 @@ def test_the_partners_of_the_project_are_read() -> None:
         "central-authority": Channel.CENTRAL_AUTHORITY,
         "cyber-investigations": None,
     }
-    assert partners.subscribers["duty-officers"].channels == (NoticeChannel.KAFKA, NoticeChannel.WEBHOOK)
-    assert partners.subscribers["operations"].channels == (NoticeChannel.KAFKA,)
+    assert partners.subscribers["duty-officers"].channels == (SubscriberChannel.KAFKA, SubscriberChannel.WEBHOOK)
+    assert partners.subscribers["operations"].channels == (SubscriberChannel.KAFKA,)
 
 
 def test_the_path_of_the_law_starts_at_the_folder_of_the_partners_file(tmp_path: Path) -> None:
@@ -52,6 +52,7 @@ REFUSED = {
     ),
     "an agency id with capitals": ("investigations:", "Investigations:", ":4: 'Investigations' must match "),
     "a channel nobody can send on": ("[kafka]", "[pigeon]", ":6: 'channels' cannot be 'pigeon'; use kafka, webhook"),
+    "a channel for people alone": ("[kafka]", "[email]", ":6: 'channels' cannot be 'email'; use kafka, webhook"),
     "a channel named twice": ("[kafka]", "[kafka, kafka]", ":6: 'operations' names a channel twice"),
     "no channel": ("[kafka]", "[]", ":6: 'channels' must not be empty"),
     "an unknown key": ("agencies:", "agency:", ":2: 'agency' is not a key here; did you mean 'agencies'?"),

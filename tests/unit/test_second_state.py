@@ -14,7 +14,8 @@ from cli.law.coverage import coverage
 from cli.law.worked_cases import Ran, run_cases
 from deploy.k8s.topics import topics_of
 from deploy.local.deployment import Deployment
-from services.notifier.rules import load_rules
+from services.notifier.alert_file import load_rules
+from services.notifier.roster import load_roster
 from shared import clocks
 from shared.law import Law, load_law
 from shared.law.text import holding
@@ -99,10 +100,10 @@ def test_every_authority_gets_something_in_both_directions() -> None:
 
 
 def test_partners_alerts_and_the_life_cycle_fit_every_law() -> None:
-    partners = load_partners(ROOT / "partners.yaml")
+    partners, roster = load_partners(ROOT / "partners.yaml"), load_roster(ROOT / "roster.yaml")
     for path in (FIRST, SECOND):
         life = load_life_cycle(ROOT / "life-cycle.yaml", law(path))
-        load_rules(ROOT / "alerts.yaml", partners, law(path), life)
+        load_rules(ROOT / "alerts.yaml", partners, law(path), life, roster)
 
 
 def test_the_topics_are_those_of_its_own_authorities() -> None:
