@@ -107,7 +107,7 @@ class AlertRules:
 
     def is_never_held(self, facts: Facts) -> bool:
         """Whether nothing may hold back what is said of this event."""
-        return never_held.is_never_held(facts, self.kept)
+        return self._is_kept(tuple(map(facts.get, self._kept_by)))
 
     def can_only_be_never_held(self, when: When) -> bool:
         """Whether `when` can match nothing but events that nothing may hold back."""
@@ -163,6 +163,19 @@ class AlertRules:
     @cached_property
     def _looked_at(self) -> Sequence[str]:
         return [fact for fact in FACTS if any(fact in rule.when for rule in self.rules)]
+
+    @cached_property
+    def _kept_by(self) -> Sequence[str]:
+        return sorted({fact for one in self.kept for fact in one.when})
+
+    @cached_property
+    def _is_kept(self) -> Callable[[tuple[str | None, ...]], bool]:
+        @lru_cache(maxsize=8_192)
+        def is_kept(values: tuple[str | None, ...]) -> bool:
+            facts = {name: value for name, value in zip(self._kept_by, values, strict=True) if value is not None}
+            return never_held.is_never_held(facts, self.kept)
+
+        return is_kept
 
     @cached_property
     def _chosen(self) -> Callable[[tuple[str | None, ...], int], Sequence[Rule]]:
