@@ -92,6 +92,7 @@ def add_silences(
         if isinstance(outcome.reply, Refused):
             raise ProblemError(refusal(outcome.reply, 422, rules.touches(new.when)))
         response.status_code = 201 if outcome.fresh else 200
+        await directory.refresh()
         state = outcome.record.state
         return view(
             Silence(silence, asked.when, asked.author, asked.reason, _at(state["begun_at"]), _at(state["ends"]))
