@@ -88,6 +88,7 @@ class Outgoing:
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"user-agent": "rogatory"},
             skip_auto_headers=("accept-encoding",),
+            read_bufsize=LONGEST_ANSWER // 2,  # twice as much is held
             # A few bytes can unpack to gigabytes; we never look at an answer's text.
             auto_decompress=False,
         )

@@ -6,7 +6,7 @@ Several keys make several signatures, with spaces between: while a key is rotate
 import base64
 import secrets
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -44,7 +44,8 @@ def public_key_of(key: str) -> str:
 
 def signatures(keys: tuple[str, ...], message: str, at: datetime, body: str) -> str:
     """The `webhook-signature` of a message; raises `ValueError` where no key is one."""
-    return " ".join([sign(message, at, body) for sign in _signers(keys)])
+    utc = at.astimezone(UTC)  # `Webhook` takes any time for UTC
+    return " ".join([sign(message, utc, body) for sign in _signers(keys)])
 
 
 @lru_cache(maxsize=4_096)
@@ -80,7 +81,6 @@ def _private(key: str) -> Ed25519PrivateKey:
 
 def _raw(key: str, begins: str) -> bytes:
     encoded = key.removeprefix(begins)
-    raw = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
-    if encoded == key or not raw:
+    if encoded in (key, ""):
         raise ValueError(f"not a key that begins with {begins}")
-    return raw
+    return base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)

@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 import orjson
 from aiohttp.abc import AbstractResolver
@@ -59,12 +59,12 @@ class Webhooks:
     async def send(self, parcel: Parcel, now: datetime) -> Delivered | Failed:
         """One attempt with the one notice of a parcel; `webhook-id` is the parcel's, the same over all attempts."""
         (shown,) = parcel.shown
-        body, at = _body(shown), now.astimezone(UTC)
+        body = _body(shown)
         headers = {
             "content-type": "application/json",
             "webhook-id": parcel.id,
-            "webhook-timestamp": str(int(at.timestamp())),
-            "webhook-signature": signatures(parcel.to.keys, parcel.id, at, body.decode()),
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": signatures(parcel.to.keys, parcel.id, now, body.decode()),
         }
         return await self._outgoing.post(parcel.to.address, body, headers, parcel.attempt, now)
 
