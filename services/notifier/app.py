@@ -10,6 +10,7 @@ from services.notifier.alert_file import load_rules
 from services.notifier.alertmanager_in import add_alertmanager
 from services.notifier.delivery import INDEX as DUE
 from services.notifier.delivery import Delivery
+from services.notifier.auditor import Auditor
 from services.notifier.destinations import Destinations
 from services.notifier.domain import decide, evolve
 from services.notifier.fanout import Fanout
@@ -17,8 +18,10 @@ from services.notifier.firing import INDEX as BURNS
 from services.notifier.firing import Firing
 from services.notifier.following import INDEX as FOLLOW
 from services.notifier.following import Following
+from services.notifier.heartbeat import Heartbeat
 from services.notifier.links import Links
 from services.notifier.lists import Lists
+from services.notifier.measures import Measures, NotifierMetrics
 from services.notifier.moving import Moving
 from services.notifier.notices_api import add_notices
 from services.notifier.notices_views import INDEXES as OF_VIEWS
@@ -60,11 +63,32 @@ def build(platform: Platform, settings: NotifierSettings) -> ASGI:
     channels = channels_open.open_channels(settings, alertmanagers)
     places = Destinations(settings.webhooks, roster, lists.directory, channels_open.systems(settings))
     sending = Delivery(notices, channels, places, platform.metrics, fanout.sentences, links.link, lists.gone)
-    climbing = Following(notices, fanout, platform.metrics, sending.wake)
-    _hear(platform, fanout, moving, climbing)
+    measured = NotifierMetrics(platform.metrics.registry)
+    climbing = Following(notices, fanout, platform.metrics, measured, sending.wake)
+    groups = _hear(platform, fanout, moving, climbing)
     watch = RosterWatch(roster, platform.quarantine.alarm, notices.now)
+    auditor = Auditor(
+        settings.kafka,
+        f"rogatory-notifier-{settings.instance}",
+        groups,
+        rules,
+        notices.store,
+        platform.mongo,
+        platform.ids,
+        measured,
+        platform.quarantine.alarm,
+        notices.now,
+    )
+    measures = Measures(measured, notices.store, lists.silences, lists.subscriptions, notices.now)
     firing = Firing(notices, alertmanagers, places, fanout.sentences, links.link)
-    platform.tasks += [sending.run, climbing.run, posts.run, watch.run, firing.run]
+    platform.tasks += [sending.run, climbing.run, posts.run, watch.run, firing.run, auditor.run, measures.run]
+    if settings.heartbeat_url:
+
+        def is_well() -> bool:
+            return platform.consuming and platform.why_stop() is None and not auditor.has_open_gaps
+
+        beating = Heartbeat(settings.heartbeat_url, is_well, settings.instance, settings.heartbeat_every)
+        platform.tasks.append(beating.run)
     keys = KeySource(settings.jwks)
     keys.check()
     verifier = Verifier(settings.token_issuer, settings.token_audience, keys)
@@ -78,14 +102,16 @@ def build(platform: Platform, settings: NotifierSettings) -> ASGI:
     return app
 
 
-def _hear(platform: Platform, fanout: Fanout, moving: Moving, climbing: Following) -> None:
-    """The topics that the notifier reads."""
+def _hear(platform: Platform, fanout: Fanout, moving: Moving, climbing: Following) -> list[str]:
+    """Read the topics; the groups that read what the auditor reads too."""
     hear, notices = platform.kafka.subscribe, climbing.notices
     read = handlers.on_event(fanout, handlers.doing(platform.life))
+    groups = []
     for lane, more in ((Lane.NORMAL, []), (Lane.URGENT, [topics.ALERTS_RAISED])):
         told = [topics.case_events(lane), *more]
-        hear("events", lane, told, read, notices, enrich=moving.enrich, heard=climbing.heard)
+        groups.append(hear("events", lane, told, read, notices, enrich=moving.enrich, heard=climbing.heard))
     if said := [topics.acknowledgements_of(name) for name in platform.partners.subscribers]:
         # People wait for it to stop.
         read_said = on_acknowledgement(platform.ids)
         hear("acknowledgements", Lane.URGENT, said, read_said, notices, enrich=moving.enrich)
+    return groups

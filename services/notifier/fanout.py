@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
 
-from services.notifier.alert_rules import AlertRules, Member, Quiet, Rule
+from services.notifier.alert_rules import AlertRules, Member, Rule
 from services.notifier.directory import Directory, Subscription
 from services.notifier.domain import Happened
 from services.notifier.domain.ladders import Begin, Place, Tell
@@ -179,7 +178,7 @@ class Fanout:
         first, *then = [channel for channel in member.by if channel in person.contacts] or [member.by[0]]
         tell: dict[str, object] = {"subscriber": f"person.{person.id}", "channel": str(first)}
         if not never_held:
-            quiet = quiet_end(member.quiet, self._roster.zone, now) if member.quiet else None
+            quiet = member.quiet.end(now, self._roster.zone) if member.quiet else None
             tell |= _held(quiet, member.group, member.rate, now)
         if then:
             begins = read(str(tell["not_before"])) if "not_before" in tell else now
@@ -217,18 +216,6 @@ class Fanout:
         # A later step may tell the same recipient on the same channel once more.
         of = f"{alert}/{at}" if at else alert
         return Message(self.ids.notice(of, body.subscriber, body.channel), cause, BY, body, about)
-
-
-def quiet_end(quiet: Quiet, zone: ZoneInfo, now: datetime) -> datetime | None:
-    """When the quiet hours end that hold now; None outside them."""
-    here = now.astimezone(zone)
-    start = here.replace(hour=quiet.since.hour, minute=quiet.since.minute, second=0, microsecond=0)
-    end = here.replace(hour=quiet.until.hour, minute=quiet.until.minute, second=0, microsecond=0)
-    if quiet.since < quiet.until:
-        return end.astimezone(UTC) if start <= here < end else None
-    if here >= start:
-        return (end + timedelta(days=1)).astimezone(UTC)
-    return end.astimezone(UTC) if here < end else None
 
 
 def window_end(window: timedelta, at: datetime) -> datetime:

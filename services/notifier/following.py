@@ -14,6 +14,7 @@ from services.notifier.domain import ladders
 from services.notifier.domain.ladders import LADDER, Begin, NobodyCame, Step, Told, next_place
 from services.notifier.domain.notices import HandedOn, Raising
 from services.notifier.fanout import BY, Fanout
+from services.notifier.measures import NotifierMetrics
 from shared.decisions import Message
 from shared.failures import TryAgain
 from shared.ids import Ids
@@ -40,13 +41,22 @@ _WANTED = {"state": 1, "subject": 1, "history": {"$slice": 1}}
 class Following:
     """Takes steps until cancelled."""
 
-    def __init__(self, notices: Loop, fanout: Fanout, metrics: Metrics, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        notices: Loop,
+        fanout: Fanout,
+        metrics: Metrics,
+        measured: NotifierMetrics,
+        wake: Callable[[], None],
+    ) -> None:
         """`wake`: called when new notices stand that can be sent."""
-        self.notices, self._fanout, self._metrics, self._wake = notices, fanout, metrics, wake
+        self.notices, self._fanout, self._metrics, self._measured = notices, fanout, metrics, measured
+        self._wake = wake
         self._ready = asyncio.Event()
 
     def heard(self, messages: Sequence[Message], outcomes: Sequence[Outcome]) -> None:
         """A batch is in MongoDB: ladders that begin with it are climbed, notices are sent, without waiting for a look."""
+        self._measured.heard(messages, outcomes)
         begins = sends = False
         for message, outcome in zip(messages, outcomes, strict=True):
             if outcome.fresh:
@@ -67,7 +77,7 @@ class Following:
             self._ready.clear()
             try:
                 while await self.look(just_begun=is_new):
-                    is_new = False
+                    pass
             except TryAgain:
                 continue  # MongoDB is away: the loop says so
 
@@ -84,7 +94,7 @@ class Following:
         stepped = await self._step([one for one in due if one["state"].get("record") == LADDER])
         await self._tell([(one["_id"], one["state"]) for one in owed] + stepped)
         await self._hand_on([one for one in due if one["state"].get("record") != LADDER])
-        return len(found) == AT_ONCE and bool(due)
+        return len(found) == AT_ONCE and bool(owed or due)
 
     async def _step(self, found: Sequence[Mapping[str, Any]]) -> list[tuple[str, Mapping[str, Any]]]:
         """Take the steps that are due; the ladders that owe notices now."""
@@ -120,7 +130,7 @@ class Following:
             at = ladders.place_of(state)
             messages += self._fanout.raisings(alert, state, at, state["owed"])
             messages.append(Message(alert, f"told/{at}", BY, Told(at)))
-        await self.notices.handle(messages, "clock", PATIENCE)
+        self._measured.heard(messages, await self.notices.handle(messages, "clock", PATIENCE))
         if messages:
             self._wake()
 
@@ -129,7 +139,7 @@ class Following:
         for one in found:
             raising, channel = self._on_next_channel(one)
             messages += [raising, Message(one["_id"], f"handed on/{channel}", BY, HandedOn(channel))]
-        await self.notices.handle(messages, "clock", PATIENCE)
+        self._measured.heard(messages, await self.notices.handle(messages, "clock", PATIENCE))
         if messages:
             self._wake()
 
@@ -148,6 +158,8 @@ class Following:
             due=data.get("due"),
             then=then,
             give_up_at=text_of(self.notices.now() + max(given, timedelta(seconds=1))) if then else None,
+            in_digest=bool(data.get("in_digest")),
+            rate=data.get("rate"),
             never_held=bool(data.get("never_held")),
             step=data.get("step"),
         )

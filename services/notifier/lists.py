@@ -27,9 +27,10 @@ class Lists:
             "subscriptions", decide_subscription, subscriptions.evolve, [Directory.SUBSCRIPTION_INDEX]
         )
         self._silences = platform.loop("silences", decide_silence, silences.evolve, [Directory.SILENCE_INDEX])
+        self.subscriptions, self.silences = self._subscriptions.store, self._silences.store
         self.directory = Directory(
-            self._subscriptions.store,
-            self._silences.store,
+            self.subscriptions,
+            self.silences,
             platform.sealer,
             rules.is_never_held,
             self._subscriptions.now,

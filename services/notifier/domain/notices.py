@@ -187,8 +187,8 @@ _KEPT = (
 
 def _attempted(record: Record, now: datetime) -> list[Draft]:
     attempts = record.state["attempts"]
-    if attempts > len(WAITS):
-        # Every attempt ended without an outcome, as if its process had died: enough.
+    if attempts > len(WAITS) or "acknowledged_at" in record.state:
+        # Every attempt ended without an outcome, as if its process had died: enough; or nobody waits for it any more.
         return _failed(record, Failed(attempts, "no outcome", for_good=True), now)
     return [Draft(NOTICE_ATTEMPTED, (), {"attempt": attempts + 1, "until": text_of(now + CLAIM)})]
 
@@ -199,14 +199,15 @@ def _failed(record: Record, failed: Failed, now: datetime) -> list[Draft]:
     again = now + _wait(record.id, failed)
     given_up = state.get("give_up_at")
     is_over = failed.for_good or failed.attempt > len(WAITS) or (given_up is not None and text_of(again) > given_up)
+    is_taken = "acknowledged_at" in state
     data: dict[str, Any] = {"attempt": failed.attempt, "reason": failed.reason}
-    if not is_over:
+    if not is_over and not is_taken:
         return [Draft(NOTICE_FAILED, (), {**data, "next_due": text_of(again)})]
-    if state.get("then") and "acknowledged_at" not in state:
+    if state.get("then") and not is_taken:
         return [Draft(NOTICE_FAILED, (), {**data, "next_due": None, "hand_on": text_of(now)})]
     drafts = [Draft(NOTICE_FAILED, (), {**data, "next_due": None})]
     # That a notice failed is told once: where that cannot be told either, another notice would not help.
-    if state.get("kind") != NOTICE_GIVEN_UP and "acknowledged_at" not in state:
+    if state.get("kind") != NOTICE_GIVEN_UP and not is_taken:
         drafts.append(given_up_draft(record, record.state["subscriber"], failed.reason))
     return drafts
 
@@ -264,7 +265,7 @@ def evolve(state: State, event: Event) -> State:
         return {**settled, "status": "delivered", "delivered_at": event.at}
     if event.type == NOTICE_HANDED_ON:
         return {**settled, "status": "handed_on"}
-    if data["next_due"] and "acknowledged_at" not in state:
+    if data["next_due"]:
         return {**settled, "status": "waiting", "next_due": data["next_due"]}
     if "hand_on" in data:
         return {**settled, "status": "handing_on", "follow_at": data["hand_on"]}
