@@ -42,6 +42,8 @@ EVERY = 0.25
 CLAIM_PATIENCE = 5.0
 """Seconds for which claiming is tried while MongoDB is away: a claim must be young when its request begins."""
 MINUTE = 60.0
+SAID_FOR = 600.0
+"""Seconds for which it need not be said again that a recipient cannot be reached."""
 TEST = "test"
 TEST_SAYS = {
     "en": "A test: nothing has happened.",
@@ -80,6 +82,8 @@ class _Recipient:
     busy: set[str] = field(default_factory=set)
     """What the notices in flight are about: a later one about the same waits for its end."""
     failures: int = 0
+    given_up: float = -SAID_FOR
+    """When somebody was told that it cannot be reached."""
     sent: deque[float] = field(default_factory=lambda: deque(maxlen=10_000))
     """When something was sent, within the last minute."""
 
@@ -292,8 +296,12 @@ class Delivery:
             self._log.warning("not delivered", notice=claimed.notices[0], attempt=attempt, reason=outcome.reason)
         # If MongoDB stays away the claim runs out, and the notice is sent once more with the same id.
         with contextlib.suppress(TryAgain, QueueFull):
-            ended = [_ended(claimed, n, outcome) for n in range(len(claimed.notices))]
-            await (self._keeping.put(ended, 0) if len(ended) == 1 else self._handle(ended))
+            moment = asyncio.get_running_loop().time()
+            is_known = moment - recipient.given_up < SAID_FOR
+            ended = [_ended(claimed, n, outcome, is_known=is_known or n > 0) for n in range(len(claimed.notices))]
+            kept = await (self._keeping.put(ended, 0) if len(ended) == 1 else self._handle(ended))
+            if any(one.fresh and one.record.state["status"] == "failed" for one in kept):
+                recipient.given_up = moment
             if isinstance(outcome, Failed) and outcome.gone:
                 await self._gone(recipient.name)
         return is_taken
@@ -327,10 +335,10 @@ class Delivery:
                 self._metrics.notice_seconds.labels(channel).observe(max(0.0, (now - read(raised.at)).total_seconds()))
 
 
-def _ended(claimed: _Claimed, number: int, outcome: Delivered | Failed) -> Message:
+def _ended(claimed: _Claimed, number: int, outcome: Delivered | Failed, *, is_known: bool) -> Message:
     """How the attempt ended for one of its notices."""
     notice, attempt = claimed.notices[number], claimed.attempts[number]
     body: Delivered | Failed = Delivered(attempt)
     if isinstance(outcome, Failed):
-        body = Failed(attempt, outcome.reason, outcome.retry_after, outcome.for_good, outcome.gone)
+        body = Failed(attempt, outcome.reason, outcome.retry_after, outcome.for_good, outcome.gone, is_known)
     return Message(notice, f"delivery/{notice}/{attempt}", "notifier", body)

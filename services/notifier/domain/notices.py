@@ -95,6 +95,8 @@ class Failed:
     for_good: bool = False
     gone: bool = False
     """The recipient's system says that it is gone (HTTP 410)."""
+    is_known: bool = False
+    """That this recipient cannot be told was said a moment ago: only what nothing may hold back says so again."""
 
 
 @dataclass(frozen=True, slots=True)
