@@ -131,7 +131,7 @@ class Delivery:
         metrics: Metrics,
         says: Says,
         link: Link,
-        gone: Callable[[str], Awaitable[None]],
+        gone: Callable[[Destination], Awaitable[None]],
     ) -> None:
         """`gone`: told of a recipient whose system says that it is gone."""
         self._notices, self._channels, self._destinations = notices, channels, destinations
@@ -302,8 +302,8 @@ class Delivery:
             kept = await (self._keeping.put(ended, 0) if len(ended) == 1 else self._handle(ended))
             if any(one.fresh and one.record.state["status"] == "failed" for one in kept):
                 recipient.given_up = moment
-            if isinstance(outcome, Failed) and outcome.gone:
-                await self._gone(recipient.name)
+            if destination is not None and isinstance(outcome, Failed) and outcome.gone:
+                await self._gone(destination)
         return is_taken
 
     async def send_test(self, subscription: Subscription) -> Delivered | Failed:

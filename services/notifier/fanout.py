@@ -41,8 +41,12 @@ class Fanout:
     def messages(self, happened: Happened) -> list[Message]:
         """What an event leads to."""
         left = read(happened.due) - read(happened.at) if happened.due else None
+        told: set[str] = set()
+        """The subscriptions that hear by their own filter: once, however many rules fire."""
         return [
-            message for rule in self.rules.choose(happened.facts, left) for message in self._of_rule(rule, happened)
+            message
+            for rule in self.rules.choose(happened.facts, left)
+            for message in self._of_rule(rule, happened, told)
         ]
 
     def resolved(self, happened: Happened, why: str, at: str) -> list[Message]:
@@ -71,12 +75,12 @@ class Fanout:
         words = rule.words(notice.facts) if rule else {}
         return (words[language], language) if language in words else (notice.says, "en")
 
-    def _of_rule(self, rule: Rule, happened: Happened) -> list[Message]:
+    def _of_rule(self, rule: Rule, happened: Happened, told: set[str]) -> list[Message]:
         facts = happened.facts
         alert = self.ids.alert(rule.name, happened.cause)
         says = rule.words(facts)["en"]
-        hearing = self._directory.hearing(facts, rule.tell)
-        held_back = self._directory.held_back(facts, rule.tell)
+        hearing = _new(self._directory.hearing(facts, rule.tell), told)
+        held_back = _new(self._directory.held_back(facts, rule.tell), told)
         plain = self._recipients(rule)
         never_held = self.rules.is_never_held(facts)
         silence = None if never_held else self._directory.silence_for(facts, self._now())
@@ -216,6 +220,13 @@ class Fanout:
         # A later step may tell the same recipient on the same channel once more.
         of = f"{alert}/{at}" if at else alert
         return Message(self.ids.notice(of, body.subscriber, body.channel), cause, BY, body, about)
+
+
+def _new(found: Sequence[Subscription], told: set[str]) -> list[Subscription]:
+    """Those that no earlier rule has told of the same event."""
+    new = [one for one in found if one.name not in told]
+    told.update(one.name for one in new if "when" in one.hears)
+    return new
 
 
 def window_end(window: timedelta, at: datetime) -> datetime:

@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 from services.notifier.addresses import CheckUrl
 from services.notifier.alert_rules import AlertRules
+from services.notifier.channels import Destination
 from services.notifier.directory import Directory
 from services.notifier.domain import silences, subscriptions
 from services.notifier.domain.subscriptions import Gone
@@ -40,10 +41,12 @@ class Lists:
         # Before the first look nobody of the lists would hear, and nothing would be silenced.
         platform.before_consuming.append(self.directory.loaded)
 
-    async def gone(self, recipient: str) -> None:
+    async def gone(self, place: Destination) -> None:
         """A subscription's system says that it is gone for good: it is left alone until the desk resumes it."""
-        _, _, name = recipient.partition(".")
-        if one := self.directory.subscriptions.get(name):
+        _, _, name = place.recipient.partition(".")
+        one = self.directory.subscriptions.get(name)
+        # The desk may have given it a new address meanwhile, of which the answer says nothing.
+        if one is not None and one.address == place.address:
             message = Message(one.record, f"gone/{one.address_seq}", "notifier", Gone(one.address_seq))
             await self._subscriptions.handle([message], "clock")
 
