@@ -10,11 +10,13 @@ import orjson
 import pytest
 from aiokafka import ConsumerRecord
 
+from benchmarks.fanout import fanout
 from services.intake import domain as intake
 from services.intake.handlers import on_case
 from services.notifier import domain as notifier
-from services.notifier.handlers import on_event
-from services.notifier.rules import load_rules
+from services.notifier.fanout import Fanout
+from services.notifier.handlers import doing, on_event
+from services.notifier.moving import Moved
 from services.router import domain as router
 from services.router.handlers import on_letter
 from shared import quarantine, topics
@@ -81,10 +83,20 @@ def routed(letter: Record) -> list[Record]:
     return [happened(message, router.decide_by(rules()), router.evolve) for message in messages]
 
 
+@cache
+def told() -> Fanout:
+    return fanout(partners(), law(), rules().life, IDS, lambda: NOW)
+
+
+def followed(record: Record, topic: str) -> list[Record]:
+    """The notices and ladders that begin with what was said."""
+    messages = on_event(told(), doing(rules().life))(on(topic, record, record.fresh[0]))
+    return [happened(m, notifier.decide, notifier.evolve) for m in messages if not isinstance(m.body, Moved)]
+
+
 def noticed(record: Record, topic: str) -> list[Record]:
-    alerts = load_rules(ROOT / "alerts.yaml", partners(), law(), rules().life)
-    messages = on_event(alerts, partners().subscribers, IDS)(on(topic, record, record.fresh[0]))
-    return [happened(message, notifier.decide, notifier.evolve) for message in messages]
+    """The notices among them."""
+    return [one for one in followed(record, topic) if one.fresh[0].type == NOTICE_RAISED]
 
 
 def case_events(case: Record) -> str:
@@ -137,7 +149,7 @@ def test_nothing_of_what_a_letter_says_stands_where_everybody_reads(name: str) -
 
     for case in routed(letter):
         seen = value_on(case_events(case), case.fresh[0]).decode()
-        for notice in noticed(case, case_events(case)):
+        for notice in followed(case, case_events(case)):
             seen += notice.fresh[0].data_json.decode()
 
         assert [text for text in said - types if len(text) > 3 and text in seen] == []
@@ -239,8 +251,8 @@ async def test_alerts_of_every_kind_are_read_and_heard_by_the_duty_officers() ->
     for alert, kind in zip(alerts, ("quarantine", "event-refused"), strict=True):
         read = AlertRaised.model_validate_json(value_on(topics.ALERTS_RAISED, alert.fresh[0]))
         assert (read.alert, read.kind, read.service) == (alert.id, kind, "router")
-        told = {notice.state["subscriber"] for notice in noticed(alert, topics.ALERTS_RAISED)}
-        assert told == {"duty-officers", "operations"}
+        heard = {notice.state["subscriber"] for notice in noticed(alert, topics.ALERTS_RAISED)}
+        assert heard == {"duty-officers", "operations"}
 
 
 def test_every_event_that_another_service_reads_has_its_model_and_its_line_in_the_list() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from services.intake import domain as intake
 from services.notifier import domain as notifier
+from services.notifier.domain import ladders, notices
 from services.router import domain as router
 from services.router.domain.clocking import Tick
 from services.router.domain.opening import split
@@ -26,6 +27,7 @@ from shared.letter import FieldError, parse_letter
 from shared.payloads import CaseEvent
 from shared.records import Evolve, Record, State, chain_holds, event_of, fold, insertion, stored_form, update
 from shared.sealing import Broken, Sealer
+from shared.times import text_of
 from tests.unit.cases import Case as CaseStory
 from tests.unit.cases import letter, rules
 
@@ -335,6 +337,8 @@ def test_the_last_sequences_stand_in_the_state_but_never_reach_evolve() -> None:
 # The fold
 
 
+REC = "rec_" + "0" * 32
+"""An id whose waits are no longer than they must be."""
 LETTER = {
     "reference": "FR-1",
     "party": "FR",
@@ -366,11 +370,19 @@ def updated(update: str, **fields: Any) -> Heard:
 
 
 def message(body: Any, cause: str = "cause") -> Message:
-    return Message("rec_1", cause, "somebody", body)
+    return Message(REC, cause, "somebody", body)
 
 
-def raising(channel: str) -> notifier.Raising:
-    return notifier.Raising("alt_1", "urgent", "Urgent.", "duty-officers", channel, {"type": "extradition"})
+def raising(channel: str, **more: Any) -> notices.Raising:
+    return notices.Raising("alt_1", "urgent", "Urgent.", "duty-officers", channel, {"type": "extradition"}, **more)
+
+
+TELL, TEN_LATER = {"subscriber": "person.lala", "channel": "apprise"}, NOW + timedelta(minutes=10)
+
+
+def begin(**more: Any) -> ladders.Begin:
+    minutes = timedelta(minutes=10)
+    return ladders.Begin("urgent", "desk", "Urgent.", {}, text_of(NOW), [TELL], minutes, 2 * minutes, **more)
 
 
 DUE = ("2026-03-10T08:00:00.000000Z", "2026-03-10T08:01:00.000000Z", "2026-03-10T08:00:01.000000Z")
@@ -384,10 +396,25 @@ def services() -> Mapping[str, tuple[Decide, Evolve, Sequence[Any]]]:
     told = (
         raising("kafka"),
         raising("webhook"),
-        *(notifier.Attempt(due) for due in DUE),
-        notifier.Delivered(1),
-        notifier.Failed(1, "HTTP 500"),
-        notifier.Failed(2, "HTTP 410", for_good=True),
+        raising("email", then=["log"], give_up_at=DUE[1]),
+        raising("webhook", silence="sil_1"),
+        *(notices.Attempt(due) for due in DUE),
+        notices.Delivered(1),
+        notices.Failed(1, "HTTP 500"),
+        notices.Failed(2, "HTTP 410", for_good=True),
+        notices.HandedOn("log"),
+        notices.Ack("person.lala", "link"),
+        notices.Resolved("case.begun", DUE[1]),
+    )
+    climbed = (
+        begin(),
+        begin(silence="sil_1"),
+        ladders.Told(ladders.FIRST),
+        *(ladders.Step(text_of(due), ladders.Place(0, 1), [TELL], None) for due in (NOW + ladders.OWED, TEN_LATER)),
+        ladders.Told(ladders.Place(0, 1)),
+        ladders.NobodyCame(text_of(TEN_LATER), "nobody acknowledged"),
+        notices.Ack("person.lala", "link"),
+        notices.Resolved("case.begun", DUE[1]),
     )
     case = opened()
     cases = (
@@ -403,12 +430,13 @@ def services() -> Mapping[str, tuple[Decide, Evolve, Sequence[Any]]]:
         "intake, not taken": (intake.decide_by(rules().law), intake.evolve, (refusal,)),
         "router": (router.decide_by(rules()), router.evolve, cases),
         "notifier": (notifier.decide, notifier.evolve, told),
+        "notifier, a ladder": (notifier.decide, notifier.evolve, climbed),
     }
 
 
 def lived(decide: Decide, evolve: Evolve, bodies: Sequence[Any]) -> tuple[Record, list[Mapping[str, Any]]]:
     """A record after a life of messages, each in a batch of its own, and its history as MongoDB keeps it."""
-    life, forms = Record("rec_1", "rec_1", {}), list[Mapping[str, Any]]()
+    life, forms = Record(REC, REC, {}), list[Mapping[str, Any]]()
     for n, body in enumerate(bodies):
         said = message(body, f"cause/{n}")
         try:
@@ -424,7 +452,7 @@ def lived(decide: Decide, evolve: Evolve, bodies: Sequence[Any]) -> tuple[Record
     return life, forms
 
 
-@pytest.mark.parametrize("service", ["intake", "intake, not taken", "router", "notifier"])
+@pytest.mark.parametrize("service", ["intake", "intake, not taken", "router", "notifier", "notifier, a ladder"])
 @settings(deadline=None)  # the machine may be busy
 @given(data=st.data())
 def test_the_fold_of_the_stored_history_is_the_stored_state(service: str, data: st.DataObject) -> None:
@@ -433,7 +461,7 @@ def test_the_fold_of_the_stored_history_is_the_stored_state(service: str, data: 
 
     life, forms = lived(decide, evolve, chosen)
 
-    read = [event_of("rec_1", form) for form in forms]
+    read = [event_of(REC, form) for form in forms]
     assert fold(read, evolve) == life.state
-    assert chain_holds("rec_1", read)
+    assert chain_holds(REC, read)
     assert [event.seq for event in read] == list(range(1, life.version + 1))
