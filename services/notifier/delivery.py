@@ -84,6 +84,8 @@ class _Recipient:
     failures: int = 0
     given_up: float = -SAID_FOR
     """When somebody was told that it cannot be reached."""
+    has_rate: bool = False
+    """Whether it ever asked for no more than so many a minute."""
     sent: deque[float] = field(default_factory=lambda: deque(maxlen=10_000))
     """When something was sent, within the last minute."""
 
@@ -94,9 +96,14 @@ class _Recipient:
 
     def may_have(self, rate: int | None, moment: float) -> bool:
         """Whether one more within this minute is not too many."""
+        self.has_rate = self.has_rate or rate is not None
+        return rate is None or self.count(moment) < rate
+
+    def count(self, moment: float) -> int:
+        """How much was sent within the last minute."""
         while self.sent and self.sent[0] < moment - MINUTE:
             self.sent.popleft()
-        return rate is None or len(self.sent) < rate
+        return len(self.sent)
 
     def answered(self, outcome: Delivered | Failed) -> None:
         """Note how an attempt ended."""
@@ -208,12 +215,23 @@ class Delivery:
         return outcomes
 
     async def _due(self) -> list[dict[str, Any]]:
-        """Due notices, the earliest first, without those of recipients who have no room."""
-        full = sorted({one.name for one in self._recipients.values() if not one.room})
+        """Due notices, the earliest first, without those that cannot be sent now: they must not hide the others."""
         query: dict[str, Any] = {"next_due": {"$lte": times.text_of(self._notices.now())}}
-        if full:
+        known = self._recipients.values()
+        with_room = {one.name for one in known if one.room}
+        if full := sorted({one.name for one in known} - with_room):
             query["state.subscriber"] = {"$nin": full}
+        if others := [one for one in known if one.name in with_room and (one.has_rate or not one.room)]:
+            query["$nor"] = [self._cannot(one) for one in others]
         return await self._notices.store.find(query, _WANTED, limit=LOOK_AT, sort=["next_due"])
+
+    def _cannot(self, recipient: _Recipient) -> dict[str, Any]:
+        """The notices that a recipient cannot get now: on this channel all, or those that would be too many a minute."""
+        of_it: dict[str, Any] = {"state.subscriber": recipient.name, "state.channel": recipient.channel}
+        if not recipient.room:
+            return of_it
+        sent = recipient.count(asyncio.get_running_loop().time())
+        return {**of_it, "state.rate": {"$lte": sent}, "state.never_held": {"$exists": False}}
 
     def _choose(self, due: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
         """What is sent now: per recipient as much as it has room for, one about each case, digests together."""
