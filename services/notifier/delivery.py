@@ -226,7 +226,7 @@ class Delivery:
         return await self._notices.store.find(query, _WANTED, limit=LOOK_AT, sort=["next_due"])
 
     def _cannot(self, recipient: _Recipient) -> dict[str, Any]:
-        """The notices that a recipient cannot get now: on this channel all, or those that would be too many a minute."""
+        """The notices that a recipient cannot get now: all on this channel, or what would be too many a minute."""
         of_it: dict[str, Any] = {"state.subscriber": recipient.name, "state.channel": recipient.channel}
         if not recipient.room:
             return of_it

@@ -5,24 +5,34 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+from pydantic import SecretStr
 
+from benchmarks.fanout import Nobody
 from services.notifier import domain
-from services.notifier.delivery import IN_FLIGHT, TRUST, Delivery
-from services.notifier.domain import CLAIM, WAITS, Attempt, Delivered, Failed, Raising
-from services.notifier.webhook import Webhooks
+from services.notifier.channels import Destination, Parcel
+from services.notifier.channels.webhook import Target
+from services.notifier.delivery import IN_FLIGHT, NO_RECIPIENT, TEST_SAYS, TRUST, Delivery
+from services.notifier.destinations import Destinations
+from services.notifier.domain.notices import CLAIM, WAITS, Attempt, Delivered, Failed, Raising
+from services.notifier.roster import Person, Roster
 from shared import topics
 from shared.decisions import Message
-from shared.events import ALERT_RAISED
+from shared.events import ALERT_RAISED, Event
 from shared.loop import Loop
 from shared.metrics import Metrics
 from shared.mongo import Change
+from shared.partners import NoticeChannel
 from shared.sealing import Sealer
+from tests.unit.kept_lists import added
 from tests.unit.test_loop import Fed, MemoryStore
 
 START = datetime(2026, 3, 10, 8, tzinfo=UTC)
-DUTY, OPERATIONS = "duty-officers", "operations"
+DUTY, OPERATIONS, LALA = "duty-officers", "operations", "person.lala"
+EMAIL, APPRISE = NoticeChannel.EMAIL, NoticeChannel.APPRISE
+CHANNELS = (NoticeChannel.WEBHOOK, EMAIL, APPRISE)
 
 
 class Notices(MemoryStore):
@@ -37,13 +47,8 @@ class Notices(MemoryStore):
         sort: Sequence[str] = (),
         skip: int = 0,
     ) -> list[dict[str, Any]]:
-        found = [
-            document
-            for document in self.documents.values()
-            if document["state"]["subscriber"] == query["state.subscriber"]
-            and document["state"]["about"] not in query["state.about"]["$nin"]
-            and document.get("next_due", "~") <= query["next_due"]["$lte"]
-        ]
+        assert limit
+        found = [document for document in self.documents.values() if is_wanted(query, document)]
         return sorted(found, key=lambda document: str(document["next_due"]))[:limit]
 
     def keep(self, changes: Sequence[Change]) -> bool:
@@ -54,27 +59,56 @@ class Notices(MemoryStore):
         return landed
 
 
-class Recipients(Webhooks):
+def is_wanted(query: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
+    """As MongoDB reads the few conditions that delivery asks by."""
+    return all(
+        not any(is_wanted(one, document) for one in wanted) if name == "$nor" else _fits(wanted, _value(name, document))
+        for name, wanted in query.items()
+    )
+
+
+def _value(name: str, document: Mapping[str, Any]) -> Any:
+    value: Any = document
+    for part in name.split("."):
+        value = value.get(part) if value is not None else None
+    return value
+
+
+def _fits(wanted: Any, value: Any) -> bool:
+    if not isinstance(wanted, dict):
+        return bool(value == wanted)
+    [(how, of)] = wanted.items()
+    if how == "$lte":
+        return value is not None and value <= of
+    return (value is not None) is of if how == "$exists" else value not in of
+
+
+class Recipients:
     """The recipients' systems: who is silent never answers, who is broken answers 500."""
 
     def __init__(self) -> None:
         self.silent: set[str] = set()
         self.broken: set[str] = set()
+        self.gone: set[str] = set()
+        self.parcels: list[Parcel] = []
         self.begun: list[tuple[str, str]] = []
         self.now: dict[str, int] = {}
         self.most: dict[str, int] = {}
         self.heard = asyncio.Event()
 
-    async def send(
-        self, subscriber: str, notice: str, body: Mapping[str, object], attempt: int, now: datetime
-    ) -> Delivered | Failed:
-        self.begun.append((subscriber, notice))
+    async def send(self, parcel: Parcel, now: datetime) -> Delivered | Failed:
+        subscriber, attempt = parcel.to.recipient, parcel.attempt
+        self.parcels.append(parcel)
+        self.begun.append((subscriber, parcel.id))
         self.now[subscriber] = self.now.get(subscriber, 0) + 1
         self.most[subscriber] = max(self.most.get(subscriber, 0), self.now[subscriber])
         try:
-            await (self.heard.wait() if subscriber in self.silent else asyncio.sleep(0))
+            is_silent = {subscriber, parcel.to.address} & self.silent
+            await (self.heard.wait() if is_silent else asyncio.sleep(0))
         finally:
             self.now[subscriber] -= 1
+        if subscriber in self.gone:
+            return Failed(attempt, "HTTP 410", for_good=True, gone=True)
         return Failed(attempt, "HTTP 500") if subscriber in self.broken else Delivered(attempt)
 
     async def close(self) -> None:
@@ -90,16 +124,31 @@ class World:
     def __init__(self) -> None:
         self.now = START
         self.store, self.fed, self.recipients = Notices(), Fed(), Recipients()
-        metrics = Metrics("test")
+        self.left: list[Destination] = []
+        self.directory = Nobody()
         self.loop = Loop(
-            self.store, domain.decide, domain.evolve, Sealer(b"s" * 32), self.fed, metrics, lambda: self.now
+            self.store, domain.decide, domain.evolve, Sealer(b"s" * 32), self.fed, Metrics("test"), lambda: self.now
         )
-        self.delivery = Delivery(self.loop, self.recipients, (DUTY, OPERATIONS), metrics)
+        channels = dict.fromkeys(CHANNELS, self.recipients)
+        self.delivery = Delivery(
+            self.loop, channels, self.places(), Metrics("test"), says, lambda n: f"https://us/{n}", self.leave
+        )
 
-    async def told(self, subscriber: str, *notices: str, about: str | None = None) -> None:
+    def places(self) -> Destinations:
+        target = Target(url="https://hooks.example", secret=SecretStr("whsec_c2VjcmV0"))
+        lala = Person("lala", "Lala", "az", {EMAIL: "by-mail", APPRISE: "by-pager"})
+        roster = Roster(ZoneInfo("Asia/Baku"), {"lala": lala}, {})
+        return Destinations({DUTY: target, OPERATIONS: target}, roster, self.directory, {})
+
+    async def leave(self, destination: Destination) -> None:
+        self.left.append(destination)
+
+    async def told(
+        self, subscriber: str, *notices: str, about: str | None = None, channel: str = "webhook", **more: Any
+    ) -> None:
         """Notices are raised, each about a case of its own unless one is named."""
         for notice in notices:
-            body = Raising("alt_1", "urgent", "Urgent.", subscriber, "webhook", {"type": "extradition"})
+            body = Raising("alt_1", "urgent", "Urgent.", subscriber, channel, {"type": "extradition"}, **more)
             said = Message(notice, f"raise/{notice}", "notifier", body, subject=about or f"cas_{notice}")
             await self.loop.handle([said], "kafka")
             self.now += timedelta(microseconds=1)
@@ -121,6 +170,10 @@ class World:
         return [one["state"]["attempts"] for one in self.store.documents.values()]
 
 
+def says(raised: Event) -> Mapping[str, str]:
+    return {"en": raised.data["says"], "az": "Təcili."}
+
+
 async def until(is_so: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not is_so():  # noqa: ASYNC110 - what is awaited has no event
@@ -140,7 +193,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return made
 
 
-MANY = [f"not_{n}" for n in range(10)]
+MANY = [f"not_{n}0000" for n in range(10)]
 
 
 async def test_no_more_is_claimed_than_can_be_sent_at_once(world: World) -> None:
@@ -157,7 +210,7 @@ async def test_no_more_is_claimed_than_can_be_sent_at_once(world: World) -> None
 
 async def test_what_is_in_flight_here_is_not_claimed_again_here(world: World) -> None:
     world.recipients.silent = {DUTY}
-    await world.told(DUTY, "not_1")
+    await world.told(DUTY, "not_10000")
 
     async with world.delivering():
         await until(lambda: world.recipients.count(DUTY) == 1)
@@ -166,14 +219,14 @@ async def test_what_is_in_flight_here_is_not_claimed_again_here(world: World) ->
         assert world.attempts() == [1]
 
         world.recipients.heard.set()
-        await until(lambda: world.states("delivered") == ["not_1"])
+        await until(lambda: world.states("delivered") == ["not_10000"])
     assert world.recipients.count(DUTY) == 1
 
 
 async def test_a_recipient_who_is_away_holds_up_nobody_else(world: World) -> None:
     world.recipients.silent = {DUTY}
     await world.told(DUTY, *MANY)
-    await world.told(OPERATIONS, *(f"{notice}_too" for notice in MANY))
+    await world.told(OPERATIONS, *(f"{notice}10000" for notice in MANY))
 
     async with world.delivering():
         await until(lambda: len(world.states("delivered")) == len(MANY))
@@ -198,36 +251,213 @@ async def test_after_failures_in_a_row_a_recipient_gets_one_request_at_a_time_un
         recipients.heard.set()
         await until(lambda: len(world.states("delivered")) == len(MANY))
         recipients.silent, recipients.heard = {DUTY}, asyncio.Event()
-        await world.told(DUTY, *(f"{notice}_later" for notice in MANY))
+        await world.told(DUTY, *(f"{notice}20000" for notice in MANY))
         await until(lambda: recipients.now[DUTY] == IN_FLIGHT)
     assert IN_FLIGHT < TRUST < len(MANY)
 
 
 async def test_two_notices_about_one_case_are_never_on_their_way_at_once(world: World) -> None:
     world.recipients.silent = {DUTY}
-    await world.told(DUTY, "not_1", "not_2", about="cas_1")
-    await world.told(DUTY, "not_3")
+    await world.told(DUTY, "not_10000", "not_20000", about="cas_1")
+    await world.told(DUTY, "not_30000")
 
     async with world.delivering():
         await until(lambda: world.recipients.count(DUTY) == 2)
         await some_looks()
-        assert world.recipients.begun == [(DUTY, "not_1"), (DUTY, "not_3")]
+        assert world.recipients.begun == [(DUTY, "not_10000"), (DUTY, "not_30000")]
 
         world.recipients.heard.set()
         await until(lambda: len(world.states("delivered")) == 3)
 
 
 async def test_a_notice_whose_last_attempt_had_no_outcome_is_not_sent_and_its_alert_is(world: World) -> None:
-    await world.told(DUTY, "not_1")
+    await world.told(DUTY, "not_10000")
     for _ in range(len(WAITS) + 1):
-        due = world.store.documents["not_1"]["next_due"]
-        await world.loop.handle([Message("not_1", f"died/{due}", "notifier", Attempt(due))], "clock")
+        due = world.store.documents["not_10000"]["next_due"]
+        await world.loop.handle([Message("not_10000", f"died/{due}", "notifier", Attempt(due))], "clock")
         world.now += CLAIM
 
     async with world.delivering():
-        await until(lambda: world.states("failed") == ["not_1"])
+        await until(lambda: world.states("failed") == ["not_10000"])
         await some_looks()
 
     assert world.recipients.begun == []
     sent = [event for parcel in world.fed.parcels for event in parcel.events if event.to]
     assert [(event.type, dict(event.to)) for event in sent] == [(ALERT_RAISED, {topics.ALERTS_RAISED: 1})]
+
+
+# What is sent
+
+
+async def test_a_channel_is_given_the_notice_in_every_language_with_its_link_and_where_to(world: World) -> None:
+    await world.told(LALA, "not_10000", channel="email", due="2026-03-10T10:00:00.000000Z")
+
+    async with world.delivering():
+        await until(lambda: world.states("delivered") == ["not_10000"])
+
+    (parcel,) = world.recipients.parcels
+    (shown,) = parcel.shown
+    assert (parcel.id, parcel.attempt) == ("not_10000", 1)
+    assert parcel.to == Destination(LALA, EMAIL, "by-mail", language="az", title="Lala")
+    assert shown.says == {"en": "Urgent.", "az": "Təcili."}
+    assert (shown.notice, shown.link) == ("not_10000", "https://us/not_10000")
+    assert shown.data["due"] == "2026-03-10T10:00:00.000000Z"
+    assert (shown.data["notice"], shown.data["about"], shown.data["says"]) == ("not_10000", "cas_not_10000", "Urgent.")
+    assert shown.raised_at == shown.data["raised_at"] == "2026-03-10T08:00:00.000000Z"
+
+
+async def test_what_may_go_together_goes_as_one_message_and_each_notice_is_kept_for_itself(world: World) -> None:
+    await world.told(LALA, *MANY, channel="email", in_digest=True)
+    await world.told(LALA, "not_a0000", channel="email", never_held=True)
+    await world.told(DUTY, "not_b0000")
+
+    async with world.delivering():
+        await until(lambda: len(world.states("delivered")) == len(MANY) + 2)
+
+    sent = {parcel.id: [shown.notice for shown in parcel.shown] for parcel in world.recipients.parcels}
+    assert sent == {MANY[0]: MANY, "not_a0000": ["not_a0000"], "not_b0000": ["not_b0000"]}
+
+
+async def test_a_digest_is_whole_however_few_are_looked_at_together(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.notifier.delivery.LOOK_AT", 3)
+    await world.told(LALA, *MANY, channel="email", in_digest=True)
+
+    async with world.delivering():
+        await until(lambda: len(world.states("delivered")) == len(MANY))
+
+    assert [len(parcel.shown) for parcel in world.recipients.parcels] == [len(MANY)]
+
+
+async def test_a_digest_that_is_not_taken_waits_with_all_that_is_in_it(world: World) -> None:
+    world.recipients.broken = {LALA}
+    await world.told(LALA, *MANY, channel="email", in_digest=True)
+
+    async with world.delivering():
+        await until(lambda: world.attempts() == [1] * len(MANY) and len(world.states("waiting")) == len(MANY))
+        world.recipients.broken = set()
+        world.now += WAITS[0]
+        await until(lambda: len(world.states("delivered")) == len(MANY))
+
+    assert [len(parcel.shown) for parcel in world.recipients.parcels] == [len(MANY)] * 2
+
+
+# How much
+
+
+async def test_no_more_a_minute_than_a_recipient_wants_save_what_nothing_holds_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.told(LALA, *MANY, channel="email", rate=2)
+    await world.told(LALA, "not_a0000", channel="email", never_held=True)
+
+    async with world.delivering():
+        await until(lambda: "not_a0000" in world.states("delivered"))
+        await some_looks()
+        assert world.states("delivered") == [*MANY[:2], "not_a0000"]
+
+        monkeypatch.setattr("services.notifier.delivery.MINUTE", 0.001)
+        await until(lambda: len(world.states("delivered")) == len(MANY) + 1)
+
+
+async def test_what_waits_for_its_minute_hides_nobody_else_s(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.notifier.delivery.LOOK_AT", 3)
+    await world.told(LALA, *MANY, channel="email", rate=1)
+    await world.told(LALA, "not_a0000", channel="email", never_held=True)
+    await world.told(DUTY, "not_b0000")
+
+    async with world.delivering():
+        await until(lambda: len(world.states("delivered")) == 3)
+        await some_looks()
+
+    assert world.states("delivered") == [MANY[0], "not_a0000", "not_b0000"]
+
+
+async def test_a_channel_that_does_not_answer_holds_up_no_other_of_the_same_person(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.notifier.delivery.LOOK_AT", 3)
+    world.recipients.silent = {"by-pager"}
+    await world.told(LALA, "not_a0000", channel="email")
+    await world.told(LALA, *MANY, channel="apprise")
+
+    async with world.delivering():
+        await until(lambda: world.recipients.now.get(LALA) == IN_FLIGHT)
+        await world.told(LALA, "not_b0000", channel="email")
+        await until(lambda: world.states("delivered") == ["not_a0000", "not_b0000"])
+
+
+async def test_what_has_been_raised_is_sent_without_waiting_for_a_look(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.notifier.delivery.EVERY", 3600)
+
+    async with world.delivering():
+        await some_looks()
+        await world.told(DUTY, "not_10000")
+        world.delivery.wake()
+        await until(lambda: world.states("delivered") == ["not_10000"])
+
+
+# Who is no longer there
+
+NOT_THERE = {
+    "somebody who left": ("person.nobody", "email"),
+    "a channel on which nobody can be told": ("person.lala", "webhook"),
+    "a subscriber without a target": ("archive", "webhook"),
+    "a subscription that was removed": ("subscription.ministry", "webhook"),
+    "a system that is not set": ("system.alertmanager", "alertmanager"),
+}
+
+
+@pytest.mark.parametrize("case", NOT_THERE)
+async def test_who_cannot_be_told_any_more_is_not_asked_and_somebody_hears_of_it(world: World, case: str) -> None:
+    recipient, channel = NOT_THERE[case]
+    await world.told(recipient, "not_10000", channel=channel)
+
+    async with world.delivering():
+        await until(lambda: world.states("failed") == ["not_10000"])
+
+    assert world.recipients.begun == []
+    (alert,) = [e for parcel in world.fed.parcels for e in parcel.events if e.type == ALERT_RAISED]
+    assert (alert.data["reason"], alert.data["subscriber"]) == (NO_RECIPIENT, recipient)
+
+
+async def test_a_recipient_whose_system_is_gone_is_left_alone(world: World) -> None:
+    world.directory.subscriptions = {"ministry": added("ministry").subscription}
+    world.recipients.gone = {"subscription.ministry"}
+    await world.told("subscription.ministry", "not_10000")
+
+    async with world.delivering():
+        await until(lambda: len(world.left) == 1)
+
+    assert [one.recipient for one in world.left] == ["subscription.ministry"]
+    assert world.states("failed") == ["not_10000"]
+
+
+async def test_that_a_recipient_cannot_be_reached_is_said_once_save_for_what_nothing_holds_back(world: World) -> None:
+    for notice in MANY:
+        await world.told("archive", notice)
+    await world.told("archive", "not_a0000", never_held=True)
+
+    async with world.delivering():
+        await until(lambda: len(world.states("failed")) == len(MANY) + 1)
+
+    alarmed = {e.data["notice"] for parcel in world.fed.parcels for e in parcel.events if e.type == ALERT_RAISED}
+    assert "not_a0000" in alarmed
+    # Those that were on their way together did not know of each other.
+    assert 1 <= len(alarmed & {*MANY}) <= IN_FLIGHT
+
+
+async def test_a_test_notice_goes_at_once_and_leaves_no_record(world: World) -> None:
+    one = added("ministry").subscription
+    assert await world.delivery.send_test(one) == Failed(1, NO_RECIPIENT, for_good=True)
+    world.directory.subscriptions = {"ministry": one}
+
+    assert await world.delivery.send_test(one) == Delivered(1)
+
+    (parcel,) = world.recipients.parcels
+    assert (parcel.to.address, parcel.to.keys) == (one.address, one.keys)
+    assert parcel.shown[0].says == TEST_SAYS
+    assert world.store.documents == {}

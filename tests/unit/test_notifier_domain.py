@@ -210,6 +210,18 @@ def test_that_a_notice_has_failed_for_good_is_said_in_its_own_history() -> None:
     assert record.state == evolve(record.state, alert)
 
 
+@pytest.mark.parametrize(("never_held", "alarms"), [(False, 0), (True, 1)])
+def test_that_a_recipient_is_out_of_reach_is_said_again_only_where_nothing_may_be_held_back(
+    never_held: bool, alarms: int
+) -> None:
+    record = attempted(1, never_held=never_held)
+
+    after(record, Failed(1, "HTTP 410", for_good=True, is_known=True))
+
+    assert record.state["status"] == "failed"
+    assert [event.type for event in record.fresh].count(ALERT_RAISED) == alarms
+
+
 def test_a_notice_without_any_outcome_fails_for_good_and_is_no_longer_sent() -> None:
     record = attempted(len(WAITS) + 1)
 

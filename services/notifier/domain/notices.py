@@ -209,7 +209,8 @@ def _failed(record: Record, failed: Failed, now: datetime) -> list[Draft]:
         return [Draft(NOTICE_FAILED, (), {**data, "next_due": None, "hand_on": text_of(now)})]
     drafts = [Draft(NOTICE_FAILED, (), {**data, "next_due": None})]
     # That a notice failed is told once: where that cannot be told either, another notice would not help.
-    if state.get("kind") != NOTICE_GIVEN_UP and not is_taken:
+    is_said = state.get("kind") == NOTICE_GIVEN_UP or (failed.is_known and not state.get("never_held"))
+    if not is_said and not is_taken:
         drafts.append(given_up_draft(record, record.state["subscriber"], failed.reason))
     return drafts
 
