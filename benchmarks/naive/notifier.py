@@ -1,7 +1,7 @@
 """The naive notifier: who must hear of a case, by the same rules, told on Kafka."""
 
-from benchmarks.naive.common import CaseAssigned, collection, ids, law, publish, run, subscriber
 from benchmarks.fanout import ALERTS, ROSTER
+from benchmarks.naive.common import CaseAssigned, collection, ids, law, publish, run, subscriber
 from benchmarks.prepared import LIFE_CYCLE, PARTNERS
 from services.notifier.alert_file import load_rules
 from services.notifier.domain import facts_of

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from deploy.local.deployment import Deployment
-from services.notifier.settings import NotifierSettings
 from services.notifier.channels.webhook import check_targets
+from services.notifier.settings import NotifierSettings
 from shared.partners import load_partners
 from shared.settings import read_settings
 
