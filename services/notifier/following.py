@@ -60,7 +60,9 @@ class Following:
         begins = sends = False
         for message, outcome in zip(messages, outcomes, strict=True):
             if outcome.fresh:
-                begins = begins or isinstance(message.body, Begin)
+                if isinstance(message.body, Begin):
+                    begins = True
+                    self._metrics.ladder_steps.inc()
                 sends = sends or "next_due" in outcome.record.state
         if begins:
             self._ready.set()
