@@ -39,7 +39,7 @@ MOST_FOUND = 20_000
 TOPICS = (topics.case_events(Lane.NORMAL), topics.case_events(Lane.URGENT), topics.ALERTS_RAISED)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Owed:
     """A rule that fired on an event and tells somebody: at least one record must say so."""
 
