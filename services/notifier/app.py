@@ -8,6 +8,7 @@ from services.notifier.acknowledgements import on_acknowledgement
 from services.notifier.acks import Acks
 from services.notifier.alert_file import load_rules
 from services.notifier.alertmanager_in import add_alertmanager
+from services.notifier.channels.wording import Wording
 from services.notifier.delivery import INDEX as DUE
 from services.notifier.delivery import Delivery
 from services.notifier.auditor import Auditor
@@ -60,7 +61,7 @@ def build(platform: Platform, settings: NotifierSettings) -> ASGI:
     fanout = Fanout(rules, platform.partners.subscribers, roster, lists.directory, platform.ids, notices.now)
     links = Links(settings.public_url, settings.id_key.get_secret_value())
     alertmanagers = channels_open.open_alertmanagers(settings)
-    channels = channels_open.open_channels(settings, alertmanagers)
+    channels = channels_open.open_channels(settings, alertmanagers, Wording(platform.law, roster.zone))
     places = Destinations(settings.webhooks, roster, lists.directory, channels_open.systems(settings))
     sending = Delivery(notices, channels, places, platform.metrics, fanout.sentences, links.link, lists.gone)
     measured = NotifierMetrics(platform.metrics.registry)

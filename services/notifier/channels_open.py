@@ -11,6 +11,7 @@ from services.notifier.channels.email import Emails
 from services.notifier.channels.guard import Guard
 from services.notifier.channels.log import Logs
 from services.notifier.channels.webhook import Webhooks, check_targets
+from services.notifier.channels.wording import Wording
 from services.notifier.settings import NotifierSettings
 from shared.failures import BadStart
 from shared.partners import NoticeChannel, Partners
@@ -33,19 +34,21 @@ def open_alertmanagers(settings: NotifierSettings) -> Alertmanagers:
     return Alertmanagers(guard_of(settings))
 
 
-def open_channels(settings: NotifierSettings, alertmanagers: Alertmanagers) -> Mapping[NoticeChannel, Channel]:
+def open_channels(
+    settings: NotifierSettings, alertmanagers: Alertmanagers, wording: Wording
+) -> Mapping[NoticeChannel, Channel]:
     """Every channel that this deployment has; nothing is opened before something is sent."""
     logs = Logs()
     channels: dict[NoticeChannel, Channel] = {
         NoticeChannel.WEBHOOK: Webhooks(guard_of(settings)),
         NoticeChannel.ALERTMANAGER: alertmanagers,
-        NoticeChannel.APPRISE: logs if settings.people_by_log else Apprises(),
+        NoticeChannel.APPRISE: logs if settings.people_by_log else Apprises(wording),
         NoticeChannel.LOG: logs,
     }
     if settings.people_by_log:
         channels[NoticeChannel.EMAIL] = logs
     elif settings.smtp is not None:
-        channels[NoticeChannel.EMAIL] = Emails(settings.smtp)
+        channels[NoticeChannel.EMAIL] = Emails(settings.smtp, wording)
     return channels
 
 
