@@ -8,10 +8,10 @@ from services.notifier.acknowledgements import on_acknowledgement
 from services.notifier.acks import Acks
 from services.notifier.alert_file import load_rules
 from services.notifier.alertmanager_in import add_alertmanager
+from services.notifier.auditor import Auditor
 from services.notifier.channels.wording import Wording
 from services.notifier.delivery import INDEX as DUE
 from services.notifier.delivery import Delivery
-from services.notifier.auditor import Auditor
 from services.notifier.destinations import Destinations
 from services.notifier.domain import decide, evolve
 from services.notifier.fanout import Fanout
