@@ -13,9 +13,19 @@ import orjson
 
 from services.intake import domain as intake
 from services.notifier import domain as notifier
+from services.notifier.domain.ladders import LADDER
 from services.router import domain as router
 from shared import topics
-from shared.events import ANSWER_RECEIPT, ANSWER_STATUS, CASE_ASSIGNED, LETTER_RECEIVED, NOTICE_RAISED, Event
+from shared.events import (
+    ANSWER_RECEIPT,
+    ANSWER_STATUS,
+    CASE_ASSIGNED,
+    LADDER_BEGUN,
+    LADDER_STEPPED,
+    LETTER_RECEIVED,
+    NOTICE_RAISED,
+    Event,
+)
 from shared.ids import Ids
 from shared.records import Evolve, Record, chain_holds, event_of, fold, record_of, value_on
 from shared.sealing import Broken, Sealer
@@ -55,6 +65,7 @@ def check(evidence: Evidence, filed: Sequence[Filed], ids: Ids, sealer: Sealer) 
     verdict.faults += letters(filed, first, histories, ids)
     verdict.faults += cases(wanted, first, histories)
     verdict.faults += notices(wanted, first, histories, evidence.webhooks)
+    verdict.faults += ladders(wanted, histories)
     verdict.faults += records_hold(histories)
     verdict.faults += late_clocks(histories, evidence.began)
     verdict.faults += quarantines(evidence)
@@ -90,7 +101,7 @@ def wanted_cases(filed: Iterable[Filed], ids: Ids) -> Wanted:
 
 
 Place = str | tuple[str, str]
-"""A topic, or a subscriber and a channel."""
+"""A topic or a case; a subscriber and a channel; a step and whom it told."""
 First = Mapping[str, Mapping[tuple[str, int], Seen]]
 """By topic, then by source and sequence: the first occurrence of every event."""
 
@@ -215,20 +226,54 @@ def notices(wanted: Wanted, first: First, histories: Histories, webhooks: Mappin
     raised: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
     for notice_id, held in histories["notices"].items():
         state = held.record.state
-        raised[held.record.subject].append((state["subscriber"], state["channel"]))
+        if _is_ladder(held):
+            continue
+        if "step" not in state:
+            raised[held.record.subject].append((state["subscriber"], state["channel"]))
         if state["channel"] == "webhook" and not webhooks.get(notice_id):
             yield Fault(Kind.LOST, f"{notice_id} never came by webhook")
-        if state["status"] != ("delivered" if state["channel"] == "webhook" else "published"):
+        if state["status"] != ("published" if state["channel"] == "kafka" else "delivered"):
             yield Fault(Kind.WRONG, f"{notice_id} is {state['status']}")
     on_topics = _by_subject(first, NOTICE_RAISED)
     for case_id, (_, _, case) in wanted.items():
         yield from _exactly(raised[case_id], sorted(case.notices), f"notices of {case_id}")
         by_kafka = [topics.notices_to(name) for name, channel in sorted(case.notices) if channel == "kafka"]
         yield from _exactly(on_topics[case_id], by_kafka, f"notices on Kafka of {case_id}")
-    for about in (raised.keys() | on_topics.keys()) - wanted.keys():
+    ladders_of = {held.record.subject for held in histories["notices"].values() if _is_ladder(held)}
+    for about in (raised.keys() | on_topics.keys() | ladders_of) - wanted.keys():
         yield Fault(Kind.WRONG, f"nobody asked for the notices about {about}")
     for notice_id in webhooks.keys() - histories["notices"].keys():
         yield Fault(Kind.WRONG, f"{notice_id} came by webhook and is not in MongoDB")
+
+
+def ladders(wanted: Wanted, histories: Histories) -> Iterator[Fault]:
+    """What must climbs one ladder; each of its steps was told to whom it says, once, and nobody else was."""
+    kept = histories["notices"]
+    climb = [held.record.subject for held in kept.values() if _is_ladder(held)]
+    right = [case_id for case_id, (_, _, case) in wanted.items() if case.climbs]
+    yield from _exactly(climb, right, "ladders of cases")
+    told: defaultdict[str, list[Place]] = defaultdict(list)
+    for notice_id, held in kept.items():
+        state = held.record.state
+        if not _is_ladder(held) and "step" in state:
+            told[state["alert"]].append((state["step"], f"{state['subscriber']} by {state['channel']}"))
+            if not _is_ladder(kept.get(state["alert"])):
+                yield Fault(Kind.WRONG, f"{notice_id} is of a step of no ladder")
+    for alert, held in kept.items():
+        if _is_ladder(held):
+            steps = [event.data for event in held.history if event.type in (LADDER_BEGUN, LADDER_STEPPED)]
+            tells = [
+                (f"{data['round']}.{data['step']}", f"{tell['subscriber']} by {tell['channel']}")
+                for data in steps
+                for tell in data["tells"]
+            ]
+            yield from _exactly(told[alert], tells, f"steps of {alert}")
+            if "owed" in held.record.state:
+                yield Fault(Kind.LATE, f"{alert} owes notices of a step")
+
+
+def _is_ladder(held: Held | None) -> bool:
+    return held is not None and held.record.state.get("record") == LADDER
 
 
 def records_hold(histories: Histories) -> Iterator[Fault]:
@@ -252,6 +297,9 @@ def late_clocks(histories: Histories, began: datetime) -> Iterator[Fault]:
         for record_id, held in records.items():
             if held.next_due and (collection == "notices" or held.next_due <= text_of(began)):
                 yield Fault(Kind.LATE, f"{collection} {record_id} was due at {held.next_due}")
+            follow_at = held.record.state.get("follow_at")
+            if follow_at and follow_at <= text_of(began):
+                yield Fault(Kind.LATE, f"{collection} {record_id} was to go on at {follow_at}")
 
 
 def quarantines(evidence: Evidence) -> Iterator[Fault]:

@@ -23,6 +23,8 @@ class Case:
     authority: str
     lane: Lane
     notices: Notices
+    climbs: bool = False
+    """Whether its alert climbs a ladder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ _CALM, _ALERT, _LIFE = frozenset({_OPERATIONS}), frozenset(_DUTY), frozenset({*_
 _SECURITY, _JUSTICE, _DESK = "security-service", "justice-ministry", "desk"
 
 _ACCESS = Case("stored_data_access", _SECURITY, Lane.NORMAL, _CALM)
-_PRESERVATION = Case("data_preservation", _SECURITY, Lane.URGENT, _ALERT)
+_PRESERVATION = Case("data_preservation", _SECURITY, Lane.URGENT, _ALERT, climbs=True)
 
 KINDS = (
     Kind("normal", Lane.NORMAL, (_ACCESS,)),
@@ -49,8 +51,8 @@ KINDS = (
     Kind("normal", Lane.URGENT, (_PRESERVATION,)),
     # The letter goes in the urgent lane, its second measure in the normal one.
     Kind("normal", Lane.URGENT, (_PRESERVATION, _ACCESS)),
-    Kind("normal", Lane.URGENT, (Case("provisional_arrest", _JUSTICE, Lane.URGENT, _ALERT),)),
-    Kind("emergency", Lane.URGENT, (Case("emergency_data", _SECURITY, Lane.URGENT, _LIFE),)),
+    Kind("normal", Lane.URGENT, (Case("provisional_arrest", _JUSTICE, Lane.URGENT, _ALERT, climbs=True),)),
+    Kind("emergency", Lane.URGENT, (Case("emergency_data", _SECURITY, Lane.URGENT, _LIFE, climbs=True),)),
 )
 _WEIGHTS = (30, 25, 10, 10, 10, 5, 10)
 

@@ -10,10 +10,13 @@ from typing import Any
 
 import orjson
 
+from benchmarks.fanout import fanout
 from deploy.local.jars import ROOT
 from services.intake import domain as intake
 from services.notifier import domain as notifier
-from services.notifier.rules import load_rules
+from services.notifier.domain import Happened
+from services.notifier.domain.ladders import FIRST, Begin, Told
+from services.notifier.domain.notices import Attempt, Delivered
 from services.router import domain as router
 from services.router.domain import opening
 from shared import envelope
@@ -28,6 +31,7 @@ from shared.payloads import CaseEvent, LetterReceived
 from shared.producer import partition_of
 from shared.records import Evolve, Record, insertion, value_on
 from shared.sealing import Sealer
+from shared.times import text_of
 from tests.fault.evidence import QUARANTINES, Evidence, Seen
 from tests.fault.letters import Filed, letters
 
@@ -44,8 +48,7 @@ class _Run:
         self.law = load_law(partners.law_file, (ASSUMPTION,))
         self.life = load_life_cycle(ROOT / "life-cycle.yaml", self.law)
         self.decide = router.decide_by(router.Rules(self.law, self.life, IDS))
-        self.rules = load_rules(ROOT / "alerts.yaml", partners, self.law, self.life)
-        self.subscribers = partners.subscribers
+        self.fanout = fanout(partners, self.law, self.life, IDS, lambda: _NOW)
         self.records: dict[str, dict[str, Record]] = {"letters": {}, "cases": {}, "notices": {}}
         self.topics: defaultdict[str, list[Seen]] = defaultdict(list)
         self.webhooks: Counter[str] = Counter()
@@ -85,14 +88,30 @@ class _Run:
             self._notices(case, data)
 
     def _notices(self, case: Record, data: Mapping[str, Any]) -> None:
-        facts = notifier.facts_of(CASE_ASSIGNED, data)
-        for message in notifier.split(facts, case.id, f"{case.id}/1", self.rules, self.subscribers, IDS):
-            notice = self.hear("notices", message, notifier.decide, notifier.evolve)
-            if due := notice.state.get("next_due"):
-                attempt = Message(notice.id, f"clock/{due}", "notifier", notifier.Attempt(due))
-                self.hear("notices", attempt, notifier.decide, notifier.evolve)
-                delivered = Message(notice.id, "delivery/1", "notifier", notifier.Delivered(1))
-                self.hear("notices", delivered, notifier.decide, notifier.evolve)
+        happened = Happened(notifier.facts_of(CASE_ASSIGNED, data), case.id, f"{case.id}/1", text_of(_NOW))
+        for message in self.fanout.messages(happened):
+            if isinstance(message.body, Begin):
+                self._climb(message)
+            else:
+                self._notice(message)
+
+    def _climb(self, message: Message) -> None:
+        """An alert begins to climb its ladder, and its first step is told."""
+        alert = self.hear("notices", message, notifier.decide, notifier.evolve)
+        for told in self.fanout.raisings(alert.id, alert.state, FIRST, alert.state["owed"]):
+            self._notice(told)
+        self.hear(
+            "notices", Message(alert.id, f"told/{FIRST}", "notifier", Told(FIRST)), notifier.decide, notifier.evolve
+        )
+
+    def _notice(self, message: Message) -> None:
+        notice = self.hear("notices", message, notifier.decide, notifier.evolve)
+        if due := notice.state.get("next_due"):
+            attempt = Message(notice.id, f"clock/{due}", "notifier", Attempt(due))
+            self.hear("notices", attempt, notifier.decide, notifier.evolve)
+            delivered = Message(notice.id, "delivery/1", "notifier", Delivered(1))
+            self.hear("notices", delivered, notifier.decide, notifier.evolve)
+            if notice.state["channel"] == "webhook":
                 self.webhooks[notice.id] += 1
 
     def evidence(self) -> Evidence:

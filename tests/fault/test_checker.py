@@ -106,6 +106,34 @@ def webhook_lost(evidence: Evidence) -> Evidence:
     return replace(evidence, webhooks=dict(others))
 
 
+def is_ladder(document: Document) -> bool:
+    return bool(document["state"].get("record") == "ladder")
+
+
+def of_steps(change: Callable[[Document], list[Document]]) -> Plant:
+    """What becomes of the first notice of a ladder's step."""
+
+    def changed(documents: list[Document]) -> list[Document]:
+        at = next(i for i, one in enumerate(documents) if "step" in one["state"] and not is_ladder(one))
+        return [*documents[:at], *change(documents[at]), *documents[at + 1 :]]
+
+    return lambda evidence: in_collection(evidence, "notices", changed)
+
+
+def of_ladders(change: Callable[[Document], list[Document]]) -> Plant:
+    """What becomes of the first ladder."""
+
+    def changed(documents: list[Document]) -> list[Document]:
+        at = next(i for i, one in enumerate(documents) if is_ladder(one))
+        return [*documents[:at], *change(documents[at]), *documents[at + 1 :]]
+
+    return lambda evidence: in_collection(evidence, "notices", changed)
+
+
+def stated(document: Document, **more: object) -> Document:
+    return {**document, "state": {**document["state"], **more}}
+
+
 PLANTED: dict[str, tuple[Plant, Kind]] = {
     "a letter never reached the router": (drop_from(LETTERS), Kind.LOST),
     "a case never reached its authority": (drop_from(CASES), Kind.LOST),
@@ -146,6 +174,18 @@ PLANTED: dict[str, tuple[Plant, Kind]] = {
         lambda e: in_collection(e, "cases", lambda d: [{**d[0], "next_due": text_of(e.began)}, *d[1:]]),
         Kind.LATE,
     ),
+    "an alert never began to climb": (of_ladders(lambda _: []), Kind.LOST),
+    "an alert climbs twice": (of_ladders(lambda d: [d, {**d, "_id": "alt_other"}]), Kind.TWICE),
+    "a step told nobody": (of_steps(lambda _: []), Kind.LOST),
+    "a step told somebody twice": (of_steps(lambda d: [d, {**d, "_id": "not_other"}]), Kind.TWICE),
+    "a step told somebody else": (of_steps(lambda d: [stated(d, subscriber="person.else")]), Kind.LOST),
+    "a notice is of a step of no ladder": (
+        of_steps(lambda d: [d, {**stated(d, alert="alt_other"), "_id": "not_other"}]),
+        Kind.WRONG,
+    ),
+    "a person was not reached": (of_steps(lambda d: [stated(d, status="waiting")]), Kind.WRONG),
+    "a step is owed to those it tells": (of_ladders(lambda d: [stated(d, owed=[])]), Kind.LATE),
+    "a step was missed": (of_ladders(lambda d: [stated(d, follow_at="2026-11-24T07:59:59Z")]), Kind.LATE),
     "something was set aside": (held_in, Kind.QUARANTINED),
 }
 
