@@ -7,18 +7,21 @@ from pathlib import Path
 
 from pydantic import Field
 
+from services.notifier import never_held
 from services.notifier.alert_rules import AlertRules, Kept, Rule
 from services.notifier.alert_warnings import people_of, warnings_about
 from services.notifier.domain.facts import FACTS
 from services.notifier.fact_values import FactValues, fact_values
 from services.notifier.members import Audience, Ladder, Member
-from services.notifier.never_held import BUILT_IN
 from services.notifier.roster import Roster
 from shared.events import CASE_CLOCK_WARNED
 from shared.law import Law
 from shared.life_cycle import LifeCycle
 from shared.partners import Partners
 from shared.yaml_file import Id, Place, Strict, YamlFile, did_you_mean, quoted, read_yaml
+
+ARREST = "arrest"
+"""The cycle, in the law file, of types by which a person is held for a while."""
 
 
 class AlertsText(Strict):
@@ -40,7 +43,8 @@ def load_rules(path: Path, partners: Partners, law: Law, life: LifeCycle, roster
     for number, one in enumerate(text.never_held):
         checks.when(("never_held", number, "when"), one.when)
     checks.rules()
-    kept = (*BUILT_IN, *(one.matcher for one in text.never_held))
+    arrests = [name for name, kind in law.text.request_types.items() if kind.cycle == ARREST]
+    kept = (*never_held.of_law(arrests), *(one.matcher for one in text.never_held))
     rules = AlertRules(text.rules, text.audiences, text.ladders, kept, checks.values)
     return replace(rules, warnings=warnings_about(file, rules, roster))
 

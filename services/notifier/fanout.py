@@ -13,7 +13,7 @@ from services.notifier.roster import Roster
 from shared.decisions import Message
 from shared.events import Event
 from shared.ids import Ids
-from shared.partners import NoticeChannel, Subscriber
+from shared.partners import Subscriber
 from shared.times import read, text_of
 
 BY = "notifier"

@@ -55,7 +55,7 @@ class Following:
         self._ready = asyncio.Event()
 
     def heard(self, messages: Sequence[Message], outcomes: Sequence[Outcome]) -> None:
-        """A batch is in MongoDB: ladders that begin with it are climbed, notices are sent, without waiting for a look."""
+        """A batch is in MongoDB: its ladders are climbed and its notices sent, without waiting for a look."""
         self._measured.heard(messages, outcomes)
         begins = sends = False
         for message, outcome in zip(messages, outcomes, strict=True):

@@ -1,4 +1,4 @@
-"""What the notifier hears: everything that happens to cases, what the services themselves must say, acknowledgements."""
+"""What the notifier hears: what happens to cases, what the services themselves must say, acknowledgements."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -43,7 +43,6 @@ def matcher(says: str, **when: str | Iterable[str]) -> Matcher:
 
 BUILT_IN = (
     matcher("an emergency", urgency=Urgency.EMERGENCY),
-    matcher("a provisional arrest", type="provisional_arrest"),
     matcher("a clock that was missed", event=CASE_CLOCK_MISSED),
     matcher("a preservation that lapsed", event=CASE_LAPSED),
     matcher("an urgent case that waits on the desk", event=CASE_ASSIGNED, authority=DESK, lane=Lane.URGENT),
@@ -53,7 +52,14 @@ BUILT_IN = (
     matcher("a service that stopped", event=ALERT_RAISED, kind=STOPPED),
     matcher("a notice that reached nobody", event=ALERT_RAISED, kind=NOTICE_GIVEN_UP),
 )
-"""A life, a person's freedom, or data may be lost; or nobody would hear that we do not work."""
+"""A life, or data may be lost; or nobody would hear that we do not work. `of_law` adds a person's freedom."""
+
+
+def of_law(types: Iterable[str]) -> tuple[Matcher, ...]:
+    """With the request types by which the law arrests a person before the documents have come."""
+    arrests = frozenset(types)
+    first, *rest = BUILT_IN
+    return (first, Matcher("the arrest of a person", {"type": arrests}), *rest) if arrests else BUILT_IN
 
 
 def is_never_held(facts: Facts, matchers: Sequence[Matcher] = BUILT_IN) -> bool:

@@ -24,7 +24,7 @@ from services.notifier.domain.subscriptions import (
     Why,
     evolve,
 )
-from services.notifier.never_held import BUILT_IN
+from services.notifier.never_held import of_law
 from shared.events import (
     SUBSCRIPTION_ADDED,
     SUBSCRIPTION_GONE,
@@ -107,7 +107,7 @@ def test_pausing_and_resuming_twice_are_as_once() -> None:
     assert (kept.hear(Resume()).types, kept.decided.reply) == ([], None)
 
 
-@pytest.mark.parametrize("matcher", BUILT_IN, ids=lambda matcher: matcher.says)
+@pytest.mark.parametrize("matcher", of_law(["provisional_arrest"]), ids=lambda matcher: matcher.says)
 def test_who_hears_only_what_nothing_holds_back_cannot_be_paused(matcher: Any) -> None:
     """Every member of the class, alone and narrowed."""
     when = {fact: sorted(values) for fact, values in matcher.when.items()}

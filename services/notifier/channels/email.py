@@ -16,7 +16,7 @@ import aiosmtplib
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from services.notifier.channels import Parcel
-from services.notifier.channels.rendering import Mail, Rendering
+from services.notifier.channels.rendering import Rendering
 from services.notifier.channels.wording import Wording
 from services.notifier.domain.notices import Delivered, Failed
 from shared.failures import BadStart
@@ -31,7 +31,8 @@ AT_ONCE = 10
 _MAILBOX = re.compile(
     r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?=[^@]{1,255}$)([A-Za-z0-9-]{1,63}\.)*[A-Za-z0-9-]{1,63}"
 )
-# Whatever the other side says, a line that it can fold and every server takes.
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+# Lines that every server takes: ASCII, and not too long.
 _POLICY = SMTP_POLICY.clone(cte_type="7bit")
 
 
@@ -117,7 +118,6 @@ class Emails:
             await client.starttls()
         if self._smtp.user is not None and self._smtp.password is not None:
             await client.login(self._smtp.user, self._smtp.password.get_secret_value())
-        await client.ehlo()
         await client.mail(self._smtp.sender)
         await client.rcpt(address)
         await client.data(message)
@@ -135,16 +135,19 @@ class Emails:
             message["References"] = thread
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's absence is to answer
         message["X-Auto-Response-Suppress"] = "All"
-        message["Content-Language"] = mail.language
-        _mark(message, mail)
+        if mail.must_not_wait:
+            message["Importance"] = "high"
+            message["X-Priority"] = "1"
         message.set_content(mail.text)
         message.add_alternative(mail.html, subtype="html")
+        message["Content-Language"] = mail.language  # last: what is said of the content moves into its first part
         return message.as_bytes()
 
     def _thread(self, parcel: Parcel) -> str | None:
         """What mails about one case have in common, so that they stand together."""
         about = {str(one.data["about"]) for one in parcel.shown}
-        return f"<{about.pop()}@{self._domain}>" if len(about) == 1 else None
+        name = about.pop() if len(about) == 1 else ""
+        return f"<{name}@{self._domain}>" if _NAME.fullmatch(name) else None
 
 
 class _NoTlsError(aiosmtplib.SMTPException):
@@ -152,12 +155,6 @@ class _NoTlsError(aiosmtplib.SMTPException):
 
     def __init__(self) -> None:
         super().__init__("no STARTTLS")
-
-
-def _mark(message: EmailMessage, mail: Mail) -> None:
-    if mail.must_not_wait:
-        message["Importance"] = "high"
-        message["X-Priority"] = "1"
 
 
 def _name(parcel: Parcel) -> str:

@@ -59,7 +59,7 @@ class Outgoing:
         try:
             async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
                 status, retry_after = response.status, response.headers.get("retry-after")
-                if not response.content.at_eof():
+                if not response.content.is_eof():  # mostly it has come with the status
                     await _drain(response)
         except (aiohttp.ClientError, OSError, Refused) as error:
             return Failed(attempt, _reason(error))
@@ -77,7 +77,6 @@ class Outgoing:
 
     def _open(self) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
-            limit=0,
             resolver=self._names,
             ssl=self._tls or True,
             keepalive_timeout=KEPT_OPEN,
@@ -86,8 +85,7 @@ class Outgoing:
             connector=connector,
             timeout=self._whole,
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"user-agent": "rogatory"},
-            skip_auto_headers=("accept-encoding",),
+            headers={"user-agent": "rogatory", "accept-encoding": "identity"},
             read_bufsize=LONGEST_ANSWER // 2,  # twice as much is held
             # A few bytes can unpack to gigabytes; we never look at an answer's text.
             auto_decompress=False,
@@ -102,7 +100,7 @@ async def _drain(response: aiohttp.ClientResponse) -> None:
         async with asyncio.timeout(REST):
             while left > 0 and (part := await response.content.read(left)):
                 left -= len(part)
-    if not response.content.at_eof():
+    if not response.content.is_eof():
         response.close()
 
 
