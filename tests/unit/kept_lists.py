@@ -11,6 +11,7 @@ from services.notifier.domain.silences import Begin
 from services.notifier.domain.subscriptions import Add, Hears
 from services.notifier.listed import Silence, Subscription, hears_only_never_held, silence_of, subscription_of
 from services.notifier.members import Audience, Member
+from services.notifier.never_held import of_law
 from shared.decisions import Decide, Decision, Message
 from shared.ids import Ids
 from shared.records import Evolve, Record
@@ -31,6 +32,7 @@ RULES = AlertRules(
         "woken": Audience(title="Who is woken", members=(Member(subscriber="operations"),)),
         "duty": Audience(title="Who is on duty", members=(Member(subscriber="operations"),)),
     },
+    kept=of_law(["provisional_arrest"]),
 )
 
 
