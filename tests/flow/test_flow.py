@@ -154,12 +154,20 @@ async def flow(running: System) -> Flow:
     return Flow(running, tuple(one for one in ear.heard if one.headers["ce_time"] >= began), documents)
 
 
+def is_ladder(document: Document) -> bool:
+    """Whether it is an alert's ladder and no notice: they lie in one collection."""
+    return bool(document["state"].get("record") == "ladder")
+
+
 def at_rest(running: System, cases: int) -> bool:
     """Whether nothing is under way any more."""
     found = {collection: running.documents(collection) for collection in EVOLVES}
     sent = all(one["published"] == one["version"] for every in found.values() for one in every)
     told = {one["state"]["about"] for one in found["notices"]}
-    delivered = all(one["state"]["status"] in {"published", "delivered"} for one in found["notices"])
+    ladders = [one for one in found["notices"] if is_ladder(one)]
+    delivered = all(
+        one["state"]["status"] in {"published", "delivered"} for one in found["notices"] if not is_ladder(one)
+    ) and not any("owed" in one["state"] for one in ladders)
     held = {one["_id"] for name in EVOLVES if name.endswith("quarantine") for one in found[name]}
     return sent and delivered and len(found["cases"]) >= cases and told >= {one["_id"] for one in found["cases"]} | held
 
@@ -261,9 +269,23 @@ def test_there_is_one_record_of_everything(flow: Flow) -> None:
     letters, cases = flow.documents["letters"], flow.documents["cases"]
     assert {one["_id"] for one in letters} == {flow.letter_id(one) for one in LETTERS}
     assert {one["_id"] for one in cases} == {flow.case_id(*case) for case in CASES}
-    assert len(
-        {(n["state"]["alert"], n["state"]["subscriber"], n["state"]["channel"]) for n in flow.documents["notices"]}
-    ) == len(flow.documents["notices"])
+    ladders = [one for one in flow.documents["notices"] if is_ladder(one)]
+    notices = [one["state"] for one in flow.documents["notices"] if not is_ladder(one)]
+    assert len({(n["alert"], n["subscriber"], n["channel"], n.get("step")) for n in notices}) == len(notices)
+    assert {one["_id"] for one in ladders} >= {n["alert"] for n in notices if "step" in n}
+
+
+def test_what_is_urgent_climbs_one_ladder_whose_first_step_reached_a_person(flow: Flow) -> None:
+    ladders = [one for one in flow.documents["notices"] if is_ladder(one)]
+    urgent = sorted(flow.case_id(one, n) for one, n in CASES if one.lanes[n - 1] is U)
+    held = {one["_id"] for name in EVOLVES if name.endswith("quarantine") for one in flow.documents[name]}
+    # Poison is an alert of its own.
+    assert sorted(one["state"]["about"] for one in ladders if one["state"]["about"] not in held) == urgent
+    for ladder in ladders:
+        told = [n["state"] for n in flow.documents["notices"] if n["state"].get("alert") == ladder["_id"]]
+        (person,) = [n for n in told if n.get("step") == "0.0"]
+        assert person["subscriber"].startswith("person.")
+        assert person["status"] == "delivered"
 
 
 def test_a_foreign_library_reads_what_we_write(flow: Flow) -> None:
