@@ -106,7 +106,7 @@ class Following:
         owing: list[tuple[str, Mapping[str, Any]]] = []
         for message, outcome in zip(messages, outcomes, strict=True):
             if outcome.fresh:
-                self._metrics.ladder_steps.inc()
+                self._metrics.ladder_steps.inc(isinstance(message.body, Step))
                 self._metrics.ladder_lateness.observe(max(0.0, (now - read(message.body.due)).total_seconds()))
                 if "owed" in outcome.record.state:
                     owing.append((message.record, outcome.record.state))

@@ -83,5 +83,7 @@ class Moving:
 
     async def _states(self, ids: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
         wanted = sorted(set(ids))
+        if not wanted:
+            return {}
         found = await self._notices.find({"_id": {"$in": wanted}}, {"state": 1}, limit=len(wanted))
         return {one["_id"]: one["state"] for one in found}

@@ -1,7 +1,7 @@
 """Delivery: nothing is claimed that is not sent at once, and a recipient who is away holds up nobody else."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,64 +23,16 @@ from shared.decisions import Message
 from shared.events import ALERT_RAISED, Event
 from shared.loop import Loop
 from shared.metrics import Metrics
-from shared.mongo import Change
 from shared.partners import NoticeChannel
 from shared.sealing import Sealer
 from tests.unit.kept_lists import added
-from tests.unit.test_loop import Fed, MemoryStore
+from tests.unit.notice_store import NoticeStore
+from tests.unit.test_loop import Fed
 
 START = datetime(2026, 3, 10, 8, tzinfo=UTC)
 DUTY, OPERATIONS, LALA = "duty-officers", "operations", "person.lala"
 EMAIL, APPRISE = NoticeChannel.EMAIL, NoticeChannel.APPRISE
 CHANNELS = (NoticeChannel.WEBHOOK, EMAIL, APPRISE)
-
-
-class Notices(MemoryStore):
-    """The notices in memory, found as delivery asks for them."""
-
-    async def find(
-        self,
-        query: Mapping[str, Any],
-        projection: Mapping[str, Any] | None,
-        *,
-        limit: int,
-        sort: Sequence[str] = (),
-        skip: int = 0,
-    ) -> list[dict[str, Any]]:
-        assert limit
-        found = [document for document in self.documents.values() if is_wanted(query, document)]
-        return sorted(found, key=lambda document: str(document["next_due"]))[:limit]
-
-    def keep(self, changes: Sequence[Change]) -> bool:
-        landed = super().keep(changes)
-        for document in self.documents.values():
-            if "next_due" not in document["state"]:
-                document.pop("next_due", None)
-        return landed
-
-
-def is_wanted(query: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
-    """As MongoDB reads the few conditions that delivery asks by."""
-    return all(
-        not any(is_wanted(one, document) for one in wanted) if name == "$nor" else _fits(wanted, _value(name, document))
-        for name, wanted in query.items()
-    )
-
-
-def _value(name: str, document: Mapping[str, Any]) -> Any:
-    value: Any = document
-    for part in name.split("."):
-        value = value.get(part) if value is not None else None
-    return value
-
-
-def _fits(wanted: Any, value: Any) -> bool:
-    if not isinstance(wanted, dict):
-        return bool(value == wanted)
-    [(how, of)] = wanted.items()
-    if how == "$lte":
-        return value is not None and value <= of
-    return (value is not None) is of if how == "$exists" else value not in of
 
 
 class Recipients:
@@ -123,7 +75,7 @@ class World:
 
     def __init__(self) -> None:
         self.now = START
-        self.store, self.fed, self.recipients = Notices(), Fed(), Recipients()
+        self.store, self.fed, self.recipients = NoticeStore(), Fed(), Recipients()
         self.left: list[Destination] = []
         self.directory = Nobody()
         self.loop = Loop(
