@@ -77,6 +77,7 @@ class Outgoing:
 
     def _open(self) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
+            limit=0,
             resolver=self._names,
             ssl=self._tls or True,
             keepalive_timeout=KEPT_OPEN,
