@@ -99,7 +99,7 @@ async def _drain(response: aiohttp.ClientResponse) -> None:
     left = LONGEST_ANSWER
     with contextlib.suppress(aiohttp.ClientError, OSError):
         async with asyncio.timeout(REST):
-            while left > 0 and (part := await response.content.read(left)):
+            while part := await response.content.read(left):  # reading 0 bytes is an end too
                 left -= len(part)
     if not response.content.is_eof():
         response.close()
