@@ -63,7 +63,16 @@ def build(platform: Platform, settings: NotifierSettings) -> ASGI:
     alertmanagers = channels_open.open_alertmanagers(settings)
     channels = channels_open.open_channels(settings, alertmanagers, Wording(platform.law, roster.zone))
     places = Destinations(settings.webhooks, roster, lists.directory, channels_open.systems(settings))
-    sending = Delivery(notices, channels, places, platform.metrics, fanout.sentences, links.link, lists.gone)
+    sending = Delivery(
+        notices,
+        channels,
+        places,
+        platform.metrics,
+        fanout.sentences,
+        links.link,
+        lists.gone,
+        settings.instance,
+    )
     measured = NotifierMetrics(platform.metrics.registry)
     climbing = Following(notices, fanout, platform.metrics, measured, sending.wake)
     groups = _hear(platform, fanout, moving, climbing)

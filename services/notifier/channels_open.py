@@ -60,6 +60,10 @@ def systems(settings: NotifierSettings) -> Mapping[str, str]:
 def check(settings: NotifierSettings, partners: Partners, rules: AlertRules) -> None:
     """Whether everybody whom the files name can be told; raises `BadStart` with the setting that lacks."""
     check_targets(settings.webhooks, partners, settings.webhooks_allow_http)
+    why_not = check_url(settings)
+    for name, target in settings.webhooks.items():
+        if why := why_not(target.url):
+            raise BadStart(f"ROGATORY_WEBHOOKS: the address of {name}: {why[0].lower()}{why[1:]}".rstrip("."))
     told = [member for audience in rules.audiences.values() for member in audience.members]
     told += [member for ladder in rules.ladders.values() for step in ladder.steps for member in step.tell]
     by_mail = any(NoticeChannel.EMAIL in member.by for member in told)

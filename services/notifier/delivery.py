@@ -7,9 +7,9 @@ takes its own few places and nobody else's.
 import asyncio
 import contextlib
 import secrets
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ from services.notifier.channels import Channel, Destination, Parcel, Shown
 from services.notifier.destinations import Destinations
 from services.notifier.directory import Subscription
 from services.notifier.domain.notices import Attempt, Delivered, Failed
+from services.notifier.recipients import SAID_FOR, Recipient
 from shared import times
 from shared.decisions import Message
 from shared.events import Event
@@ -29,10 +30,6 @@ from shared.posts import Posts, QueueFull
 from shared.records import event_of
 from shared.times import read
 
-IN_FLIGHT = 4
-"""Requests to one recipient at a time."""
-TRUST = 5
-"""After so many failed attempts in a row a recipient gets one request at a time, until one succeeds."""
 LOOK_AT = 500
 """Due notices that are looked at together."""
 DIGEST = 10_000
@@ -41,9 +38,7 @@ EVERY = 0.25
 """Seconds between looks for what is due."""
 CLAIM_PATIENCE = 5.0
 """Seconds for which claiming is tried while MongoDB is away: a claim must be young when its request begins."""
-MINUTE = 60.0
-SAID_FOR = 600.0
-"""Seconds for which it need not be said again that a recipient cannot be reached."""
+BY = "notifier"
 TEST = "test"
 TEST_SAYS = {
     "en": "A test: nothing has happened.",
@@ -51,6 +46,7 @@ TEST_SAYS = {
     "ru": "Проверка: ничего не произошло.",
     "fr": "Un essai : il ne s'est rien passé.",
 }
+INTERRUPTED = "interrupted"
 NO_RECIPIENT = "no longer a recipient"
 INDEX = {
     "keys": [("next_due", 1), ("state.subscriber", 1)],
@@ -72,55 +68,11 @@ Says = Callable[[Event], Mapping[str, str]]
 Link = Callable[[str], str | None]
 
 
-@dataclass(slots=True)
-class _Recipient:
-    """One recipient on one channel, as this process knows it."""
-
-    name: str
-    channel: str
-    away: Away
-    busy: set[str] = field(default_factory=set)
-    """What the notices in flight are about: a later one about the same waits for its end."""
-    failures: int = 0
-    given_up: float = -SAID_FOR
-    """When somebody was told that it cannot be reached."""
-    has_rate: bool = False
-    """Whether it ever asked for no more than so many a minute."""
-    sent: deque[float] = field(default_factory=lambda: deque(maxlen=10_000))
-    """When something was sent, within the last minute."""
-
-    @property
-    def room(self) -> int:
-        """How many more requests it may get now."""
-        return max(0, (1 if self.away.is_away else IN_FLIGHT) - len(self.busy))
-
-    def may_have(self, rate: int | None, moment: float) -> bool:
-        """Whether one more within this minute is not too many."""
-        self.has_rate = self.has_rate or rate is not None
-        return rate is None or self.count(moment) < rate
-
-    def count(self, moment: float) -> int:
-        """How much was sent within the last minute."""
-        while self.sent and self.sent[0] < moment - MINUTE:
-            self.sent.popleft()
-        return len(self.sent)
-
-    def answered(self, outcome: Delivered | Failed) -> None:
-        """Note how an attempt ended."""
-        if isinstance(outcome, Delivered):
-            self.failures = 0
-            self.away.back()
-        else:
-            self.failures += 1
-            if self.failures >= TRUST:
-                self.away.lost(outcome.reason)
-
-
 @dataclass(frozen=True, slots=True)
 class _Claimed:
     """What this process won for one attempt: a notice, or several that go as one message."""
 
-    recipient: _Recipient
+    recipient: Recipient
     notices: tuple[str, ...]
     attempts: tuple[int, ...]
     about: str
@@ -139,14 +91,16 @@ class Delivery:
         says: Says,
         link: Link,
         gone: Callable[[Destination], Awaitable[None]],
+        instance: str = "",
     ) -> None:
-        """`gone`: told of a recipient whose system says that it is gone."""
+        """`gone`: told of a recipient whose system says that it is gone; `instance`: this process, over restarts."""
         self._notices, self._channels, self._destinations = notices, channels, destinations
         self._metrics, self._says, self._link, self._gone = metrics, says, link, gone
+        self._instance = instance
         self._log = logger(part="delivery")
         self._keeping = Posts(notices)
         """Outcomes that come together are kept together."""
-        self._recipients: dict[tuple[str, str], _Recipient] = {}
+        self._recipients: dict[tuple[str, str], Recipient] = {}
         self._running: set[asyncio.Task[bool]] = set()
         self._awake = asyncio.Event()
 
@@ -158,6 +112,7 @@ class Delivery:
         """Deliver until cancelled; an attempt that is cut off is taken up again when its claim ends."""
         keeping = asyncio.create_task(self._keeping.run())
         try:
+            await self._take_back()
             while True:
                 with contextlib.suppress(TryAgain):
                     for claimed in await self._claim():
@@ -174,6 +129,17 @@ class Delivery:
             keeping.cancel()
             for channel in {id(one): one for one in self._channels.values()}.values():
                 await channel.close()
+
+    async def _take_back(self) -> None:
+        """What this process was sending when it died need not wait for the end of its claim."""
+        query = {"next_due": {"$exists": True}, "state.status": "attempting", "state.claimant": self._instance}
+        while self._instance:
+            try:
+                found = await self._notices.store.find(query, {"state.attempts": 1}, limit=DIGEST, sort=["next_due"])
+                await self._handle([_interrupted(one["_id"], one["state"]["attempts"]) for one in found])
+                return
+            except TryAgain:
+                await asyncio.sleep(1)
 
     def _begin(self, claimed: _Claimed) -> None:
         claimed.recipient.busy.add(claimed.about)
@@ -199,7 +165,7 @@ class Delivery:
         for of_it in [of_it for of_it in chosen if of_it[0]["state"].get("in_digest")]:
             of_it += await self._more(of_it)
         claims = [
-            Message(one["_id"], f"clock/deliver/{one['next_due']}", "notifier", Attempt(one["next_due"]))
+            Message(one["_id"], f"clock/deliver/{one['next_due']}", BY, Attempt(one["next_due"], self._instance))
             for of_it in chosen
             for one in of_it
         ]
@@ -225,7 +191,7 @@ class Delivery:
             query["$nor"] = [self._cannot(one) for one in others]
         return await self._notices.store.find(query, _WANTED, limit=LOOK_AT, sort=["next_due"])
 
-    def _cannot(self, recipient: _Recipient) -> dict[str, Any]:
+    def _cannot(self, recipient: Recipient) -> dict[str, Any]:
         """The notices that a recipient cannot get now: all on this channel, or what would be too many a minute."""
         of_it: dict[str, Any] = {"state.subscriber": recipient.name, "state.channel": recipient.channel}
         if not recipient.room:
@@ -272,10 +238,10 @@ class Delivery:
         }
         return await self._notices.store.find(query, _WANTED, limit=DIGEST - len(digest), sort=["next_due"])
 
-    def _recipient(self, name: str, channel: str) -> _Recipient:
+    def _recipient(self, name: str, channel: str) -> Recipient:
         found = self._recipients.get((name, channel))
         if found is None:
-            found = _Recipient(name, channel, Away(f"the {channel} of {name}", self._log))
+            found = Recipient(name, channel, Away(f"the {channel} of {name}", self._log))
             self._recipients[name, channel] = found
         return found
 
@@ -359,4 +325,9 @@ def _ended(claimed: _Claimed, number: int, outcome: Delivered | Failed, *, is_kn
     body: Delivered | Failed = Delivered(attempt)
     if isinstance(outcome, Failed):
         body = Failed(attempt, outcome.reason, outcome.retry_after, outcome.for_good, outcome.gone, is_known)
-    return Message(notice, f"delivery/{notice}/{attempt}", "notifier", body)
+    return Message(notice, f"delivery/{notice}/{attempt}", BY, body)
+
+
+def _interrupted(notice: str, attempt: int) -> Message:
+    """The attempt ended with the process that made it."""
+    return Message(notice, f"interrupted/{attempt}", BY, Failed(attempt, INTERRUPTED))

@@ -14,9 +14,10 @@ from benchmarks.fanout import Nobody
 from services.notifier import domain
 from services.notifier.channels import Destination, Parcel
 from services.notifier.channels.webhook import Target
-from services.notifier.delivery import IN_FLIGHT, NO_RECIPIENT, TEST_SAYS, TRUST, Delivery
+from services.notifier.delivery import NO_RECIPIENT, TEST_SAYS, Delivery
 from services.notifier.destinations import Destinations
 from services.notifier.domain.notices import CLAIM, WAITS, Attempt, Delivered, Failed, Raising
+from services.notifier.recipients import IN_FLIGHT, TRUST
 from services.notifier.roster import Person, Roster
 from shared import topics
 from shared.decisions import Message

@@ -54,6 +54,14 @@ def test_every_service_has_a_port_of_its_own() -> None:
     assert len(ports) == len(SERVICES)
 
 
+def test_private_networks_are_read_from_a_list_with_commas(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("ROGATORY_OWN_NETWORKS", "10.1.0.0/16,fd00::/8")
+
+    networks = read_settings(NotifierSettings).own_networks
+
+    assert [str(network) for network in networks] == ["10.1.0.0/16", "fd00::/8"]
+
+
 def test_the_targets_of_webhooks_are_read_from_json(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("ROGATORY_WEBHOOKS", '{"operations": {"url": "https://x.example", "secret": "whsec_c2VjcmV0"}}')
 
@@ -118,6 +126,27 @@ WRONG: dict[str, tuple[type[Settings], dict[str, str | None], str]] = {
     "no keys for tokens": (IntakeSettings, {"ROGATORY_JWKS": None}, "ROGATORY_JWKS is not set"),
     "no issuer": (IntakeSettings, {"ROGATORY_TOKEN_ISSUER": None}, "ROGATORY_TOKEN_ISSUER is not set"),
     "no audience": (IntakeSettings, {"ROGATORY_TOKEN_AUDIENCE": None}, "ROGATORY_TOKEN_AUDIENCE is not set"),
+    "no keys for the notifier": (NotifierSettings, {"ROGATORY_JWKS": None}, "ROGATORY_JWKS is not set"),
+    "a way to people that is no JSON": (
+        NotifierSettings,
+        {"ROGATORY_SMTP": f"{{{SECRET}"},
+        "ROGATORY_SMTP is wrong: it is not JSON",
+    ),
+    "a way to people without a host": (
+        NotifierSettings,
+        {"ROGATORY_SMTP": f'{{"password": "{SECRET}", "sender": "desk@example.org"}}'},
+        "ROGATORY_SMTP (host) is not set",
+    ),
+    "links to nowhere": (
+        NotifierSettings,
+        {"ROGATORY_PUBLIC_URL": SECRET},
+        "ROGATORY_PUBLIC_URL is wrong: must be an address like https://host/...",
+    ),
+    "an Alertmanager nowhere": (
+        NotifierSettings,
+        {"ROGATORY_ALERTMANAGER": f"https://{SECRET}:port/"},
+        "ROGATORY_ALERTMANAGER is wrong: must be an address like https://host/...",
+    ),
     "webhooks that are no JSON": (
         NotifierSettings,
         {"ROGATORY_WEBHOOKS": f"{{{SECRET}"},

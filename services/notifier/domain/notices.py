@@ -75,6 +75,8 @@ class Attempt:
     """A notice is due to be sent; `due` is the clock that rang."""
 
     due: str
+    claimant: str = ""
+    """The process that sends it: when it starts anew, what it was sending is free at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ def decide(record: Record, body: Body, now: datetime) -> Decision:
     if isinstance(body, Raising):
         return Decision() if record.version else Decision([_raised(record, body, now)])
     if isinstance(body, Attempt):
-        return Decision(_attempted(record, now) if state.get("next_due") == body.due else ())
+        return Decision(_attempted(record, body.claimant, now) if state.get("next_due") == body.due else ())
     if isinstance(body, HandedOn):
         is_due = state.get("status") == "handing_on"
         return Decision([Draft(NOTICE_HANDED_ON, (), {"channel": body.channel})] if is_due else ())
@@ -187,12 +189,13 @@ _KEPT = (
 )
 
 
-def _attempted(record: Record, now: datetime) -> list[Draft]:
+def _attempted(record: Record, claimant: str, now: datetime) -> list[Draft]:
     attempts = record.state["attempts"]
     if attempts > len(WAITS) or "acknowledged_at" in record.state:
         # Every attempt ended without an outcome, as if its process had died: enough; or nobody waits for it any more.
         return _failed(record, Failed(attempts, "no outcome", for_good=True), now)
-    return [Draft(NOTICE_ATTEMPTED, (), {"attempt": attempts + 1, "until": text_of(now + CLAIM)})]
+    data = {"attempt": attempts + 1, "until": text_of(now + CLAIM)} | ({"claimant": claimant} if claimant else {})
+    return [Draft(NOTICE_ATTEMPTED, (), data)]
 
 
 def _failed(record: Record, failed: Failed, now: datetime) -> list[Draft]:
@@ -256,14 +259,15 @@ def evolve(state: State, event: Event) -> State:
     if event.type == NOTICE_RAISED:
         return _begun(data)
     if event.type == NOTICE_ATTEMPTED:
-        return {**state, "status": "attempting", "attempts": data["attempt"], "next_due": data["until"]}
+        claimed = {"claimant": data["claimant"]} if "claimant" in data else {}
+        return {**state, "status": "attempting", "attempts": data["attempt"], "next_due": data["until"], **claimed}
     if event.type == NOTICE_ACKNOWLEDGED:
         return {**_at_rest(state), "acknowledged_at": event.at, "acknowledged_by": data["by"]}
     if event.type == NOTICE_RESOLVED:
         return {**state, "resolved_at": event.at, "resolved_why": data["why"]}
     if event.type not in _SETTLED:
         return state
-    settled = {name: value for name, value in state.items() if name not in ("next_due", "follow_at")}
+    settled = {name: value for name, value in state.items() if name not in ("next_due", "follow_at", "claimant")}
     if event.type == NOTICE_DELIVERED:
         return {**settled, "status": "delivered", "delivered_at": event.at}
     if event.type == NOTICE_HANDED_ON:
