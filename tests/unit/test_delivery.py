@@ -310,7 +310,7 @@ async def test_no_more_a_minute_than_a_recipient_wants_save_what_nothing_holds_b
         await some_looks()
         assert world.states("delivered") == [*MANY[:2], "not_a0000"]
 
-        monkeypatch.setattr("services.notifier.delivery.MINUTE", 0.001)
+        monkeypatch.setattr("services.notifier.recipients.MINUTE", 0.001)
         await until(lambda: len(world.states("delivered")) == len(MANY) + 1)
 
 
