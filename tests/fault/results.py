@@ -24,6 +24,10 @@ class Results:
     verdicts: list[Verdict] = field(default_factory=list)
     clocks: dict[str, float] = field(default_factory=dict)
     """What the proofs of the clocks counted and measured."""
+    ladders: dict[str, float] = field(default_factory=dict)
+    """The same of the ladders of alerts."""
+    isolation: dict[str, float] = field(default_factory=dict)
+    """The same of recipients beside two that do not work."""
 
     def summary(self, failed: bool) -> dict[str, Any]:
         """In the contract's shape."""
@@ -42,6 +46,8 @@ class Results:
             "out_of_order": total(Kind.OUT_OF_ORDER),
             "late_clocks": total(Kind.LATE),
             "clocks": self.clocks,
+            "ladders": self.ladders,
+            "isolation": self.isolation,
             "planted": self.planted,
         }
 

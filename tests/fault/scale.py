@@ -1,4 +1,4 @@
-"""How much of the proofs of the clocks runs: all of it in `make fault`, held to its times; otherwise a tenth."""
+"""How much of the proofs with times runs: all of it in `make fault`, held to its times; otherwise a tenth."""
 
 import os
 from dataclasses import dataclass
@@ -18,9 +18,46 @@ class Scale:
     forgotten: int
     """Cases that nobody acknowledged."""
     jumped: int
+    ladders: int
+    bursts: int
+    """In which their events come."""
+    pace: int
+    """Seconds from one step of a ladder to the next."""
+    notifiers_killed: int
+    rounds: int
+    """With two endpoints that do not work, and as many without them."""
+    round_seconds: float
     is_timed: bool
 
 
-WHOLE = Scale(due=1_000, within=57, kills=3, acknowledged=5_000, forgotten=50, jumped=300, is_timed=True)
-TENTH = Scale(due=100, within=3, kills=1, acknowledged=500, forgotten=5, jumped=30, is_timed=False)
+WHOLE = Scale(
+    due=1_000,
+    within=57,
+    kills=3,
+    acknowledged=5_000,
+    forgotten=50,
+    jumped=300,
+    ladders=500,
+    bursts=20,
+    pace=6,
+    notifiers_killed=20,
+    rounds=3,
+    round_seconds=40,
+    is_timed=True,
+)
+TENTH = Scale(
+    due=100,
+    within=3,
+    kills=1,
+    acknowledged=500,
+    forgotten=5,
+    jumped=30,
+    ladders=50,
+    bursts=4,
+    pace=2,
+    notifiers_killed=4,
+    rounds=1,
+    round_seconds=4,
+    is_timed=False,
+)
 SCALE = WHOLE if os.environ.get("ROGATORY_FAULT_RESULTS") == "1" else TENTH
