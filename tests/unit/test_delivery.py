@@ -82,10 +82,12 @@ class World:
         self.loop = Loop(
             self.store, domain.decide, domain.evolve, Sealer(b"s" * 32), self.fed, Metrics("test"), lambda: self.now
         )
-        channels = dict.fromkeys(CHANNELS, self.recipients)
-        self.delivery = Delivery(
-            self.loop, channels, self.places(), Metrics("test"), says, lambda n: f"https://us/{n}", self.leave
-        )
+        self.delivery = self.process()
+
+    def process(self, instance: str = "") -> Delivery:
+        """One notifier's delivery."""
+        channels, metrics = dict.fromkeys(CHANNELS, self.recipients), Metrics("test")
+        return Delivery(self.loop, channels, self.places(), metrics, says, link, self.leave, instance)
 
     def places(self) -> Destinations:
         target = Target(url="https://hooks.example", secret=SecretStr("whsec_c2VjcmV0"))
@@ -121,6 +123,10 @@ class World:
 
     def attempts(self) -> list[int]:
         return [one["state"]["attempts"] for one in self.store.documents.values()]
+
+
+def link(notice: str) -> str:
+    return f"https://us/{notice}"
 
 
 def says(raised: Event) -> Mapping[str, str]:
@@ -207,6 +213,26 @@ async def test_after_failures_in_a_row_a_recipient_gets_one_request_at_a_time_un
         await world.told(DUTY, *(f"{notice}20000" for notice in MANY))
         await until(lambda: recipients.now[DUTY] == IN_FLIGHT)
     assert IN_FLIGHT < TRUST < len(MANY)
+
+
+@pytest.mark.parametrize(("instance", "is_free"), [("notifier-0", True), ("notifier-1", False), ("", False)])
+async def test_what_a_process_was_sending_when_it_died_is_free_when_that_one_starts_anew(
+    world: World, instance: str, is_free: bool
+) -> None:
+    await world.told(DUTY, "not_10000")
+    due = world.store.documents["not_10000"]["next_due"]
+    claim = Message("not_10000", "claimed", "notifier", Attempt(due, "notifier-0"))
+    await world.loop.handle([claim], "clock")
+
+    world.delivery = world.process(instance)
+    async with world.delivering():
+        await until(lambda: not is_free or world.states("waiting") == ["not_10000"])
+        world.now += WAITS[0]
+        await some_looks()
+        assert world.states("delivered") == ["not_10000"] * is_free
+
+        world.now += CLAIM
+        await until(lambda: world.states("delivered") == ["not_10000"])
 
 
 async def test_two_notices_about_one_case_are_never_on_their_way_at_once(world: World) -> None:
