@@ -5,17 +5,22 @@ import os
 import runpy
 import secrets
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
+from pymongo import UpdateOne
+
 from deploy.local.jars import ROOT
 from deploy.local.processes import Child
 from deploy.local.services import Service
+from services.notifier.domain import ladders
+from services.notifier.following import Following
 from shared import horizon, ids, kafka, records, sweep
-from shared.mongo import Store
+from shared.mongo import Change, Store
 from shared.records import Record
+from shared.times import text_of
 
 
 def commit_first() -> None:
@@ -65,10 +70,58 @@ def no_horizon() -> None:
     horizon.Horizon.until = property(lambda self: self._time.now())  # type: ignore[method-assign, assignment]  # a bug
 
 
+def told_first() -> None:
+    """The notices of a step are raised before the step is decided."""
+    step = Following._step
+
+    async def told(self: Following, found: Sequence[Mapping[str, Any]]) -> list[tuple[str, Mapping[str, Any]]]:
+        for one in found:
+            body = self._next(one["_id"], one["state"]).body
+            if isinstance(body, ladders.Step):
+                await self.notices.handle(self._fanout.raisings(one["_id"], one["state"], body.at, body.tells), "clock")
+        return await step(self, found)
+
+    Following._step = told  # type: ignore[method-assign]  # a bug on purpose
+
+
+def nobody_owes() -> None:
+    """What a dead process took and did not tell, nobody tells."""
+    tell = Following._tell
+
+    async def own(self: Following, owing: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        now = text_of(self.notices.now())
+        await tell(self, [(alert, state) for alert, state in owing if state["follow_at"] > now])
+
+    Following._tell = own  # type: ignore[method-assign]  # a bug on purpose
+
+
+def no_guard() -> None:
+    """Who writes a record does not look whether somebody else has written it since."""
+    change = Store.change
+
+    def unguarded(self: Store, record: Record, now: datetime) -> Change:
+        made = change(self, record, now)
+        if made.update is None:
+            return made
+        return Change(update=UpdateOne({"_id": record.id}, records.update(record, now)))
+
+    Store.change = unguarded  # type: ignore[method-assign]  # a bug on purpose
+
+
 BUGS: MappingProxyType[str, Callable[[], None]] = MappingProxyType(
     {
         plant.__name__: plant
-        for plant in (commit_first, mark_first, no_sweep, another_case_id, another_event_id, no_horizon)
+        for plant in (
+            commit_first,
+            mark_first,
+            no_sweep,
+            another_case_id,
+            another_event_id,
+            no_horizon,
+            told_first,
+            nobody_owes,
+            no_guard,
+        )
     }
 )
 

@@ -154,8 +154,8 @@ async def _meet(
     moments = sorted(rng.uniform(0, ladder_lasts) for _ in range(2))
     if fate < ACKNOWLEDGED:
         await asyncio.sleep(moments[0])
-        await notifiers.acknowledge(case, rng)
-        alerts.acknowledged.add(case)
+        if await notifiers.acknowledge(case, rng):
+            alerts.acknowledged.add(case)
         moments[1] -= moments[0]
     if ACKNOWLEDGED * 0.8 < fate < ACKNOWLEDGED + DONE:
         await asyncio.sleep(moments[1])

@@ -14,6 +14,7 @@ from deploy.local.mongo import Mongo
 from tests.fault.planted import BUGS
 from tests.fault.system import System
 from tests.fault.test_clocks import three_hours_away
+from tests.fault.test_ladders import climb
 from tests.fault.trial import Trial
 from tests.fault.verdict import Kind
 
@@ -28,15 +29,19 @@ SHOWS: dict[str, Kind] = {
     "another_case_id": Kind.TWICE,
     "another_event_id": Kind.CHANGED,
     "no_horizon": Kind.WRONG,
+    "told_first": Kind.WRONG,
+    "nobody_owes": Kind.LOST,
+    "no_guard": Kind.CHANGED,
 }
 OF_CLOCKS = ("no_horizon",)
+OF_LADDERS = ("told_first", "nobody_owes", "no_guard")
 
 
 def test_every_planted_bug_has_its_sign() -> None:
     assert SHOWS.keys() == BUGS.keys()
 
 
-@pytest.mark.parametrize("bug", [bug for bug in SHOWS if bug not in OF_CLOCKS])
+@pytest.mark.parametrize("bug", [bug for bug in SHOWS if bug not in (*OF_CLOCKS, *OF_LADDERS)])
 async def test_a_planted_bug_is_caught(
     bug: str, fresh_kafka: Kafka, fresh_mongo: Mongo, tmp_path: Path, trial: Trial
 ) -> None:
@@ -69,4 +74,20 @@ async def test_a_router_that_does_not_wait_for_what_was_said_is_caught(
 
     caught = verdict.count(SHOWS["no_horizon"]) > 0
     trial.results.planted["no horizon"] = "caught" if caught else "missed"
+    assert caught
+
+
+@pytest.mark.parametrize("bug", OF_LADDERS)
+async def test_a_bug_in_climbing_ladders_is_caught(
+    bug: str, fresh_kafka: Kafka, mongo: Mongo, database: str, tmp_path: Path, trial: Trial
+) -> None:
+    """Notifiers die until the bug shows; so many times at most."""
+    caught = False
+    for number in range(3):
+        found = await climb(fresh_kafka, mongo, f"{database}_{number}", tmp_path / str(number), trial, bug)
+        trial.say(str(found.verdict)[:600])
+        if caught := found.verdict.count(SHOWS[bug]) > 0:
+            break
+
+    trial.results.planted[bug.replace("_", " ")] = "caught" if caught else "missed"
     assert caught
