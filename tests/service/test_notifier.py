@@ -203,4 +203,11 @@ async def test_a_case_event_heard_twice_is_told_once(services: System, prefix: s
 
     assert event.sequence == 1
     assert len([one for one in ear.heard if one.topic == DUTY and one.data["about"] == case]) == 1
-    assert len(services.documents("notices", {"state.about": case})) == 2
+    kept = [one["state"] for one in services.documents("notices", {"state.about": case})]
+    assert len([state for state in kept if state.get("record") == "ladder"]) == 1
+    told = [state for state in kept if "subscriber" in state]
+    assert sorted((state["channel"], state.get("step")) for state in told) == [
+        ("apprise", "0.0"),
+        ("kafka", None),
+        ("webhook", None),
+    ]
