@@ -14,8 +14,8 @@ from shared.failures import BadStart
 from shared.yaml_file import quoted
 
 if TYPE_CHECKING:
-    from services.notifier.alert_rules import AlertRules
-    from services.notifier.roster import Roster
+    from services.notifier.duty.roster import Roster
+    from services.notifier.rules.alert_rules import AlertRules
     from shared.law import Law
     from shared.partners import Partners
 
@@ -121,7 +121,7 @@ def alerts_file(told: Path | None) -> Path:
 
 def _beside() -> "tuple[Partners, Law, Any, Roster]":
     """What an alerts file is checked against."""
-    from services.notifier.roster import load_roster
+    from services.notifier.duty.roster import load_roster
     from shared.law import load_law
     from shared.life_cycle import load_life_cycle
     from shared.partners import load_partners
@@ -132,7 +132,7 @@ def _beside() -> "tuple[Partners, Law, Any, Roster]":
 
 
 def _load(path: Path, partners: "Partners", law: "Law", life: Any, roster: "Roster") -> "AlertRules":
-    from services.notifier.alert_file import load_rules
+    from services.notifier.rules.alert_file import load_rules
 
     return load_rules(path, partners, law, life, roster)
 
@@ -153,7 +153,7 @@ def _checked(rules: "AlertRules", law: "Law", told: dict[str, str]) -> dict[str,
 def _span(text: str | None) -> timedelta | None:
     from pydantic import TypeAdapter, ValidationError
 
-    from services.notifier.members import Span
+    from services.notifier.rules.members import Span
 
     try:
         return None if text is None else TypeAdapter(Span).validate_python(text)

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.notifier.alert_rules import AlertRules, Rule
 from services.notifier.channels import WAKES
-from services.notifier.members import Member
-from services.notifier.roster import Roster
+from services.notifier.duty.roster import Roster
+from services.notifier.rules.alert_rules import AlertRules, Rule
+from services.notifier.rules.members import Member
 from shared.partners import Subscriber
 from shared.times import text_of
 

@@ -17,7 +17,7 @@ from shared.yaml_file import did_you_mean, quoted
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from services.notifier.roster import Roster
+    from services.notifier.duty.roster import Roster
 
 ROSTER = Path("roster.yaml")
 NO = 1
@@ -45,7 +45,7 @@ def check(
 ) -> None:
     """Say what is wrong with a roster, when nobody is on duty, and how many hours each person is; exit 1 for either."""
     from cli.roster_table import gap_in_words, gaps_as_json, hours, hours_as_json, hours_table
-    from services.notifier.roster import load_roster
+    from services.notifier.duty.roster import load_roster
 
     path = roster_file(file)
     if not path.is_file():
@@ -134,7 +134,7 @@ def roster_file(told: Path | None) -> Path:
 
 
 def _loaded(file: Path | None, rota: str | None) -> "tuple[Roster, Sequence[str]]":
-    from services.notifier.roster import load_roster
+    from services.notifier.duty.roster import load_roster
 
     loaded = load_roster(roster_file(file))
     if rota is not None and rota not in loaded.rotas:
@@ -144,7 +144,7 @@ def _loaded(file: Path | None, rota: str | None) -> "tuple[Roster, Sequence[str]
 
 def _span(loaded: "Roster", first: str | None, days: int) -> tuple[datetime, datetime]:
     """Whole days of the roster's zone, in UTC."""
-    from services.notifier.roster import wall_clock
+    from services.notifier.duty.roster import wall_clock
 
     try:
         day = date.fromisoformat(first) if first else datetime.now(loaded.zone).date()
@@ -159,7 +159,7 @@ def _span(loaded: "Roster", first: str | None, days: int) -> tuple[datetime, dat
 
 def moment_of(loaded: "Roster", at: str | None) -> datetime:
     """What --at means: a moment with its zone, or what the roster's clocks show; now unless told."""
-    from services.notifier.roster import wall_clock
+    from services.notifier.duty.roster import wall_clock
 
     if at is None:
         return datetime.now(UTC)

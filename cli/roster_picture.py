@@ -8,7 +8,7 @@ from rich.text import Text
 
 from cli.roster_table import MARKS, turn_in_words
 from cli.telling import plain
-from services.notifier.roster import Roster, Turn, Why, wall_clock
+from services.notifier.duty.roster import Roster, Turn, Why, wall_clock
 
 WEEK = 7
 CELLS = (24, 12, 8, 6, 4, 3, 2)

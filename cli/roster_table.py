@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.telling import plain, span
-from services.notifier.roster import EARLIEST, Gap, Person, Roster, Turn, Why
+from services.notifier.duty.roster import EARLIEST, Gap, Person, Roster, Turn, Why
 from shared.times import text_of
 
 BAR = 20

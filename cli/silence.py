@@ -78,7 +78,7 @@ def _line(one: Mapping[str, Any]) -> str:
 def _span(text: str) -> timedelta:
     from pydantic import TypeAdapter, ValidationError
 
-    from services.notifier.members import SomeSpan
+    from services.notifier.rules.members import SomeSpan
 
     try:
         span: timedelta = TypeAdapter(SomeSpan).validate_python(text)

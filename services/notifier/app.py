@@ -4,31 +4,31 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.notifier import channels_open, handlers
-from services.notifier.acknowledgements import on_acknowledgement
-from services.notifier.acks import Acks
-from services.notifier.alert_file import load_rules
+from services.notifier.acknowledgement.acknowledgements import on_acknowledgement
+from services.notifier.acknowledgement.acks import Acks
+from services.notifier.acknowledgement.links import Links
+from services.notifier.acknowledgement.notices_api import add_notices
+from services.notifier.acknowledgement.notices_views import INDEXES as OF_VIEWS
+from services.notifier.acknowledgement.page import Page, add_page
 from services.notifier.alertmanager_in import add_alertmanager
-from services.notifier.auditor import Auditor
+from services.notifier.audit.auditor import Auditor
 from services.notifier.channels.wording import Wording
 from services.notifier.delivery import INDEX as DUE
 from services.notifier.delivery import Delivery
 from services.notifier.destinations import Destinations
 from services.notifier.domain import decide, evolve
+from services.notifier.duty.roster import load_roster
+from services.notifier.duty.roster_watch import RosterWatch
 from services.notifier.fanout import Fanout
 from services.notifier.firing import INDEX as BURNS
 from services.notifier.firing import Firing
 from services.notifier.following import INDEX as FOLLOW
 from services.notifier.following import Following
 from services.notifier.heartbeat import Heartbeat
-from services.notifier.links import Links
-from services.notifier.lists import Lists
+from services.notifier.lists.lists import Lists
 from services.notifier.measures import Measures, NotifierMetrics
 from services.notifier.moving import Moving
-from services.notifier.notices_api import add_notices
-from services.notifier.notices_views import INDEXES as OF_VIEWS
-from services.notifier.page import Page, add_page
-from services.notifier.roster import load_roster
-from services.notifier.roster_watch import RosterWatch
+from services.notifier.rules.alert_file import load_rules
 from services.notifier.settings import NotifierSettings
 from services.notifier.technical import TechnicalAlerts
 from shared import topics

@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 
-from services.notifier.addresses import CheckUrl
-from services.notifier.alert_rules import AlertRules
 from services.notifier.channels import Channel
 from services.notifier.channels.alertmanager import Alertmanagers
 from services.notifier.channels.apprise import Apprises
@@ -12,6 +10,8 @@ from services.notifier.channels.guard import Guard
 from services.notifier.channels.log import Logs
 from services.notifier.channels.webhook import Webhooks, check_targets
 from services.notifier.channels.wording import Wording
+from services.notifier.lists.addresses import CheckUrl
+from services.notifier.rules.alert_rules import AlertRules
 from services.notifier.settings import NotifierSettings
 from shared.failures import BadStart
 from shared.partners import NoticeChannel, Partners

@@ -15,8 +15,8 @@ from typing import Any
 
 from services.notifier.channels import Channel, Destination, Parcel, Shown
 from services.notifier.destinations import Destinations
-from services.notifier.directory import Subscription
 from services.notifier.domain.notices import Attempt, Delivered, Failed
+from services.notifier.lists.directory import Subscription
 from services.notifier.recipients import SAID_FOR, Recipient
 from shared import times
 from shared.decisions import Message

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from services.notifier.channels import Destination
 from services.notifier.channels.webhook import Target
-from services.notifier.directory import Directory
-from services.notifier.roster import Roster
+from services.notifier.duty.roster import Roster
+from services.notifier.lists.directory import Directory
 from shared.partners import NoticeChannel
 
 PERSON, SUBSCRIPTION, SYSTEM = "person", "subscription", "system"

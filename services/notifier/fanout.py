@@ -3,13 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from services.notifier.alert_rules import AlertRules, Member, Rule
-from services.notifier.directory import Directory, Subscription
+from services.notifier.acknowledgement.notices_views import NoticeView
 from services.notifier.domain import Happened
 from services.notifier.domain.ladders import Begin, Place, Tell
 from services.notifier.domain.notices import PAUSED, Raising, Resolved
-from services.notifier.notices_views import NoticeView
-from services.notifier.roster import Roster
+from services.notifier.duty.roster import Roster
+from services.notifier.lists.directory import Directory, Subscription
+from services.notifier.rules.alert_rules import AlertRules, Member, Rule
 from shared.decisions import Message
 from shared.events import Event
 from shared.ids import Ids

@@ -13,16 +13,16 @@ from typing import Any, cast
 import httpx
 from fastapi import FastAPI
 
-from services.notifier.alert_rules import AlertRules
 from services.notifier.channels.guard import Guard
-from services.notifier.desk import SCOPE
-from services.notifier.directory import Directory, Subscription
 from services.notifier.domain import silences, subscriptions
 from services.notifier.domain.notices import Delivered, Failed
-from services.notifier.fact_values import fact_values
-from services.notifier.listed import hears_only_never_held
-from services.notifier.silences_api import add_silences
-from services.notifier.subscriptions_api import Subscriptions, add_subscriptions
+from services.notifier.lists.desk import SCOPE
+from services.notifier.lists.directory import Directory, Subscription
+from services.notifier.lists.listed import hears_only_never_held
+from services.notifier.lists.silences_api import add_silences
+from services.notifier.lists.subscriptions_api import Subscriptions, add_subscriptions
+from services.notifier.rules.alert_rules import AlertRules
+from services.notifier.rules.fact_values import fact_values
 from shared.http import api
 from shared.ids import Ids
 from shared.law import load_law

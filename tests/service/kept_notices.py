@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from services.notifier.acknowledging import Acknowledged
+from services.notifier.acknowledgement.acknowledging import Acknowledged
 from services.notifier.domain import decide, evolve
 from services.notifier.domain.ladders import FIRST, Begin, Told
 from services.notifier.domain.notices import Ack, Raising, Resolved

@@ -14,10 +14,10 @@ import pytest
 from fastapi import FastAPI
 
 from deploy.local.mongo import Mongo as Server
-from services.notifier.acknowledging import LINK
-from services.notifier.links import Links
-from services.notifier.page import Page, add_page
-from services.notifier.words import load_words
+from services.notifier.acknowledgement.acknowledging import LINK
+from services.notifier.acknowledgement.links import Links
+from services.notifier.acknowledgement.page import Page, add_page
+from services.notifier.acknowledgement.words import load_words
 from shared.http import api
 from shared.mongo import Mongo
 from shared.posts import QueueFull

@@ -15,16 +15,17 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from deploy.local.kafka import Kafka
 from deploy.local.mongo import Mongo as Server
 from deploy.local.topics import create_topics
-from services.notifier import audit_reading, auditor, handlers
+from services.notifier import handlers
 from services.notifier.app import INDEXES
-from services.notifier.audit_gaps import Gaps
-from services.notifier.audit_steps import DUE, FOLLOWED, Steps
-from services.notifier.auditor import TOPICS, Auditor
-from services.notifier.directory import Directory
+from services.notifier.audit import audit_reading, auditor
+from services.notifier.audit.audit_gaps import Gaps
+from services.notifier.audit.audit_steps import DUE, FOLLOWED, Steps
+from services.notifier.audit.auditor import TOPICS, Auditor
 from services.notifier.domain import decide, evolve
 from services.notifier.domain.ladders import FIRST, Begin, Told
 from services.notifier.domain.notices import Attempt, Raising
 from services.notifier.fanout import Fanout
+from services.notifier.lists.directory import Directory
 from services.notifier.measures import Measures, NotifierMetrics
 from services.notifier.moving import Moved
 from shared import quarantine, times

@@ -12,9 +12,9 @@ import pytest
 from fastapi import FastAPI
 
 from deploy.local.mongo import Mongo as Server
-from services.notifier.acknowledging import API
-from services.notifier.notices_api import PATH, READ, WRITE, add_notices
-from services.notifier.notices_views import INDEXES, PAGE, STATUSES
+from services.notifier.acknowledgement.acknowledging import API
+from services.notifier.acknowledgement.notices_api import PATH, READ, WRITE, add_notices
+from services.notifier.acknowledgement.notices_views import INDEXES, PAGE, STATUSES
 from shared.events import NOTICE_ACKNOWLEDGED, NOTICE_RAISED
 from shared.http import api
 from shared.mongo import Mongo

@@ -14,7 +14,7 @@ from deploy.local.mongo import Mongo as Server
 from services.notifier.channels.signing import signatures
 from services.notifier.domain.notices import Failed
 from services.notifier.domain.subscriptions import Gone
-from services.notifier.never_held import of_law
+from services.notifier.rules.never_held import of_law
 from shared.decisions import Message
 from shared.times import text_of
 from tests.service.desk_lists import IDS, JWKS, START, Desk, desk_at, token

@@ -3,9 +3,9 @@
 from functools import cache
 from pathlib import Path
 
-from services.notifier.alert_file import load_rules
-from services.notifier.alert_rules import AlertRules
-from services.notifier.roster import Roster, load_roster
+from services.notifier.duty.roster import Roster, load_roster
+from services.notifier.rules.alert_file import load_rules
+from services.notifier.rules.alert_rules import AlertRules
 from shared.events import CASE_ASSIGNED
 from shared.law import Law, load_law
 from shared.life_cycle import LifeCycle, load_life_cycle

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from services.notifier.alert_rules import AlertRules, Rule
 from services.notifier.domain import silences, subscriptions
 from services.notifier.domain.silences import Begin
 from services.notifier.domain.subscriptions import Add, Hears
-from services.notifier.listed import Silence, Subscription, hears_only_never_held, silence_of, subscription_of
-from services.notifier.members import Audience, Member
-from services.notifier.never_held import of_law
+from services.notifier.lists.listed import Silence, Subscription, hears_only_never_held, silence_of, subscription_of
+from services.notifier.rules.alert_rules import AlertRules, Rule
+from services.notifier.rules.members import Audience, Member
+from services.notifier.rules.never_held import of_law
 from shared.decisions import Decide, Decision, Message
 from shared.ids import Ids
 from shared.records import Evolve, Record

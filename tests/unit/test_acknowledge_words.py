@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from services.notifier.acknowledging import Acknowledged
-from services.notifier.words import FILE, Said, in_language, load_words
+from services.notifier.acknowledgement.acknowledging import Acknowledged
+from services.notifier.acknowledgement.words import FILE, Said, in_language, load_words
 from shared.failures import BadStart
 
 WORDS = load_words()

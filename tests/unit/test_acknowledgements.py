@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from aiokafka import ConsumerRecord
 
-from services.notifier.acknowledgements import NOT_ONE, on_acknowledgement
-from services.notifier.acknowledging import KAFKA
+from services.notifier.acknowledgement.acknowledgements import NOT_ONE, on_acknowledgement
+from services.notifier.acknowledgement.acknowledging import KAFKA
 from services.notifier.domain.notices import Ack
 from shared.decisions import Message
 from shared.events import NOTICE_ACKNOWLEDGED, NOTICE_RAISED, schema_of

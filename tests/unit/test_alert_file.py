@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from services.notifier.alert_rules import AlertRules
-from services.notifier.roster import Roster, load_roster
+from services.notifier.duty.roster import Roster, load_roster
+from services.notifier.rules.alert_rules import AlertRules
 from shared.failures import BadStart
 from tests.unit.alerts import loaded
 

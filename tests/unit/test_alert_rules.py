@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from services.notifier.alert_rules import LANGUAGES, AlertRules, Audience, Ladder, Member, Quiet, Rule
 from services.notifier.channels import WAKES
 from services.notifier.domain.facts import FACTS
+from services.notifier.rules.alert_rules import LANGUAGES, AlertRules, Audience, Ladder, Member, Quiet, Rule
 from shared.events import ALERT_RAISED, CASE_CLOCK_MISSED, CASE_CLOCK_WARNED, CASE_TYPES, KINDS
 from shared.yaml_file import read_yaml
 from tests.unit.alerts import ROOT, facts, partners, roster, rules

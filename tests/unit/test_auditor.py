@@ -12,15 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from services.notifier import alert_rules, auditor
-from services.notifier.alert_rules import AlertRules, Rule
-from services.notifier.audit_gaps import ALERTS, OPEN_FOR, Gaps
-from services.notifier.audit_owed import Seen, owing, seen_in, telling
-from services.notifier.audit_reading import BEHIND, Held
-from services.notifier.audit_rules import MOST, OVERLAP, RulesInForce, may_have_decided
+from services.notifier.audit import auditor
+from services.notifier.audit.audit_gaps import ALERTS, OPEN_FOR, Gaps
+from services.notifier.audit.audit_owed import Seen, owing, seen_in, telling
+from services.notifier.audit.audit_reading import BEHIND, Held
+from services.notifier.audit.audit_rules import MOST, OVERLAP, RulesInForce, may_have_decided
 from services.notifier.domain import due_of, facts_of
 from services.notifier.measures import NotifierMetrics
-from services.notifier.members import Member
+from services.notifier.rules import alert_rules
+from services.notifier.rules.alert_rules import AlertRules, Rule
+from services.notifier.rules.members import Member
 from shared.events import ALERT_RAISED, CASE_ASSIGNED, CASE_CLOCK_WARNED, CASE_TYPES, KINDS, schema_of
 from shared.failures import TryAgain
 from shared.payloads import AlertRaised, CaseEvent
@@ -177,7 +178,7 @@ def test_a_rule_that_tells_nobody_owes_nothing_and_every_other_that_fires_does()
 
 
 def test_nothing_is_shared_with_the_fan_out_but_the_rules() -> None:
-    files = [*(ROOT / "services/notifier").glob("audit*.py")]
+    files = [*(ROOT / "services/notifier/audit").glob("audit*.py")]
     imported = {
         node.module.removeprefix("services.notifier.")
         for file in files
@@ -186,7 +187,7 @@ def test_nothing_is_shared_with_the_fan_out_but_the_rules() -> None:
     }
 
     assert len(files) == 6
-    assert {name for name in imported if not name.startswith("audit")} == {"alert_rules", "measures"}
+    assert {name for name in imported if not name.startswith("audit.")} == {"rules.alert_rules", "measures"}
 
 
 # What waits

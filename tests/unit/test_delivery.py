@@ -17,8 +17,8 @@ from services.notifier.channels.webhook import Target
 from services.notifier.delivery import NO_RECIPIENT, TEST_SAYS, Delivery
 from services.notifier.destinations import Destinations
 from services.notifier.domain.notices import CLAIM, WAITS, Attempt, Delivered, Failed, Raising
+from services.notifier.duty.roster import Person, Roster
 from services.notifier.recipients import IN_FLIGHT, TRUST
-from services.notifier.roster import Person, Roster
 from shared import topics
 from shared.decisions import Message
 from shared.events import ALERT_RAISED, Event

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notifier import directory as directories
-from services.notifier.directory import Directory, Subscription
 from services.notifier.domain.silences import End
 from services.notifier.domain.subscriptions import Gone, Hears, Pause, Remove, RotateKey, Status
-from services.notifier.listed import heard_by, matches, silenced_by
-from services.notifier.never_held import is_never_held, of_law
+from services.notifier.lists import directory as directories
+from services.notifier.lists.directory import Directory, Subscription
+from services.notifier.lists.listed import heard_by, matches, silenced_by
+from services.notifier.rules.never_held import is_never_held, of_law
 from shared.failures import TryAgain
 from shared.mongo import Store
 from shared.records import stored_form

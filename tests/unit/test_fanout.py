@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from benchmarks.fanout import Nobody, fanout
-from services.notifier.alert_rules import AlertRules, Audience, Ladder, Member, Quiet, Rule, Step
-from services.notifier.directory import Directory
+from services.notifier.acknowledgement.notices_views import NoticeView
 from services.notifier.domain import Happened, decide, evolve
 from services.notifier.domain.ladders import FIRST, Begin, Place
 from services.notifier.domain.notices import PAUSED, Raising, Resolved
 from services.notifier.domain.silences import End
 from services.notifier.domain.subscriptions import Gone, Pause
 from services.notifier.fanout import LAST_PATIENCE, Fanout, window_end
-from services.notifier.notices_views import NoticeView
+from services.notifier.lists.directory import Directory
+from services.notifier.rules.alert_rules import AlertRules, Audience, Ladder, Member, Quiet, Rule, Step
 from shared.decisions import Message
 from shared.events import ALERT_RAISED, CASE_ASSIGNED, CASE_CLOCK_MISSED, CASE_CLOCK_WARNED, CASE_LAPSED, of_case
 from shared.ids import Ids

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from benchmarks.fanout import Nobody
-from services.notifier.alert_rules import AlertRules, Audience, Ladder, Member, Rule, Step
 from services.notifier.domain import Happened, decide, evolve
 from services.notifier.domain.ladders import OWED, place_of
 from services.notifier.domain.notices import Ack, Attempt, Failed, Raising, Resolved
@@ -18,6 +17,7 @@ from services.notifier.fanout import Fanout
 from services.notifier.following import NO_LADDER, NOBODY, Following
 from services.notifier.measures import NotifierMetrics
 from services.notifier.moving import Moved, Moving
+from services.notifier.rules.alert_rules import AlertRules, Audience, Ladder, Member, Rule, Step
 from shared.decisions import Message
 from shared.events import ALERT_RAISED, NOTICE_HANDED_ON
 from shared.ids import Ids

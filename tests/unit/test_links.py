@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from services.notifier.links import Links
+from services.notifier.acknowledgement.links import Links
 
 KEY = bytes(range(32))
 NOTICE, OTHER = "not_" + "a" * 32, "not_" + "b" * 32

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notifier.alert_rules import AlertRules, Rule
 from services.notifier.domain.facts import FACTS
-from services.notifier.never_held import BUILT_IN, can_only_be_never_held, is_never_held, matcher, touches
+from services.notifier.rules.alert_rules import AlertRules, Rule
+from services.notifier.rules.never_held import BUILT_IN, can_only_be_never_held, is_never_held, matcher, touches
 from shared.events import (
     ALERT_RAISED,
     CASE_ASSIGNED,

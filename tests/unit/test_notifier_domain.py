@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.fanout import fanout
+from services.notifier.acknowledgement.notices_views import STATUSES
 from services.notifier.domain import decide, evolve, facts_of
 from services.notifier.domain.notices import (
     CLAIM,
@@ -31,7 +32,6 @@ from services.notifier.domain.notices import (
 from services.notifier.fanout import Fanout
 from services.notifier.handlers import doing, on_event
 from services.notifier.moving import Moved
-from services.notifier.notices_views import STATUSES
 from shared import topics
 from shared.decisions import Decision, Message
 from shared.events import (

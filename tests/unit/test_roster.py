@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notifier.roster import EARLIEST, Gap, Roster, Turn, Why, load_roster, wall_clock
-from services.notifier.roster_turns import NEVER, Pattern, Person, Rota, Span
+from services.notifier.duty.roster import EARLIEST, Gap, Roster, Turn, Why, load_roster, wall_clock
+from services.notifier.duty.roster_turns import NEVER, Pattern, Person, Rota, Span
 from shared.partners import NoticeChannel
 
 ROOT = Path(__file__).parents[2]

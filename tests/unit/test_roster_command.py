@@ -10,7 +10,7 @@ import pytest
 
 from cli.__main__ import main
 from cli.roster_picture import CELLS, picture
-from services.notifier.roster import load_roster
+from services.notifier.duty.roster import load_roster
 from tests.unit.test_law_command import Told
 from tests.unit.test_roster import GOOD, at, roster_file
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from services.notifier.roster import load_roster
+from services.notifier.duty.roster import load_roster
 from shared.failures import BadStart
 from tests.unit.test_roster import GOOD, roster_file, roster_of
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from services.notifier import roster_watch
-from services.notifier.roster_watch import RosterWatch
+from services.notifier.duty import roster_watch
+from services.notifier.duty.roster_watch import RosterWatch
 from shared.events import ROSTER_GAP
 from shared.failures import TryAgain
 from tests.unit.test_roster import GOOD, HOUR, at, roster_of

@@ -14,8 +14,8 @@ from cli.law.coverage import coverage
 from cli.law.worked_cases import Ran, run_cases
 from deploy.k8s.topics import topics_of
 from deploy.local.deployment import Deployment
-from services.notifier.alert_file import load_rules
-from services.notifier.roster import load_roster
+from services.notifier.duty.roster import load_roster
+from services.notifier.rules.alert_file import load_rules
 from shared import clocks
 from shared.law import Law, load_law
 from shared.law.text import holding

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from services.notifier.domain.silences import LONGEST, End, evolve
 from services.notifier.domain.subscriptions import Refused, Why
-from services.notifier.never_held import of_law
+from services.notifier.rules.never_held import of_law
 from shared.events import SILENCE_BEGUN, SILENCE_ENDED, Event
 from shared.records import fold, stored_form
 from shared.times import text_of

@@ -24,7 +24,7 @@ from services.notifier.domain.subscriptions import (
     Why,
     evolve,
 )
-from services.notifier.never_held import of_law
+from services.notifier.rules.never_held import of_law
 from shared.events import (
     SUBSCRIPTION_ADDED,
     SUBSCRIPTION_GONE,

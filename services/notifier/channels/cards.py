@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from services.notifier.acknowledgement.words import in_language
 from services.notifier.channels import Shown
 from services.notifier.channels.wording import Language, one_line
-from services.notifier.words import in_language
 from shared.clocks import DUE
 
 Facts = Mapping[str, str]

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, StringConstraints
 
-from services.notifier.words import DEFAULT, Said, load_words
+from services.notifier.acknowledgement.words import DEFAULT, Said, load_words
 from shared.clocks import DUE
 from shared.events import ALERT_RAISED
 from shared.law.competence import Law

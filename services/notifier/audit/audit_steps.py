@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.notifier.audit_gaps import Gaps
+from services.notifier.audit.audit_gaps import Gaps
 from shared.events import AUDIT_GAP
 from shared.mongo import Store
 from shared.times import text_of

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 import orjson
 
-from services.notifier.alert_rules import AlertRules, Rule
-from services.notifier.audit_owed import Seen, owing, telling
+from services.notifier.audit.audit_owed import Seen, owing, telling
+from services.notifier.rules.alert_rules import AlertRules, Rule
 from shared.times import read, text_of
 
 OVERLAP = timedelta(minutes=10)

@@ -18,10 +18,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from services.notifier.acknowledging import LINK, Acknowledging
-from services.notifier.links import PATH, Links
-from services.notifier.notices_views import Notices, NoticeView
-from services.notifier.words import DEFAULT, in_language, load_words
+from services.notifier.acknowledgement.acknowledging import LINK, Acknowledging
+from services.notifier.acknowledgement.links import PATH, Links
+from services.notifier.acknowledgement.notices_views import Notices, NoticeView
+from services.notifier.acknowledgement.words import DEFAULT, in_language, load_words
 from shared import times
 from shared.failures import TryAgain
 from shared.mongo import Store

@@ -6,13 +6,13 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
 
-from services.notifier.alert_rules import AlertRules
 from services.notifier.bodies import json_in, typed
-from services.notifier.desk import BODIES, MOST_BYTES, WHEN, body_of, desk_by, refusal, said, wrong_facts
-from services.notifier.directory import Directory, Silence
 from services.notifier.domain.silences import Begin, End
 from services.notifier.domain.subscriptions import Refused
-from services.notifier.subscription_forms import When
+from services.notifier.lists.desk import BODIES, MOST_BYTES, WHEN, body_of, desk_by, refusal, said, wrong_facts
+from services.notifier.lists.directory import Directory, Silence
+from services.notifier.lists.subscription_forms import When
+from services.notifier.rules.alert_rules import AlertRules
 from shared import problems, strict_json
 from shared.http import PROBLEMS
 from shared.ids import Ids

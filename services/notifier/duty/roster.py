@@ -10,8 +10,8 @@ from pathlib import Path
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
-from services.notifier.roster_file import read_roster
-from services.notifier.roster_turns import EARLIEST, Person, Rota, Turn, Why, wall_clock
+from services.notifier.duty.roster_file import read_roster
+from services.notifier.duty.roster_turns import EARLIEST, Person, Rota, Turn, Why, wall_clock
 
 __all__ = ["EARLIEST", "Gap", "Person", "Roster", "Rota", "Turn", "Why", "load_roster", "wall_clock"]
 

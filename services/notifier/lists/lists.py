@@ -2,15 +2,15 @@
 
 from fastapi import FastAPI
 
-from services.notifier.addresses import CheckUrl
-from services.notifier.alert_rules import AlertRules
 from services.notifier.channels import Destination
-from services.notifier.directory import Directory
 from services.notifier.domain import silences, subscriptions
 from services.notifier.domain.subscriptions import Gone
-from services.notifier.listed import hears_only_never_held
-from services.notifier.silences_api import add_silences
-from services.notifier.subscriptions_api import SendTest, Subscriptions, add_subscriptions
+from services.notifier.lists.addresses import CheckUrl
+from services.notifier.lists.directory import Directory
+from services.notifier.lists.listed import hears_only_never_held
+from services.notifier.lists.silences_api import add_silences
+from services.notifier.lists.subscriptions_api import SendTest, Subscriptions, add_subscriptions
+from services.notifier.rules.alert_rules import AlertRules
 from shared.decisions import Message
 from shared.platform import Platform
 from shared.posts import Posts

@@ -6,16 +6,15 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Request, Response
 
-from services.notifier import addresses
-from services.notifier.addresses import CheckUrl, MadeKey
-from services.notifier.alert_rules import AlertRules
 from services.notifier.bodies import json_in, typed
-from services.notifier.desk import BODIES, MOST_BYTES, WHEN, body_of, desk_by, refusal, said, wrong_facts
-from services.notifier.directory import Directory, Subscription
 from services.notifier.domain.notices import Delivered, Failed
 from services.notifier.domain.subscriptions import Add, Pause, Refused, Remove, Resume, RotateKey, Status, Why
-from services.notifier.listed import never_held_of
-from services.notifier.subscription_forms import (
+from services.notifier.lists import addresses
+from services.notifier.lists.addresses import CheckUrl, MadeKey
+from services.notifier.lists.desk import BODIES, MOST_BYTES, WHEN, body_of, desk_by, refusal, said, wrong_facts
+from services.notifier.lists.directory import Directory, Subscription
+from services.notifier.lists.listed import never_held_of
+from services.notifier.lists.subscription_forms import (
     AddedView,
     HearsWhat,
     NewSubscription,
@@ -26,6 +25,7 @@ from services.notifier.subscription_forms import (
     view,
     with_key,
 )
+from services.notifier.rules.alert_rules import AlertRules
 from shared import problems
 from shared.bad_letter import FieldError
 from shared.http import PROBLEMS, documented

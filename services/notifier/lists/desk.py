@@ -10,8 +10,8 @@ from pydantic import BaseModel
 from services.notifier.bodies import JSON
 from services.notifier.domain.facts import FACTS
 from services.notifier.domain.subscriptions import Refused, Why
-from services.notifier.fact_values import FactValues
-from services.notifier.never_held import Matcher
+from services.notifier.rules.fact_values import FactValues
+from services.notifier.rules.never_held import Matcher
 from shared import problems, times
 from shared.bad_letter import FieldError
 from shared.decisions import Message

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from services.notifier.alert_rules import AlertRules, Rule
 from services.notifier.channels import WAKES
-from services.notifier.members import Audience, Member
-from services.notifier.roster import Person, Roster
+from services.notifier.duty.roster import Person, Roster
+from services.notifier.rules.alert_rules import AlertRules, Rule
+from services.notifier.rules.members import Audience, Member
 from shared.yaml_file import Place, YamlFile, quoted
 
 

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, Query, Request
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from services.notifier.acknowledging import API, WHO, Acknowledged, Acknowledging, who
+from services.notifier.acknowledgement.acknowledging import API, WHO, Acknowledged, Acknowledging, who
+from services.notifier.acknowledgement.notices_views import STATUSES, NoticePage, Notices, NoticeView
+from services.notifier.acknowledgement.words import DEFAULT, load_words
 from services.notifier.bodies import JSON, json_in, typed
-from services.notifier.notices_views import STATUSES, NoticePage, Notices, NoticeView
-from services.notifier.words import DEFAULT, load_words
 from shared import problems, times
 from shared.bad_letter import FieldError
 from shared.http import PROBLEMS, documented

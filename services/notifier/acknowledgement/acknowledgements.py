@@ -6,9 +6,9 @@ from typing import Annotated, Any
 from aiokafka import ConsumerRecord
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
-from services.notifier.acknowledging import KAFKA, WHO, who
+from services.notifier.acknowledgement.acknowledging import KAFKA, WHO, who
+from services.notifier.acknowledgement.links import NOTICE
 from services.notifier.domain.notices import Ack
-from services.notifier.links import NOTICE
 from shared.decisions import Message
 from shared.envelope import read_envelope
 from shared.events import NOTICE_ACKNOWLEDGED

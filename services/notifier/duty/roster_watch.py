@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 
-from services.notifier.roster import Gap, Roster
+from services.notifier.duty.roster import Gap, Roster
 from shared.events import ROSTER_GAP
 from shared.failures import TryAgain
 from shared.log import logger

@@ -17,12 +17,12 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from services.notifier.addresses import LONGEST, MadeKey, masked
-from services.notifier.alert_rules import LANGUAGES
 from services.notifier.domain.subscriptions import Hears
-from services.notifier.listed import Subscription
-from services.notifier.members import SomeSpan
-from services.notifier.never_held import Matcher
+from services.notifier.lists.addresses import LONGEST, MadeKey, masked
+from services.notifier.lists.listed import Subscription
+from services.notifier.rules.alert_rules import LANGUAGES
+from services.notifier.rules.members import SomeSpan
+from services.notifier.rules.never_held import Matcher
 from shared.yaml_file import Id
 
 LONGEST_GROUP = timedelta(days=1)

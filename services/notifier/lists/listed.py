@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 import orjson
 
-from services.notifier.alert_rules import AlertRules
 from services.notifier.domain.subscriptions import Hears, HearsOnlyNeverHeld, SigningKey, Status, sealed_of
-from services.notifier.never_held import Matcher
+from services.notifier.rules.alert_rules import AlertRules
+from services.notifier.rules.never_held import Matcher
 from shared import times
 from shared.events import Event
 from shared.partners import NoticeChannel

@@ -10,11 +10,11 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from services.notifier import never_held
 from services.notifier.domain.facts import FACTS
-from services.notifier.fact_values import FactValues
-from services.notifier.members import Audience, Ladder, Member, Quiet, SomeSpan, Step
-from services.notifier.never_held import BUILT_IN, Facts, Matcher, When
+from services.notifier.rules import never_held
+from services.notifier.rules.fact_values import FactValues
+from services.notifier.rules.members import Audience, Ladder, Member, Quiet, SomeSpan, Step
+from services.notifier.rules.never_held import BUILT_IN, Facts, Matcher, When
 from shared.yaml_file import Id, Strict, Words, quoted
 
 __all__ = ["FACTS", "LANGUAGES", "AlertRules", "Audience", "Kept", "Ladder", "Member", "Quiet", "Rule", "Step"]

@@ -12,7 +12,15 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Generic, TypeVar
 
 from services.notifier.domain.subscriptions import LIVE
-from services.notifier.listed import Heard, Silence, Subscription, heard_by, silence_of, silenced_by, subscription_of
+from services.notifier.lists.listed import (
+    Heard,
+    Silence,
+    Subscription,
+    heard_by,
+    silence_of,
+    silenced_by,
+    subscription_of,
+)
 from shared.events import Event
 from shared.failures import TryAgain
 from shared.log import logger

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from aiokafka import ConsumerRecord
 
-from services.notifier.alert_rules import AlertRules
+from services.notifier.rules.alert_rules import AlertRules
 from shared.envelope import STRUCTURED, read_envelope
 from shared.events import ALERT_RAISED, CASE_CLOCK_MISSED, CASE_CLOCK_WARNED, CASE_LAPSED, CASE_TYPES, schema_of
 from shared.failures import NeverWill

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from pydantic import BaseModel
 
-from services.notifier.links import NOTICE
+from services.notifier.acknowledgement.links import NOTICE
 from shared.events import NOTICE_RAISED
 from shared.mongo import Store
 

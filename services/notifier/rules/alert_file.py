@@ -7,13 +7,13 @@ from pathlib import Path
 
 from pydantic import Field
 
-from services.notifier import never_held
-from services.notifier.alert_rules import AlertRules, Kept, Rule
-from services.notifier.alert_warnings import people_of, warnings_about
 from services.notifier.domain.facts import FACTS
-from services.notifier.fact_values import FactValues, fact_values
-from services.notifier.members import Audience, Ladder, Member
-from services.notifier.roster import Roster
+from services.notifier.duty.roster import Roster
+from services.notifier.rules import never_held
+from services.notifier.rules.alert_rules import AlertRules, Kept, Rule
+from services.notifier.rules.alert_warnings import people_of, warnings_about
+from services.notifier.rules.fact_values import FactValues, fact_values
+from services.notifier.rules.members import Audience, Ladder, Member
 from shared.events import CASE_CLOCK_WARNED
 from shared.law import Law
 from shared.life_cycle import LifeCycle

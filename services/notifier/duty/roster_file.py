@@ -6,8 +6,16 @@ from pathlib import Path
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
-from services.notifier.roster_text import HolidayText, PersonText, RosterText, RotaText, RowText, ShiftText, TurnsText
-from services.notifier.roster_turns import EARLIEST, NEVER, Pattern, Person, Rota, Span, readings, wall_clock
+from services.notifier.duty.roster_text import (
+    HolidayText,
+    PersonText,
+    RosterText,
+    RotaText,
+    RowText,
+    ShiftText,
+    TurnsText,
+)
+from services.notifier.duty.roster_turns import EARLIEST, NEVER, Pattern, Person, Rota, Span, readings, wall_clock
 from shared.failures import BadStart
 from shared.partners import NoticeChannel
 from shared.yaml_file import Place, YamlFile, did_you_mean, quoted, read_yaml

@@ -14,13 +14,13 @@ from typing import Any
 from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError
 
-from services.notifier.alert_rules import AlertRules
-from services.notifier.audit_gaps import Alarm, Gaps
-from services.notifier.audit_owed import Seen, owing, seen_in
-from services.notifier.audit_reading import AT_ONCE, Reading
-from services.notifier.audit_rules import Keeper, RulesInForce, may_have_decided
-from services.notifier.audit_steps import Steps
+from services.notifier.audit.audit_gaps import Alarm, Gaps
+from services.notifier.audit.audit_owed import Seen, owing, seen_in
+from services.notifier.audit.audit_reading import AT_ONCE, Reading
+from services.notifier.audit.audit_rules import Keeper, RulesInForce, may_have_decided
+from services.notifier.audit.audit_steps import Steps
 from services.notifier.measures import NotifierMetrics
+from services.notifier.rules.alert_rules import AlertRules
 from shared import topics
 from shared.events import AUDIT_GAP
 from shared.failures import TryAgain

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from services.notifier.acknowledging import Acknowledged
+from services.notifier.acknowledgement.acknowledging import Acknowledged
 from shared.yaml_file import Strict, Words, read_yaml
 
 FILE = Path(__file__).parent / "page" / "words.yaml"

@@ -1,0 +1,1 @@
+"""The auditor: a second, independent count of who was told."""

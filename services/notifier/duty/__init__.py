@@ -1,0 +1,1 @@
+"""Who is on duty: the roster, its turns and its gaps."""

@@ -1,0 +1,1 @@
+"""What the desk adds while everything runs: subscriptions and silences."""
