@@ -13,7 +13,7 @@ from services.notifier.rules.alert_rules import AlertRules, Member, Rule
 from shared.decisions import Message
 from shared.events import Event
 from shared.ids import Ids
-from shared.partners import Subscriber
+from shared.partners import NoticeChannel, Subscriber
 from shared.times import read, text_of
 
 BY = "notifier"
@@ -85,6 +85,7 @@ class Fanout:
         never_held = self.rules.is_never_held(facts)
         silence = None if never_held else self._directory.silence_for(facts, self._now())
         silenced = silence.id if silence else None
+        bound = self._bound(happened)
         if plain is not None and not hearing and not held_back and silenced is None:
             return [
                 Message(
@@ -92,7 +93,15 @@ class Fanout:
                     happened.cause,
                     BY,
                     Raising(
-                        alert, rule.name, says, subscriber, channel, facts, due=happened.due, never_held=never_held
+                        alert,
+                        rule.name,
+                        says,
+                        subscriber,
+                        channel,
+                        facts,
+                        due=happened.due,
+                        never_held=never_held,
+                        give_up_at=bound if channel != NoticeChannel.KAFKA else None,
                     ),
                     happened.about,
                 )
@@ -107,13 +116,27 @@ class Fanout:
         ]
         messages = [
             self._raising(
-                tell, alert, rule.name, says, happened.about, happened.cause, facts, happened.due, never_held, silenced
+                _bounded(tell, bound, happened.at),
+                alert,
+                rule.name,
+                says,
+                happened.about,
+                happened.cause,
+                facts,
+                happened.due,
+                never_held,
+                silenced,
             )
             for tell in tells
         ]
         if ladder := self.rules.ladder_of(rule):
             messages.append(self._ladder(ladder, rule, says, happened, never_held, silenced, now))
         return messages
+
+    def _bound(self, happened: Happened) -> str | None:
+        """Until when a system may be tried: the case's next clock, where that lies ahead."""
+        bound = happened.bound
+        return bound if bound is not None and bound > text_of(self._now()) else None
 
     def _recipients(self, rule: Rule) -> list[tuple[str, str]] | None:
         """The subscribers of a rule and their channels, where it tells nobody else: the quick way for most events."""
@@ -220,6 +243,16 @@ class Fanout:
         # A later step may tell the same recipient on the same channel once more.
         of = f"{alert}/{at}" if at else alert
         return Message(self.ids.notice(of, body.subscriber, body.channel), cause, BY, body, about)
+
+
+def _bounded(tell: Tell, bound: str | None, happened_at: str) -> Tell:
+    """With the end of its time, where it has none of its own; and what an Alertmanager must know to see it end."""
+    more: dict[str, object] = {}
+    if bound and "give_up_at" not in tell and tell["channel"] != NoticeChannel.KAFKA and "not_before" not in tell:
+        more["give_up_at"] = bound
+    if tell["channel"] == NoticeChannel.ALERTMANAGER:
+        more["happened_at"] = happened_at
+    return {**tell, **more}
 
 
 def _new(found: Sequence[Subscription], told: set[str]) -> list[Subscription]:

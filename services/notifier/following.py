@@ -62,7 +62,8 @@ class Following:
             if outcome.fresh:
                 if isinstance(message.body, Begin):
                     begins = True
-                    self._metrics.ladder_steps.inc()
+                    if message.body.silence is None:
+                        self._metrics.ladder_steps.inc()
                 sends = sends or "next_due" in outcome.record.state
         if begins:
             self._ready.set()

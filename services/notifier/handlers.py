@@ -6,7 +6,7 @@ from typing import Any
 from aiokafka import ConsumerRecord
 from pydantic import BaseModel, ValidationError
 
-from services.notifier.domain import Happened, due_of, facts_of
+from services.notifier.domain import Happened, bound_of, due_of, facts_of
 from services.notifier.fanout import Fanout
 from services.notifier.moving import Moved
 from shared import times
@@ -33,7 +33,8 @@ def on_event(fanout: Fanout, is_done: Callable[[str, Mapping[str, Any]], bool]) 
             raise NeverWill("not an event that we know") from None
         about, cause = data[_ABOUT[event.type]], f"{event.source}#{event.id}"
         at = event.attributes.get("time") or times.text_of(times.now())
-        happened = Happened(facts_of(event.type, data), about, cause, at, due_of(event.type, data))
+        facts, due = facts_of(event.type, data), due_of(event.type, data)
+        happened = Happened(facts, about, cause, at, due, bound_of(data))
         messages = fanout.messages(happened)
         if is_done(event.type, data):
             messages.append(Message(about, cause, "notifier", Moved(event.type, at)))

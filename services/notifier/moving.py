@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.notifier.domain.ladders import LADDER, Begin
-from services.notifier.domain.notices import Ack, Resolved
+from services.notifier.domain.notices import Ack, Raising, Resolved
 from shared.decisions import Message
 from shared.mongo import Store
 from shared.partners import NoticeChannel
@@ -57,7 +57,7 @@ class Moving:
         for one in found:
             of_case.setdefault(one["state"]["about"], set()).add(one["_id"])
         for message in batch:
-            if isinstance(message.body, Begin):
+            if isinstance(message.body, Begin) or _burns(message.body):
                 of_case.setdefault(message.subject, set()).add(message.record)
         return [
             Message(record, f"{message.cause}/moved", message.by, Resolved(message.body.why, message.body.at))
@@ -87,3 +87,7 @@ class Moving:
             return {}
         found = await self._notices.find({"_id": {"$in": wanted}}, {"state": 1}, limit=len(wanted))
         return {one["_id"]: one["state"] for one in found}
+
+
+def _burns(body: Any) -> bool:
+    return isinstance(body, Raising) and body.channel == NoticeChannel.ALERTMANAGER

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
@@ -140,10 +140,13 @@ def test_what_is_not_known_or_cannot_be_read_is_left_to_the_notifier(what: str) 
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(words, inner)
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(words, inner),
+    max_leaves=8,
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.sampled_from([CASE_ASSIGNED, CASE_CLOCK_WARNED, ALERT_RAISED]),
     st.dictionaries(st.sampled_from([*case(), "alert", "kind", "service", "lane", "rota"]), json_values),

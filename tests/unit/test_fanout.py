@@ -568,3 +568,16 @@ def test_a_reader_is_told_in_their_language_or_in_english(language: str, says: t
     shown = NoticeView.model_validate(dict.fromkeys(OF_NO_MATTER, "") | said)
 
     assert told(rules(OPS)).sentence(shown, language) == says
+
+
+def test_a_system_is_tried_until_the_cases_next_clock_and_then_somebody_must_know() -> None:
+    from services.notifier.domain import bound_of
+
+    clocks = [
+        {"clock": "acknowledge", "due": "2026-03-10T09:00:00Z", "stopped_at": "2026-03-10T08:10:00Z"},
+        {"clock": "order", "due": "2026-03-11T08:00:00Z"},
+        {"clock": "follow-up", "due": "2026-05-10T08:00:00Z"},
+    ]
+    assert bound_of({"clocks": clocks}) == "2026-03-11T08:00:00Z"
+    assert bound_of({"clocks": clocks[:1]}) is None
+    assert bound_of({}) is None

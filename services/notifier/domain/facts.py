@@ -42,6 +42,8 @@ class Happened:
     """When it happened."""
     due: str | None = None
     """When the clock that it is about ends."""
+    bound: str | None = None
+    """When the case's next clock ends: telling a system later than that is too late, and somebody must know."""
 
 
 def facts_of(event_type: str, data: Mapping[str, Any]) -> dict[str, str]:
@@ -63,3 +65,9 @@ def due_of(event_type: str, data: Mapping[str, Any]) -> str | None:
         return None
     due = data["said"].get("due")
     return due if isinstance(due, str) else None
+
+
+def bound_of(data: Mapping[str, Any]) -> str | None:
+    """When the next of a case's running clocks ends, as far as the event says."""
+    running = [clock for clock in data.get("clocks") or () if "stopped_at" not in clock and "missed_at" not in clock]
+    return min((clock["due"] for clock in running if isinstance(clock.get("due"), str)), default=None)

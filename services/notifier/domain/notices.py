@@ -68,6 +68,8 @@ class Raising:
     """The silence that holds it back, or `PAUSED`."""
     step: str | None = None
     """Of a ladder: round and step."""
+    happened_at: str | None = None
+    """When that happened which it is about, where what is done afterwards ends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,8 @@ def decide(record: Record, body: Body, now: datetime) -> Decision:
     if isinstance(body, Ack):
         return Decision(_acknowledged(record, body))
     if isinstance(body, Resolved):
-        is_open = bool(state) and "resolved_at" not in state and body.at > state["raised_at"]
+        since = state.get("happened_at") or state.get("raised_at", "")
+        is_open = bool(state) and "resolved_at" not in state and body.at > str(since)
         return Decision([Draft(NOTICE_RESOLVED, (), {"why": body.why})] if is_open else ())
     if state.get("status") != "attempting" or state["attempts"] != body.attempt:
         return Decision()  # another process has taken over since
@@ -171,7 +174,7 @@ def _raised(record: Record, raising: Raising, now: datetime) -> Draft:
     return Draft(NOTICE_RAISED, (topics.notices_to(raising.subscriber),) if is_public else (), data)
 
 
-_MORE = ("due", "then", "give_up_at", "not_before", "in_digest", "rate", "never_held", "silence", "step")
+_MORE = ("due", "then", "give_up_at", "not_before", "in_digest", "rate", "never_held", "silence", "step", "happened_at")
 _KEPT = (
     "alert",
     "rule",
@@ -186,6 +189,7 @@ _KEPT = (
     "never_held",
     "silence",
     "step",
+    "happened_at",
 )
 
 
