@@ -8,71 +8,21 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
-from benchmarks import report
+from benchmarks import on_notices, report
 from benchmarks.books import Measured
+from benchmarks.figures import Figure, Turn, against
 from benchmarks.ground import Ground, Ours, Side, bare, bare_clocks, bare_updates, insert_one, naive
-from benchmarks.measure import ACCEPTED, BACKLOG, END_TO_END, INSERTED, WITH_UPDATES, Letters, Rounds, Seen
+from benchmarks.measure import ACCEPTED, BACKLOG, END_TO_END, INSERTED, WITH_UPDATES, Letters, Rounds
 from benchmarks.measure_cases import RUNG, UPDATED, CaseRounds, OnCases
+from benchmarks.sizes import FULL, QUICK, Size
 from deploy.local.jars import ROOT
 from deploy.local.locks import locked
 from deploy.local.processes import signals_interrupt
 
 FOLDER = ROOT / ".rogatory" / "bench"
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """How much is measured."""
-
-    rounds: int
-    letters: int
-    backlog: int
-    """More, for they are done sooner and travel in batches of 500."""
-    updates: int
-    clocks: int
-    """Of both, one for each case that lies in MongoDB."""
-    warm: int
-    connections: int
-    warm_seconds: float
-    latency: dict[float, int]
-    """The router's letters: rate per second -> how many."""
-
-
-FULL = Size(
-    rounds=5,
-    letters=8_000,
-    backlog=20_000,
-    updates=8_000,
-    clocks=5_000,
-    warm=500,
-    connections=64,
-    warm_seconds=20,
-    latency={10: 200, 200: 2_000},
-)
-QUICK = Size(
-    rounds=1,
-    letters=300,
-    backlog=1_000,
-    updates=600,
-    clocks=600,
-    warm=50,
-    connections=32,
-    warm_seconds=2,
-    latency={10: 20, 200: 200},
-)
-
-
-@dataclass(slots=True)
-class Figure:
-    """What the rounds of one key gave."""
-
-    rounds: list[float] = field(default_factory=list)
-    load: list[float] = field(default_factory=list)
-    more: dict[str, Any] = field(default_factory=dict)
 
 
 def main() -> int:
@@ -94,6 +44,8 @@ def main() -> int:
         for key in keys:
             print(key, flush=True)
             figure = MEASURES[key](ground, rounds, size)
+            if figure is None:
+                continue
             medians[key] = statistics.median(figure.rounds)
             figure.more["servers"] = ground.servers()
             if not asked.quick:
@@ -101,7 +53,7 @@ def main() -> int:
     shutil.rmtree(FOLDER)  # after a failure it stays: the logs are in it
     for key, median in medians.items():
         aim = report.AIMS[key]
-        print(f"{key:20} {median:8.2f}   aim {aim!s:8} {'met' if aim.is_met(median) else 'MISSED':6}  {aim.says}")
+        print(f"{key:24} {median:8.2f}   aim {aim!s:8} {'met' if aim.is_met(median) else 'MISSED':6}  {aim.says}")
     if asked.quick:
         print("Quick: too small to mean anything, nothing was written.")
     return 0
@@ -115,7 +67,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("keys", nargs="*", choices=[[], *report.AIMS], metavar="key", help=", ".join(report.AIMS))
     parser.add_argument("--rounds", type=int, help=f"at least {report.LEAST_ROUNDS}, or nothing is written")
-    parser.add_argument("--letters", type=int, help="letters, updates or clocks of each round; naive gets a quarter")
+    parser.add_argument(
+        "--letters", type=int, help="letters, updates, clocks, notices of each round; naive gets a quarter"
+    )
     parser.add_argument("--connections", type=int, help="over which letters are posted")
     parser.add_argument("--quick", action="store_true", help="one tiny round: does it work at all?")
     asked = parser.parse_args()
@@ -127,7 +81,7 @@ def _arguments() -> argparse.Namespace:
 def _size(asked: argparse.Namespace) -> Size:
     size = QUICK if asked.quick else FULL
     chosen = {name: getattr(asked, name) or getattr(size, name) for name in ("rounds", "letters", "connections")}
-    cases = {name: asked.letters or getattr(size, name) for name in ("backlog", "updates", "clocks")}
+    cases = {name: asked.letters or getattr(size, name) for name in ("backlog", "updates", "clocks", "notices")}
     return replace(size, **chosen, **cases)
 
 
@@ -140,40 +94,16 @@ def _against(
     rounds: Rounds | CaseRounds,
     size: Size,
 ) -> Figure:
-    """Ours and a baseline in turn, the order changing; `counts` says how many letters each gets."""
+    """Ours and a baseline in turn; `counts` says how many letters each gets."""
     ours, other = Ours(ground), make(ground)
     ground.clear([ours, other])
-    figure = Figure()
-    seen: dict[str, list[Seen]] = {ours.name: [], other.name: []}
     here, there = counts(size)
-    turns: list[tuple[Side, Measured, int]] = [(ours, measured, here), (other, measured_there, there)]
-    for number in range(size.rounds + 1):
-        load = os.getloadavg()[0]
-        now = {side.name: rounds.run(side, what, count) for side, what, count in turns}
-        turns.reverse()
-        ratio = now[ours.name].rate / now[other.name].rate
-        rates = ", ".join(f"{name} {now[name].rate:,.0f}/s" for name in seen)
-        print(
-            f"  {'warm-up' if number == 0 else f'round {number}'}: {rates}, ratio {ratio:.2f} (load {load:.1f})",
-            flush=True,
-        )
-        if number:
-            figure.rounds.append(ratio)
-            figure.load.append(load)
-            for name, one in now.items():
-                seen[name].append(one)
-    figure.more = {
-        "per_second": {name: [round(one.rate, 1) for one in ones] for name, ones in seen.items()},
-        f"cpu_us_per_{measured.what}": {name: report.medians([one.cpu for one in ones]) for name, ones in seen.items()},
-        f"{measured.what}s": {side.name: count for side, _, count in turns},
-        "connections": size.connections if measured.posted else 0,
-    }
-    if measured.updates_per_second:
-        figure.more["updates_per_second"] = measured.updates_per_second
-    for name, used in figure.more[f"cpu_us_per_{measured.what}"].items():
-        said = ", ".join(f"{process} {microseconds:,.0f}" for process, microseconds in used.items())
-        print(f"  CPU microseconds per {measured.what}, {name}: {said}", flush=True)
-    return figure
+    return against(
+        Turn(ours.name, here, lambda: rounds.run(ours, measured, here)),
+        Turn(other.name, there, lambda: rounds.run(other, measured_there, there)),
+        measured,
+        size,
+    )
 
 
 def _cases(
@@ -218,7 +148,7 @@ def _latency(ground: Ground, rounds: Rounds, size: Size) -> Figure:
     return figure
 
 
-MEASURES: dict[str, Callable[[Ground, Rounds, Size], Figure]] = {
+MEASURES: dict[str, Callable[[Ground, Rounds, Size], Figure | None]] = {
     "e2e_vs_bare": partial(_against, bare, WITH_UPDATES, WITH_UPDATES, lambda size: (size.letters, size.letters)),
     "backlog_vs_bare": partial(_against, bare, BACKLOG, BACKLOG, lambda size: (size.backlog, size.backlog)),
     "updates_vs_bare": partial(_cases, bare_updates, UPDATED, lambda size: size.updates),
@@ -226,7 +156,12 @@ MEASURES: dict[str, Callable[[Ground, Rounds, Size], Figure]] = {
     "e2e_vs_naive": partial(_against, naive, END_TO_END, END_TO_END, lambda size: (size.letters, size.letters // 4)),
     "http_vs_insert_one": partial(_against, insert_one, ACCEPTED, INSERTED, lambda size: (size.letters, size.letters)),
     "router_p50_ms": _latency,
+    "notices_vs_bare": on_notices.vs_bare,
+    "fanout_50": on_notices.fan_out,
+    "notices_p50_ms": on_notices.in_time,
+    "notices_vs_alertmanager": on_notices.vs_alertmanager,
 }
+"""What could not be measured here gives no figure, and has said why."""
 LETTERS: dict[str, Callable[[Size], int]] = {
     "e2e_vs_bare": lambda size: size.letters,
     "backlog_vs_bare": lambda size: size.backlog,
@@ -235,6 +170,10 @@ LETTERS: dict[str, Callable[[Size], int]] = {
     "e2e_vs_naive": lambda size: size.letters,
     "http_vs_insert_one": lambda size: size.letters,
     "router_p50_ms": lambda size: sum(size.latency.values()),
+    "notices_vs_bare": lambda _: 0,
+    "fanout_50": lambda _: 0,
+    "notices_p50_ms": lambda _: 0,
+    "notices_vs_alertmanager": lambda _: 0,
 }
 """How many letters each needs beside the warm ones: making them takes a while."""
 

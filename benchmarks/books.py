@@ -10,6 +10,8 @@ from benchmarks.ground import Ground, Side
 from benchmarks.watch import Watch
 
 PATIENCE = 180.0
+NO_RECORDS = frozenset({"audit"})
+"""Collections in which no letter shows: the notifier's auditor keeps there which rules it began with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class Books:
         """Raise unless exactly the right number of records and documents is there."""
         written, wanted = await self._written(), self._wanted(count)
         assert written == wanted, f"{self._side.name}: {written} records instead of {wanted}"
-        for name in self._database.list_collection_names():
+        for name in set(self._database.list_collection_names()) - NO_RECORDS:
             found, wanted_here = self._database[name].count_documents({}), count * (name in self._measured.collections)
             assert found == wanted_here, f"{self._side.name}: {found} {name} instead of {wanted_here}"
 

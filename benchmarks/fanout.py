@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 
 from deploy.local.jars import ROOT
-from services.notifier.alert_file import load_rules
-from services.notifier.directory import Directory
+from services.notifier.duty.roster import load_roster
 from services.notifier.fanout import Fanout
-from services.notifier.roster import load_roster
+from services.notifier.lists.directory import Directory
+from services.notifier.rules.alert_file import load_rules
 from shared import times
 from shared.ids import Ids
 from shared.law import Law
@@ -25,9 +26,14 @@ class Nobody(Directory):
 
 
 def fanout(
-    partners: Partners, law: Law, life: LifeCycle, ids: Ids, now: Callable[[], datetime] = times.now
+    partners: Partners,
+    law: Law,
+    life: LifeCycle,
+    ids: Ids,
+    now: Callable[[], datetime] = times.now,
+    alerts: Path = ALERTS,
 ) -> Fanout:
     """As a notifier has it to which the desk has added nothing."""
     roster = load_roster(ROSTER)
-    rules = load_rules(ALERTS, partners, law, life, roster)
+    rules = load_rules(alerts, partners, law, life, roster)
     return Fanout(rules, partners.subscribers, roster, Nobody(), ids, now)

@@ -92,6 +92,10 @@ class Ground:
             "cores": str(os.cpu_count())
         }
 
+    def make_topics(self, topics: Mapping[str, int]) -> None:
+        """Make what else a side needs."""
+        asyncio.run(create_topics(self.kafka.bootstrap, topics))
+
     def clear(self, sides: Sequence[Side]) -> None:
         """Empty topics and no databases: what one key leaves behind must not reach the next."""
         for side in sides:
@@ -146,8 +150,9 @@ class Ours:
 
     name = "ours"
 
-    def __init__(self, ground: Ground) -> None:
-        self._ground, self.port = ground, 0
+    def __init__(self, ground: Ground, settings: Mapping[str, str] | None = None) -> None:
+        """`settings`: beside those of `make run`."""
+        self._ground, self._settings, self.port = ground, settings or {}, 0
 
     def start(self, services: Sequence[str]) -> None:
         """Start these services and wait until they are ready."""
@@ -159,6 +164,7 @@ class Ours:
             settings={
                 "ROGATORY_DATABASE": self.name,
                 "ROGATORY_LAW_ASSUMPTIONS": ",".join(map(str, ASSUMPTIONS)),
+                **self._settings,
             },
         )
         self._stack.__enter__()
@@ -238,6 +244,16 @@ def bare_updates(ground: Ground) -> Modules:
 def bare_clocks(ground: Ground) -> Modules:
     """The bare loop's router where only clocks ring."""
     return Modules(ground, "bare", {"router": "benchmarks.bare.clocks"})
+
+
+def bare_notices(ground: Ground) -> Modules:
+    """The bare notifier of webhooks: insert, post, mark."""
+    return Modules(ground, "bare", {"notifier": "benchmarks.bare.notices"})
+
+
+def direct(ground: Ground) -> Modules:
+    """From Kafka to the webhooks, and nothing kept."""
+    return Modules(ground, "direct", {"notifier": "benchmarks.bare.direct"})
 
 
 def naive(ground: Ground) -> Modules:

@@ -14,7 +14,12 @@ SIZE = 1024
 
 def bodies(name: str, count: int, urgency: str = "normal") -> list[bytes]:
     """So many letters; the same name gives the same letters for ever."""
-    return [_body(reference(name, number), urgency) for number in range(count)]
+    return [body(name, number, urgency) for number in range(count)]
+
+
+def body(name: str, number: int, urgency: str = "normal", party: str = "FR") -> bytes:
+    """One of them; from another State for who looks at that."""
+    return _body(reference(name, number), urgency, party)
 
 
 def reference(name: str, number: int) -> str:
@@ -30,7 +35,7 @@ def reference_in(body: bytes) -> bytes:
 _FROM = len(b'{"reference":"')
 
 
-def _body(of: str, urgency: str) -> bytes:
+def _body(of: str, urgency: str, party: str) -> bytes:
     contents = {
         "offence": "Illegal access to an information system (article 7), and theft of the data of 1,240 customers.",
         "facts": "",
@@ -41,7 +46,7 @@ def _body(of: str, urgency: str) -> bytes:
     }
     letter = {
         "reference": of,
-        "party": "FR",
+        "party": party,
         "direction": "incoming",
         "channel": "24/7",
         "language": "fr",

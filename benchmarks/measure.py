@@ -8,7 +8,7 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -42,7 +42,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Milliseconds from the letter's topic to the authority's."""
+    """Milliseconds from when something was sent until what follows from it came."""
 
     p50: float
     p99: float
@@ -178,8 +178,8 @@ class Rounds:
 
     async def file(self, side: Side, outs: Sequence[Out]) -> None:
         """Put records on their topic at once, as intake puts letters."""
-        async with self._producer(max_batch_size=1_000_000, linger_ms=5) as producer:
-            await asyncio.gather(*[await _send(producer, side, out) for out in outs])
+        async with self.producer(max_batch_size=1_000_000, linger_ms=5) as producer:
+            await asyncio.gather(*[await send(producer, side, out) for out in outs])
 
     @asynccontextmanager
     async def _updates(self, side: Side, measured: Measured, books: Books) -> AsyncIterator[None]:
@@ -188,14 +188,14 @@ class Rounds:
 
         async def say() -> None:
             began = time.monotonic()
-            async with self._producer() as producer:
+            async with self.producer() as producer:
                 for number, out in enumerate(self._letters.said if measured.updates_per_second else ()):
                     wait = began + number / measured.updates_per_second - time.monotonic()
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(ended.wait(), max(0.0, wait))
                     if ended.is_set():
                         return
-                    await _send(producer, side, out)
+                    await send(producer, side, out)
                     books.updates += 1
 
         saying = asyncio.create_task(say())
@@ -206,7 +206,8 @@ class Rounds:
             await saying
 
     @asynccontextmanager
-    async def _producer(self, **options: int) -> AsyncIterator[AIOKafkaProducer]:
+    async def producer(self, **options: int) -> AsyncIterator[AIOKafkaProducer]:
+        """Who sends, until the block ends."""
         producer = AIOKafkaProducer(
             bootstrap_servers=self._ground.kafka.bootstrap, acks="all", enable_idempotence=True, **options
         )
@@ -228,23 +229,32 @@ class Rounds:
             return seen
 
     async def _at_rate(self, side: Side, watch: Watch, rate: float, start: int, count: int) -> Latency:
-        """Open loop: each letter leaves within its own slot, at a chance place, so that no timer runs in step."""
         outs = self._letters.outs("run", start + count)[start:]
         cases = self._letters.cases_in_order("run")[start : start + count]
-        chance, sent, left = random.Random(start), [], {}
+        left = await self.send_at_rate(side, outs, rate, start)
+        await watch.until(set(cases), PATIENCE)
+        return latency(watch.at[case] - since for case, since in zip(cases, left, strict=True))
+
+    async def send_at_rate(self, side: Side, outs: Sequence[Out], rate: float, seed: int) -> list[float]:
+        """When each left: open loop, each within its own slot at a chance place, so that no timer runs in step."""
+        chance, sent, left = random.Random(seed), [], []
         began = time.monotonic() + 0.5
-        async with self._producer() as producer:
-            for number, (out, case) in enumerate(zip(outs, cases, strict=True)):
+        async with self.producer() as producer:
+            for number, out in enumerate(outs):
                 await asyncio.sleep(max(0.0, began + (number + chance.random()) / rate - time.monotonic()))
-                left[case] = time.monotonic()
-                sent.append(await _send(producer, side, out))
+                left.append(time.monotonic())
+                sent.append(await send(producer, side, out))
             await asyncio.gather(*sent)
-            await watch.until(set(cases), PATIENCE)
-        waited = sorted((watch.at[case] - since) * 1e3 for case, since in left.items())
-        return Latency(statistics.median(waited), waited[min(len(waited) - 1, len(waited) * 99 // 100)])
+        return left
 
 
-async def _send(producer: AIOKafkaProducer, side: Side, out: Out) -> asyncio.Future[Any]:
+def latency(seconds: Iterable[float]) -> Latency:
+    """The latency of so many waits."""
+    waited = sorted(one * 1e3 for one in seconds)
+    return Latency(statistics.median(waited), waited[min(len(waited) - 1, len(waited) * 99 // 100)])
+
+
+async def send(producer: AIOKafkaProducer, side: Side, out: Out) -> asyncio.Future[Any]:
     """Hand one record to the producer."""
     return await producer.send(side.topic(out.topic), out.value, out.key, partition=out.partition, headers=out.headers)  # type: ignore[no-any-return]
 

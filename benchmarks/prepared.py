@@ -14,7 +14,7 @@ from typing import Any
 import bson
 import orjson
 
-from benchmarks.fanout import fanout
+from benchmarks.fanout import ALERTS, fanout
 from benchmarks.letters import PATH, reference_in
 from deploy.local.jars import ROOT
 from services.intake import domain as intake
@@ -121,8 +121,10 @@ class _Record:
 class Preparer:
     """Runs our services' pure functions over letters, and keeps what would be written and sent."""
 
-    def __init__(self, id_key: str, sealing_key: str, agency: str) -> None:
-        partners = load_partners(PARTNERS)
+    def __init__(
+        self, id_key: str, sealing_key: str, agency: str, partners_file: Path = PARTNERS, alerts: Path = ALERTS
+    ) -> None:
+        partners = load_partners(partners_file)
         law = load_law(ROOT / partners.law_file, ASSUMPTIONS)
         life = load_life_cycle(LIFE_CYCLE, law)
         self._ids, self.sealer = Ids(bytes.fromhex(id_key)), Sealer(bytes.fromhex(sealing_key))
@@ -132,8 +134,8 @@ class Preparer:
         self.decide_case = router.decide_by(router.Rules(law, life, self._ids))
         self.read_letter = router_hears.on_letter(self._ids)
         self._read_update = router_hears.on_update(life, self._ids)
-        tells = fanout(partners, law, life, self._ids)
-        self._read_event = notifier_hears.on_event(tells, notifier_hears.doing(life))
+        tells = fanout(partners, law, life, self._ids, alerts=alerts)
+        self.read_event = notifier_hears.on_event(tells, notifier_hears.doing(life))
 
     def prepare(self, bodies: Iterable[bytes], prepared: Prepared, *, assigned: bool = False) -> None:
         """Add all steps of these letters; where an officer gets each case, of that too."""
@@ -177,6 +179,11 @@ class Preparer:
         """What the router does with a message to a case."""
         return self._step(case, message, self.decide_case, router.evolve, at)
 
+    def raised(self, message: Message, at: datetime) -> Step:
+        """What the notifier does with a message that raises a notice."""
+        notice = Record(message.record, message.subject, message.context)
+        return self._step(notice, message, notifier.decide, notifier.evolve, at)
+
     def posted(self, body: bytes, now: datetime) -> tuple[Record, Step]:
         """A letter, and what intake does with it."""
         parsed = parse_letter(body, self._types)
@@ -195,11 +202,10 @@ class Preparer:
         prepared.openings[heard_as(out)] = step
         ((_, event),) = step.waves
         now = times.now()
-        for message in self._read_event(as_read(event)):  # type: ignore[arg-type]
+        for message in self.read_event(as_read(event)):  # type: ignore[arg-type]
             if isinstance(message.body, Moved):
                 continue  # no record of its own: ours looks for open ladders of the case, and here there are none
-            notice = Record(message.record, message.subject, message.context)
-            raised = self._step(notice, message, notifier.decide, notifier.evolve, now)
+            raised = self.raised(message, now)
             assert prepared.raisings.setdefault(heard_as(event), raised) is raised, "a case raises one notice here"
         for message in intake_hears.on_case(as_read(event)):  # type: ignore[arg-type]
             prepared.news[heard_as(event)] = self._step(letter, message, self._decide_letter, intake.evolve, now)

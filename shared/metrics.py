@@ -104,7 +104,8 @@ class Metrics:
             buckets=LONG,
             registry=r,
         )
-        for channel in NoticeChannel:
+        # Kafka's own acknowledgement is counted with every other event.
+        for channel in set(NoticeChannel) - {NoticeChannel.KAFKA}:
             self.notice_seconds.labels(channel)
             for outcome in ("delivered", "failed"):
                 self.deliveries.labels(channel, outcome)

@@ -124,3 +124,6 @@ class AlertRaised(_Data):
     lane: Lane | None = None
     """Of what was set aside."""
     rota: str | None = None
+    recipient: str | None = None
+    channel: str | None = None
+    reason: str | None = None

@@ -8,7 +8,8 @@ import pickle
 import random
 import signal
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from itertools import zip_longest
 from typing import Any
 
@@ -20,7 +21,7 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import IndexModel, ReadPreference, UpdateMany, UpdateOne, WriteConcern
 from pymongo.read_concern import ReadConcern
 
-from benchmarks.prepared import Out, Step, Steps
+from benchmarks.prepared import Heard, Out, Step, Steps
 from shared import times
 from shared.mongo import SAFE
 from shared.records import HEAD
@@ -43,8 +44,8 @@ def load_steps(service: str) -> Any:
 
 
 def topic_of(name: str) -> str:
-    """The bare loop's own topic in place of one of ours."""
-    return f"bare.{name}"
+    """This side's own topic in place of one of ours."""
+    return f"{DATABASE}.{name}"
 
 
 class Collection:
@@ -168,6 +169,17 @@ async def consume(
     updates: bool = False,
 ) -> None:
     """Read, write, send and commit batches of one topic until cancelled."""
+    async with aclosing(batches(topic, group)) as all_heard:
+        async for heard in all_heard:
+            # What follows from nothing is only committed.
+            if batch := [steps[one] for one in heard if one in steps]:
+                await collection.read(batch)
+                await (collection.update(batch) if updates else collection.insert(batch))
+                sender.feed(batch)
+
+
+async def batches(topic: str, group: str) -> AsyncGenerator[list[Heard]]:
+    """What is heard on a topic; a batch is committed when the next one is asked for."""
     consumer = AIOKafkaConsumer(
         topic_of(topic),
         bootstrap_servers=KAFKA,
@@ -182,15 +194,10 @@ async def consume(
     try:
         while True:
             found = await consumer.getmany(timeout_ms=1_000, max_records=AT_ONCE)
-            heard = [(record.key, record.headers[1][1]) for records in found.values() for record in records]
-            if not heard:
-                continue
-            # What follows from nothing is only committed.
-            if batch := [steps[one] for one in heard if one in steps]:
-                await collection.read(batch)
-                await (collection.update(batch) if updates else collection.insert(batch))
-                sender.feed(batch)
-            await consumer.commit()
+            heard = [(record.key or b"", record.headers[1][1]) for records in found.values() for record in records]
+            if heard:
+                yield heard
+                await consumer.commit()
     finally:
         await consumer.stop()
 

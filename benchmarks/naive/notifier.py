@@ -3,9 +3,9 @@
 from benchmarks.fanout import ALERTS, ROSTER
 from benchmarks.naive.common import CaseAssigned, collection, ids, law, publish, run, subscriber
 from benchmarks.prepared import LIFE_CYCLE, PARTNERS
-from services.notifier.alert_file import load_rules
 from services.notifier.domain import facts_of
-from services.notifier.roster import load_roster
+from services.notifier.duty.roster import load_roster
+from services.notifier.rules.alert_file import load_rules
 from shared import times, topics
 from shared.life_cycle import load_life_cycle
 from shared.partners import load_partners

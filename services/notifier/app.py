@@ -9,6 +9,7 @@ from services.notifier.acknowledgement.acks import Acks
 from services.notifier.acknowledgement.links import Links
 from services.notifier.acknowledgement.notices_api import add_notices
 from services.notifier.acknowledgement.notices_views import INDEXES as OF_VIEWS
+from services.notifier.acknowledgement.notices_views import NoticeView
 from services.notifier.acknowledgement.page import Page, add_page
 from services.notifier.alertmanager_in import add_alertmanager
 from services.notifier.audit.auditor import Auditor
@@ -57,11 +58,12 @@ def build(platform: Platform, settings: NotifierSettings) -> ASGI:
         logger().warning("alerts file", says=warning)
     channels_open.check(settings, platform.partners, rules)
     notices = platform.loop("notices", decide, evolve, INDEXES)
-    lists, posts, moving = Lists(platform, rules), Posts(notices), Moving(notices.store)
+    lists, posts, moving = Lists(platform, rules), Posts(notices), Moving(notices.store, rules.owns_ladder)
     fanout = Fanout(rules, platform.partners.subscribers, roster, lists.directory, platform.ids, notices.now)
     links = Links(settings.public_url, settings.id_key.get_secret_value())
     alertmanagers = channels_open.open_alertmanagers(settings)
-    channels = channels_open.open_channels(settings, alertmanagers, Wording(platform.law, roster.zone))
+    wording = Wording(platform.law, roster.zone)
+    channels = channels_open.open_channels(settings, alertmanagers, wording)
     places = Destinations(settings.webhooks, roster, lists.directory, channels_open.systems(settings))
     sending = Delivery(
         notices,
@@ -105,7 +107,12 @@ def build(platform: Platform, settings: NotifierSettings) -> ASGI:
     app = api("Rogatory notifier", platform.routes())
     acks = Acks(posts, moving, notices.store)
     add_notices(app, verifier, notices.store, acks)
-    add_page(app, Page(links, notices.store, acks, places.language, roster.zone, fanout.sentence), links)
+
+    def shown(notice: NoticeView, language: str) -> tuple[str, str]:
+        sentence, spoken = fanout.sentence(notice, language)
+        return wording.of(spoken).plain(sentence, notice.facts), spoken
+
+    add_page(app, Page(links, notices.store, acks, places.language, roster.zone, shown), links)
     technical = TechnicalAlerts(fanout, posts, notices.now, climbing.heard)
     add_alertmanager(app, verifier, technical.take, platform.metrics.registry)
     lists.add_routes(app, verifier, channels_open.check_url(settings), sending.send_test)

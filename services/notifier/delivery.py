@@ -277,7 +277,14 @@ class Delivery:
         recipient.answered(outcome)
         self._count(claimed, is_taken=is_taken)
         if isinstance(outcome, Failed):
-            self._log.warning("not delivered", notice=claimed.notices[0], attempt=attempt, reason=outcome.reason)
+            self._log.warning(
+                "not delivered",
+                notice=claimed.notices[0],
+                recipient=recipient.name,
+                channel=recipient.channel,
+                attempt=attempt,
+                reason=outcome.reason,
+            )
         # If MongoDB stays away the claim runs out, and the notice is sent once more with the same id.
         with contextlib.suppress(TryAgain, QueueFull):
             moment = asyncio.get_running_loop().time()
@@ -316,7 +323,8 @@ class Delivery:
         if is_taken:
             now = self._notices.now()
             for raised in claimed.raised:
-                self._metrics.notice_seconds.labels(channel).observe(max(0.0, (now - read(raised.at)).total_seconds()))
+                since = read(raised.data.get("happened_at") or raised.at)
+                self._metrics.notice_seconds.labels(channel).observe(max(0.0, (now - since).total_seconds()))
 
 
 def _ended(claimed: _Claimed, number: int, outcome: Delivered | Failed, *, is_known: bool) -> Message:

@@ -102,6 +102,7 @@ class Fanout:
                         due=happened.due,
                         never_held=never_held,
                         give_up_at=bound if channel != NoticeChannel.KAFKA else None,
+                        happened_at=happened.at,
                     ),
                     happened.about,
                 )
@@ -246,13 +247,11 @@ class Fanout:
 
 
 def _bounded(tell: Tell, bound: str | None, happened_at: str) -> Tell:
-    """With the end of its time, where it has none of its own; and what an Alertmanager must know to see it end."""
+    """With the end of its time, where it has none of its own, and when that happened which it tells."""
     more: dict[str, object] = {}
     if bound and "give_up_at" not in tell and tell["channel"] != NoticeChannel.KAFKA and "not_before" not in tell:
         more["give_up_at"] = bound
-    if tell["channel"] == NoticeChannel.ALERTMANAGER:
-        more["happened_at"] = happened_at
-    return {**tell, **more}
+    return {**tell, **more, "happened_at": happened_at}
 
 
 def _new(found: Sequence[Subscription], told: set[str]) -> list[Subscription]:

@@ -25,8 +25,8 @@ from shared.times import text_of
 
 EVERY = 60.0
 """Seconds between posts; Alertmanager keeps an alert for five minutes."""
-LONGEST = timedelta(hours=24)
-"""After that an alert is left to Alertmanager's own memory: whoever has not looked by then has other sources."""
+LONGEST = timedelta(days=7)
+"""An alert that nothing ends, such as one about no case, burns no longer than that."""
 OVER = timedelta(minutes=5)
 """For so long it is posted that an alert is over."""
 AT_ONCE = 1_000
@@ -62,7 +62,8 @@ class Firing:
     ) -> None:
         self._notices, self._channel, self._destinations = notices, channel, destinations
         self._says, self._link = says, link
-        self._away = Away("Alertmanager", logger(part="firing"))
+        self._log = logger(part="firing")
+        self._away = Away("Alertmanager", self._log)
 
     async def run(self) -> None:
         """Post every minute."""
@@ -82,14 +83,17 @@ class Firing:
         wanted = {"state.subscriber": 1, "state.resolved_at": 1, "history": {"$slice": 1}}
         burning: dict[str, list[Shown]] = defaultdict(list)
         over: dict[str, list[Shown]] = defaultdict(list)
-        for one in await self._notices.store.find(query, wanted, limit=AT_ONCE, sort=["-state.raised_at"]):
+        found = await self._notices.store.find(query, wanted, limit=AT_ONCE, sort=["-state.raised_at"])
+        if len(found) == AT_ONCE:
+            self._log.warning("more burns than is posted again", most=AT_ONCE)
+        for one in found:
             resolved_at = one["state"].get("resolved_at")
             if resolved_at is None:
                 burning[one["state"]["subscriber"]].append(self._shown(one))
             elif resolved_at > text_of(now - OVER):
                 over[one["state"]["subscriber"]].append(self._shown(one))
-        for found, post in ((burning, self._channel.repost), (over, self._channel.resolve)):
-            for recipient, shown in found.items():
+        for of_it, post in ((burning, self._channel.repost), (over, self._channel.resolve)):
+            for recipient, shown in of_it.items():
                 destination = self._destinations.find(recipient, NoticeChannel.ALERTMANAGER)
                 if destination is not None:
                     self._note(await post(destination, tuple(shown), times.now()))

@@ -4,7 +4,7 @@ Which ladders that concerns stands in MongoDB; it is looked up once per batch, a
 message.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from services.notifier.domain.notices import Ack, Raising, Resolved
 from shared.decisions import Message
 from shared.mongo import Store
 from shared.partners import NoticeChannel
+from shared.vocabulary import DESK
 
 _OPEN = ["climbing", "acknowledged"]
 
@@ -28,8 +29,9 @@ class Moved:
 class Moving:
     """Finds what a batch's messages concern beside their own records."""
 
-    def __init__(self, notices: Store) -> None:
-        self._notices = notices
+    def __init__(self, notices: Store, owns: Callable[[str, str], bool]) -> None:
+        """`owns`: whether a recipient belongs to the audience whose ladder a rule begins."""
+        self._notices, self._owns = notices, owns
 
     async def enrich(self, messages: Sequence[Message]) -> Sequence[Message]:
         """The messages with those to ladders; raises `TryAgain`."""
@@ -76,10 +78,15 @@ class Moving:
             state = notices.get(ack.record)
             ladder = ladders.get(state["alert"]) if state else None
             is_theirs = state is not None and ack.body.only in (None, state["subscriber"])
-            if state and ladder and is_theirs and ladder.get("record") == LADDER:
+            if state and ladder and is_theirs and ladder.get("record") == LADDER and self._may_stop(state, ack.body.by):
                 # Once in each round: who was reminded acknowledges anew.
                 messages.append(Message(state["alert"], f"{ack.record}/ack/{ladder['round']}", ack.by, ack.body))
         return messages
+
+    def _may_stop(self, state: Mapping[str, Any], by: str) -> bool:
+        """A system that only listens along has seen its own notice; that is no reason to let people sleep."""
+        is_desk = by.partition("/")[0] == DESK
+        return "step" in state or is_desk or self._owns(state["rule"], state["subscriber"])
 
     async def _states(self, ids: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
         wanted = sorted(set(ids))

@@ -292,7 +292,7 @@ WARNED = {
     ),
     "an audience that nobody tells": (("[night, operations]", "[operations]"), 2, "no rule tells the audience 'night'"),
     "a rule that comes too late": (
-        (REST, '  - {name: late, when: {lane: [urgent], party: [FR]}, tell: [], says: "!"}\n' + REST),
+        (REST, '  - {name: late, when: {lane: [urgent], party: [FR]}, tell: [operations], says: "!"}\n' + REST),
         25,
         "'late' never fires: 'urgent' on line 20 takes all that it matches",
     ),
@@ -316,11 +316,29 @@ def test_what_looks_like_a_mistake_is_a_warning(case: str, tmp_path: Path, roste
 def test_a_rule_that_comes_after_one_with_less_headroom_or_that_continues_still_fires(
     tmp_path: Path, roster: Roster
 ) -> None:
-    after = '  - {name: after, when: {event: [case.clock_warned]}, tell: [], says: "!"}\n' + REST
+    after = '  - {name: after, when: {event: [case.clock_warned]}, tell: [operations], says: "!"}\n' + REST
     continues = (
         "{name: urgent, when: {lane: [urgent]},",
         "{name: urgent, then_continue: true, when: {lane: [urgent]},",
     )
-    again = '  - {name: late, when: {lane: [urgent]}, tell: [], says: "!"}\n' + after
+    again = '  - {name: late, when: {lane: [urgent]}, tell: [operations], says: "!"}\n' + after
 
     assert read(tmp_path, roster, (REST, again), continues).warnings == ()
+
+
+HIDES = {
+    "an emergency": '  - {name: hides, when: {urgency: [emergency]}, tell: [], says: "!"}\n',
+    "a missed clock": '  - {name: hides, when: {event: [case.clock_missed]}, tell: [], says: "!"}\n',
+    "alerts of our own": '  - {name: hides, when: {event: [alert.raised]}, tell: [], says: "!"}\n',
+}
+
+
+@pytest.mark.parametrize("says", HIDES)
+def test_no_rule_may_tell_nobody_of_what_nothing_holds_back(says: str, tmp_path: Path, roster: Roster) -> None:
+    with pytest.raises(BadStart, match="which nothing may hold back"):
+        read(tmp_path, roster, (REST, HIDES[says] + REST))
+
+
+def test_a_rule_that_such_an_event_cannot_reach_may_tell_nobody(tmp_path: Path, roster: Roster) -> None:
+    quiet = '  - {name: daily, when: {event: [case.closed]}, tell: [], says: "!"}\n'
+    assert read(tmp_path, roster, (REST, quiet + REST)).rules[-2].name == "daily"

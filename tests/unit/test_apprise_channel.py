@@ -177,6 +177,7 @@ async def test_the_log_has_a_line_for_each_notice_and_no_address() -> None:
         "notice": told.shown[0].notice,
         "rule": "emergency",
         "about": told.shown[0].data["about"],
+        "says": told.shown[0].data["says"],
         "facts": EMERGENCY,
         "channel": "email",
         "recipient": "person.lala",

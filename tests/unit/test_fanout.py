@@ -127,7 +127,7 @@ def test_most_letters_are_told_to_one_system_on_its_topic_and_nothing_else_happe
 
     alert = IDS.alert("everything-else", CAUSE)
     says = "extradition (incoming, FR) is with justice-ministry."
-    body = Raising(alert, "everything-else", says, "operations", "kafka", facts())
+    body = Raising(alert, "everything-else", says, "operations", "kafka", facts(), happened_at=text_of(NOW))
     assert message == Message(IDS.notice(alert, "operations", "kafka"), CAUSE, "notifier", body, "cas_1")
     record = Record(message.record, message.subject, {})
     (draft,) = decide(record, message, NOW).events

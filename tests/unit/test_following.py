@@ -68,7 +68,7 @@ class Notifier:
         self.fanout = Fanout(self.rules, partners().subscribers, roster(), Nobody(), IDS, lambda: world.now)
         measured = NotifierMetrics(self.metrics.registry)
         self.following = Following(self.loop, self.fanout, self.metrics, measured, self._wake)
-        self.moving = Moving(world.store)
+        self.moving = Moving(world.store, lambda _rule, _recipient: True)
 
     def _wake(self) -> None:
         self.woken += 1

@@ -211,17 +211,20 @@ def environment(things: list[Object], container: Object, pod_name: str) -> dict[
     for source in container.get("envFrom", []):
         told |= named(things, "ConfigMap", source["configMapRef"]["name"])["data"]
     for variable in container["env"]:
-        told[variable["name"]] = _value(things, variable, pod_name)
+        if (value := _value(things, variable, pod_name)) is not None:
+            told[variable["name"]] = value
     return told
 
 
-def _value(things: list[Object], variable: Object, pod_name: str) -> str:
+def _value(things: list[Object], variable: Object, pod_name: str) -> str | None:
     match variable.get("valueFrom"):
         case None:
             return str(variable["value"])
         case {"fieldRef": {"fieldPath": "metadata.name"}}:
             return pod_name
-        case {"secretKeyRef": {"name": name, "key": key}}:
+        case {"secretKeyRef": {"name": name, "key": key, **more}}:
+            if more.get("optional") and key not in named(things, "Secret", name)["data"]:
+                return None
             return base64.b64decode(named(things, "Secret", name)["data"][key]).decode()
         case other:
             raise AssertionError(f"{variable['name']} comes from {other}, which no test knows")
@@ -267,10 +270,11 @@ def test_the_base_holds_no_secret_and_names_the_keys_that_one_needs() -> None:
     wanted = set()
     for _, container in services(things).values():
         refs = [v["valueFrom"]["secretKeyRef"] for v in container["env"] if "secretKeyRef" in v.get("valueFrom", {})]
-        wanted |= {(ref["name"], ref["key"]) for ref in refs}
+        wanted |= {(ref["name"], ref["key"], ref.get("optional", False)) for ref in refs}
 
     assert not list(of_kind(things, "Secret"))
-    assert wanted == {("rogatory", key) for key in ("mongo", "id-key", "sealing-key", "webhooks")}
+    needed = {("rogatory", key, False) for key in ("mongo", "id-key", "sealing-key", "webhooks")}
+    assert wanted == needed | {("rogatory", "smtp", True), ("rogatory", "heartbeat-url", True)}
 
 
 IN_THE_IMAGE = """

@@ -69,6 +69,10 @@ ONLY: tuple[Mapping[str, tuple[str, ...]], ...] = (
     {"event": ("case.assigned",), "authority": ("desk",), "lane": ("urgent",)},
     {"event": ("alert.raised",), "kind": ("quarantine",), "lane": ("urgent",)},
     {"event": ("alert.raised",), "kind": ("audit-gap", "roster-gap", "stopped", "notice-failed")},
+    # Only an alert has a kind, only a gap in the roster a rota.
+    {"kind": ("stopped",)},
+    {"kind": ("quarantine",), "lane": ("urgent",)},
+    {"rota": ("desk",)},
     # Each of the four that it can match is in the class, each for a reason of its own.
     {"event": ("case.clock_missed", "case.assigned"), "authority": ("desk",), "lane": ("urgent",)},
     {"event": ("alert.raised",), "kind": ("quarantine", "stopped"), "lane": ("urgent",)},
@@ -80,7 +84,6 @@ BROADER: tuple[Mapping[str, tuple[str, ...]], ...] = (
     {"event": ("case.assigned",), "authority": ("desk",)},
     {"event": ("case.assigned",), "authority": ("desk", "justice-ministry"), "lane": ("urgent",)},
     {"event": ("alert.raised",), "kind": ("quarantine",)},
-    {"kind": ("stopped",)},
     {"event": ("case.clock_missed", "case.closed"), "authority": ("desk",), "lane": ("urgent",)},
     {"party": ("FR",)},
 )
@@ -95,6 +98,13 @@ def test_what_can_match_nothing_else_is_recognised(when: Mapping[str, tuple[str,
 @pytest.mark.parametrize("when", BROADER, ids=str)
 def test_what_can_match_something_else_too_may_be_silenced(when: Mapping[str, tuple[str, ...]]) -> None:
     assert not rules().can_only_be_never_held(when)
+
+
+def test_only_what_can_happen_together_is_named() -> None:
+    assert [one.says for one in rules().touches({"kind": ["audit-gap"]})] == ["a notice that was owed and not raised"]
+    of_arrests = [one.says for one in rules().touches({"type": ["provisional_arrest"]})]
+    assert "a gap in the roster" not in of_arrests
+    assert of_arrests[:2] == ["an emergency", "the arrest of a person"]
 
 
 def test_what_a_broader_silence_does_not_hold_back_is_said() -> None:

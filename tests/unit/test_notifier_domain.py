@@ -203,7 +203,9 @@ def test_that_a_notice_has_failed_for_good_is_said_in_its_own_history() -> None:
         "kind": NOTICE_GIVEN_UP,
         "service": "notifier",
         "notice": STEADY,
+        "recipient": "duty-officers",
         "subscriber": "duty-officers",
+        "channel": "webhook",
         "reason": "HTTP 410",
     }
     assert AlertRaised.model_validate_json(alert.data_json).kind in KINDS

@@ -204,6 +204,7 @@ def test_the_sentence_of_a_rule_is_in_the_readers_language_with_names_for_codes(
     rules = yaml.safe_load((ROOT / "alerts.yaml").read_text())["rules"]
     facts = MISSED | {"step": "7 days", "kind": "roster-gap", "service": "notifier", "rota": "desk"}
     facts |= {"severity": "warning", "alertname": "HostOutOfMemory"}
+    facts |= {"recipient": "subscription.siem", "channel": "webhook", "reason": "HTTP 410"}
 
     for rule in rules:
         says = {name: text.format_map(facts) for name, text in rule["says"].items()}

@@ -23,6 +23,7 @@ class Logs:
                 notice=shown.notice,
                 rule=data["rule"],
                 about=data["about"],
+                says=data["says"],
                 facts=dict(data["facts"]),
                 channel=str(parcel.to.channel),
                 recipient=parcel.to.recipient,

@@ -25,6 +25,8 @@ FACTS = (
     "alertname",
 )
 """What a rule may look at, and a notice may say."""
+TOLD = ("recipient", "channel", "reason")
+"""What a notice may say beside: of an alert that somebody was not reached."""
 
 _OF_CLOCKS = frozenset({CASE_CLOCK_WARNED, CASE_CLOCK_MISSED, CASE_LAPSED})
 
@@ -49,7 +51,7 @@ class Happened:
 def facts_of(event_type: str, data: Mapping[str, Any]) -> dict[str, str]:
     """The facts of an event."""
     facts = {"event": event_type}
-    for name in FACTS:
+    for name in (*FACTS, *TOLD):
         value = data.get(name)
         if value is not None:
             facts[name] = str(value)

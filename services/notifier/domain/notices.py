@@ -69,7 +69,7 @@ class Raising:
     step: str | None = None
     """Of a ladder: round and step."""
     happened_at: str | None = None
-    """When that happened which it is about, where what is done afterwards ends it."""
+    """When that happened which it tells; a later step of a ladder counts from itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +237,9 @@ def given_up_draft(record: Record, recipient: str, reason: str) -> Draft:
         "kind": NOTICE_GIVEN_UP,
         "service": "notifier",
         "notice": record.id,
+        "recipient": recipient,
         "subscriber": recipient,
+        "channel": record.state.get("channel", ""),
         "reason": reason,
     }
     return Draft(ALERT_RAISED, (topics.ALERTS_RAISED,), data)

@@ -7,14 +7,15 @@ from pathlib import Path
 
 from pydantic import Field
 
-from services.notifier.domain.facts import FACTS
+from services.notifier.domain.facts import FACTS, TOLD
 from services.notifier.duty.roster import Roster
 from services.notifier.rules import never_held
 from services.notifier.rules.alert_rules import AlertRules, Kept, Rule
 from services.notifier.rules.alert_warnings import people_of, warnings_about
 from services.notifier.rules.fact_values import FactValues, fact_values
 from services.notifier.rules.members import Audience, Ladder, Member
-from shared.events import CASE_CLOCK_WARNED
+from services.notifier.rules.never_held import Matcher
+from shared.events import CASE_ASSIGNED, CASE_CLOCK_WARNED
 from shared.law import Law
 from shared.life_cycle import LifeCycle
 from shared.partners import Partners
@@ -45,6 +46,7 @@ def load_rules(path: Path, partners: Partners, law: Law, life: LifeCycle, roster
     checks.rules()
     arrests = [name for name, kind in law.text.request_types.items() if kind.cycle == ARREST]
     kept = (*never_held.of_law(arrests), *(one.matcher for one in text.never_held))
+    checks.somebody_hears(kept)
     rules = AlertRules(text.rules, text.audiences, text.ladders, kept, checks.values)
     return replace(rules, warnings=warnings_about(file, rules, roster))
 
@@ -164,6 +166,19 @@ class _Checks:
         if word not in known:
             raise self.file.bad(place, f"{quoted(word)} is no {what}{did_you_mean(word, known)}")
 
+    def somebody_hears(self, kept: Sequence[Matcher]) -> None:
+        """A mistake in the file must not hide what nothing may hold back: no rule on its way may tell nobody."""
+        for one in kept:
+            given = {"event": frozenset({CASE_ASSIGNED}), **one.when}
+            for number, rule in enumerate(self.text.rules):
+                meets = all(fact not in given or given[fact] & {*values} for fact, values in rule.when.items())
+                if meets and not rule.tell:
+                    said = f"tells nobody of {one.says}, which nothing may hold back"
+                    raise self.file.bad(("rules", number, "tell"), said)
+                covers = all(fact in given and given[fact] <= {*values} for fact, values in rule.when.items())
+                if covers and rule.headroom_under is None:
+                    break
+
 
 def _wrong_in(sentence: str) -> Iterator[str]:
     """What stands in braces and is no fact."""
@@ -173,7 +188,7 @@ def _wrong_in(sentence: str) -> Iterator[str]:
         yield "the braces do not pair"
         return
     for fact, form, how in used:
-        if fact not in FACTS:
+        if fact not in (*FACTS, *TOLD):
             yield f"{quoted(fact)} is no fact{did_you_mean(fact, FACTS)}"
         if form or how:
             yield f"a fact stands in braces as it is, like {{{fact}}}"

@@ -111,11 +111,13 @@ class AlertRules:
 
     def can_only_be_never_held(self, when: When) -> bool:
         """Whether `when` can match nothing but events that nothing may hold back."""
-        return never_held.can_only_be_never_held(when, self.kept)
+        return never_held.can_only_be_never_held(never_held.implied(when), self.kept)
 
     def touches(self, when: When) -> tuple[Matcher, ...]:
         """Which of the events that nothing may hold back `when` may match too."""
-        return never_held.touches(when, self.kept)
+        given = never_held.implied(when)
+        whole = ((one, Matcher(one.says, never_held.implied(one.when))) for one in self.kept)
+        return tuple(one for one, implied in whole if never_held.touches(given, (implied,)))
 
     def hears_only_never_held(self, audience: str) -> bool:
         """Whether every rule that tells this audience is for events alone that nothing may hold back."""
@@ -129,6 +131,12 @@ class AlertRules:
     def ladder_of(self, rule: Rule) -> str | None:
         """The ladder that its alert climbs."""
         return self._ladders[rule.name]
+
+    def owns_ladder(self, rule: str, recipient: str) -> bool:
+        """Whether a subscriber is told with the audience whose ladder a rule begins: it may say that all is in hand."""
+        told = next((one.tell for one in self.rules if one.name == rule), ())
+        owners = (self.audiences[name] for name in told if name in self.audiences and self.audiences[name].ladder)
+        return any(member.subscriber == recipient for owner in owners for member in owner.members)
 
     @cached_property
     def _members(self) -> Mapping[str, tuple[Member, ...]]:

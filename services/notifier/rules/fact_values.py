@@ -15,7 +15,7 @@ from shared.yaml_file import did_you_mean, quoted
 
 SERVICES = ("intake", "router", "notifier", "alertmanager")
 """Who can raise an alert; Alertmanager's own come as the technical ones."""
-SEVERITIES = ("critical", "warning", "info", "none")
+SEVERITIES = ("critical", "error", "warning", "info", "none")
 """Of a technical alert."""
 ALERTNAME = re.compile(r"[A-Za-z0-9_:.-]{1,100}", re.ASCII)
 """The name of a technical alert: no closed list, for whoever watches the machines gives it."""

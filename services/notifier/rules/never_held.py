@@ -12,6 +12,7 @@ from shared.events import (
     CASE_ASSIGNED,
     CASE_CLOCK_MISSED,
     CASE_LAPSED,
+    CASE_TYPES,
     NOTICE_GIVEN_UP,
     QUARANTINE,
     ROSTER_GAP,
@@ -83,6 +84,24 @@ def touches(when: When, matchers: Sequence[Matcher] = BUILT_IN) -> tuple[Matcher
     return tuple(
         one for one in matchers if all(fact not in given or given[fact] & values for fact, values in one.when.items())
     )
+
+
+def implied(when: When) -> dict[str, frozenset[str]]:
+    """What `when` says, and what follows from it: only an alert has a kind, only a case a type."""
+    given = {fact: frozenset(values) for fact, values in when.items()}
+    if "rota" in given:
+        given.setdefault("kind", frozenset({ROSTER_GAP}))
+    alone = [given.get("event", _EVENTS)]
+    if given.keys() & _OF_ALERTS:
+        alone.append(frozenset({ALERT_RAISED}))
+    if given.keys() & _OF_CASES:
+        alone.append(_EVENTS - {ALERT_RAISED})
+    return {**given, "event": frozenset.intersection(*alone)} if len(alone) > 1 else given
+
+
+_EVENTS = frozenset({*CASE_TYPES, ALERT_RAISED})
+_OF_ALERTS = {"kind", "service", "rota", "severity", "alertname"}
+_OF_CASES = {"type", "authority", "status", "urgency", "direction", "party", "clock", "clock_kind", "step"}
 
 
 def _can_dodge(given: Mapping[str, frozenset[str]], matchers: Sequence[Matcher]) -> bool:
