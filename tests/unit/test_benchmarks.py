@@ -4,13 +4,19 @@ import json
 from pathlib import Path
 
 import bson
+import httpx
 import pytest
 
 from benchmarks import __main__ as bench
 from benchmarks import report
 from benchmarks.letters import AGENCY, bodies
+from benchmarks.offices import NAMES, Offices
 from benchmarks.prepared import Prepared, Preparer
 from benchmarks.prepared_cases import as_marked
+from benchmarks.prepared_notices import happenings
+from benchmarks.taken import Taken
+from deploy.local.keys import Keys
+from deploy.local.ports import HOST, free_ports
 from shared import times
 
 
@@ -101,3 +107,48 @@ def test_a_case_lies_in_mongodb_as_it_stands_once_its_opening_is_sent(preparer: 
     assert lying["published"] == lying["version"] == opening.version
     assert "unsent_since" not in lying
     assert len(lying["history"]) == 1
+
+
+@pytest.fixture(scope="module")
+def offices(tmp_path_factory: pytest.TempPathFactory) -> Offices:
+    made = Offices(tmp_path_factory.mktemp("offices"), 1, "whsec_" + "c2VjcmV0" * 4)
+    made.write()
+    return made
+
+
+def test_each_event_of_a_state_is_one_webhook_for_one_office(offices: Offices, tmp_path: Path) -> None:
+    made = happenings(Keys.load_or_make(tmp_path / "keys.json"), tmp_path, offices, 0, 2 * len(NAMES))
+
+    assert {len(one.notices) for one in made.parts["run"]} == {1}
+    assert len(made.notices("run")) == 2 * len(NAMES)
+
+
+def test_an_event_for_all_is_one_webhook_for_each_office(offices: Offices, tmp_path: Path) -> None:
+    made = happenings(Keys.load_or_make(tmp_path / "keys.json"), tmp_path, offices, 1, 2, for_all=True)
+
+    assert [len(one.notices) for one in made.parts["warm"]] == [1]
+    assert [len(one.notices) for one in made.parts["run"]] == [len(NAMES)] * 2
+
+
+async def test_the_sink_says_when_so_many_have_come_and_what_came_twice_spoils_the_round() -> None:
+    [port] = free_ports(1)
+    async with Taken(port) as taken, httpx.AsyncClient(base_url=f"http://{HOST}:{port}") as client:
+        await taken.expect(2)
+        for name in ("a", "b"):
+            assert (await client.post("/", headers={"webhook-id": name}, content=b"{}")).status_code == 204
+        last = await taken.last()
+
+        assert (await taken.check({"a", "b"}))["b"] == last
+        await client.post("/", headers={"webhook-id": "a"}, content=b"{}")
+        with pytest.raises(AssertionError, match="1 webhooks came again"):
+            await taken.check({"a", "b"})
+
+
+async def test_the_sink_tells_alertmanagers_webhooks_apart_by_their_alert() -> None:
+    [port] = free_ports(1)
+    async with Taken(port) as taken, httpx.AsyncClient(base_url=f"http://{HOST}:{port}") as client:
+        await taken.expect(1)
+        await client.post("/", content=b'{"alerts":[{"fingerprint":"0a1b"}]}')
+        await taken.last()
+
+        assert (await taken.check_count(1)).keys() == {"0a1b"}

@@ -1,0 +1,64 @@
+"""The figure of one key: ours and another in turn, round by round."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks import report
+from benchmarks.books import Measured
+from benchmarks.measure import Seen
+from benchmarks.sizes import Size
+
+
+@dataclass(slots=True)
+class Figure:
+    """What the rounds of one key gave."""
+
+    rounds: list[float] = field(default_factory=list)
+    load: list[float] = field(default_factory=list)
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one side does in each round."""
+
+    name: str
+    count: int
+    """So many are measured."""
+    run: Callable[[], Seen]
+
+
+def against(ours: Turn, other: Turn, measured: Measured, size: Size) -> Figure:
+    """Ours and a baseline in turn, the order changing."""
+    figure = Figure()
+    seen: dict[str, list[Seen]] = {ours.name: [], other.name: []}
+    turns = [ours, other]
+    for number in range(size.rounds + 1):
+        load = os.getloadavg()[0]
+        now = {turn.name: turn.run() for turn in turns}
+        turns.reverse()
+        ratio = now[ours.name].rate / now[other.name].rate
+        rates = ", ".join(f"{name} {now[name].rate:,.0f}/s" for name in seen)
+        print(
+            f"  {'warm-up' if number == 0 else f'round {number}'}: {rates}, ratio {ratio:.2f} (load {load:.1f})",
+            flush=True,
+        )
+        if number:
+            figure.rounds.append(ratio)
+            figure.load.append(load)
+            for name, one in now.items():
+                seen[name].append(one)
+    figure.more = {
+        "per_second": {name: [round(one.rate, 1) for one in ones] for name, ones in seen.items()},
+        f"cpu_us_per_{measured.what}": {name: report.medians([one.cpu for one in ones]) for name, ones in seen.items()},
+        f"{measured.what}s": {turn.name: turn.count for turn in turns},
+        "connections": size.connections if measured.posted else 0,
+    }
+    if measured.updates_per_second:
+        figure.more["updates_per_second"] = measured.updates_per_second
+    for name, used in figure.more[f"cpu_us_per_{measured.what}"].items():
+        said = ", ".join(f"{process} {microseconds:,.0f}" for process, microseconds in used.items())
+        print(f"  CPU microseconds per {measured.what}, {name}: {said}", flush=True)
+    return figure
