@@ -33,6 +33,8 @@ from shared.vocabulary import Lane
 
 AT_ONCE = {Lane.NORMAL: 500, Lane.URGENT: 50}
 """Records in one batch; an urgent one never waits long for its neighbours."""
+MESSAGES = 2_000
+"""Messages that are decided together at most."""
 _PAUSE = 5.0
 """Seconds before a batch that failed as a whole comes again."""
 _OURS = re.compile(r"(letter|case|update|answer|notice|alert)\.[a-z_.]{1,60}")
@@ -173,7 +175,10 @@ class KafkaSource:
             if reader.enrich:
                 enriched = await reader.enrich(messages)
                 messages, origins = enriched, _origins_of(enriched, messages, origins)
-            outcomes = await loop.handle(messages, "kafka")
+            outcomes: list[Outcome] = []
+            for at in range(0, len(messages), MESSAGES):
+                # One record may be many messages: in parts, so that the rest of the process goes on.
+                outcomes += await loop.handle(messages[at : at + MESSAGES], "kafka")
             for record, message, outcome in zip(origins, messages, outcomes, strict=True):
                 if outcome.refused and record is not None:
                     aside.append((record, str(outcome.refused)))

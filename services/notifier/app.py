@@ -1,6 +1,6 @@
 """The notifier, put together: case events, alerts and acknowledgements in, notices out. No I/O here."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.notifier import channels_open, handlers
@@ -11,9 +11,10 @@ from services.notifier.acknowledgement.notices_api import add_notices
 from services.notifier.acknowledgement.notices_views import INDEXES as OF_VIEWS
 from services.notifier.acknowledgement.notices_views import NoticeView
 from services.notifier.acknowledgement.page import Page, add_page
-from services.notifier.alertmanager_in import add_alertmanager
+from services.notifier.alertmanager_in import Technical, add_alertmanager
 from services.notifier.audit.auditor import Auditor
 from services.notifier.channels.wording import Wording
+from services.notifier.delivery import FIRST_INDEX as DUE_FIRST
 from services.notifier.delivery import INDEX as DUE
 from services.notifier.delivery import Delivery
 from services.notifier.destinations import Destinations
@@ -35,7 +36,7 @@ from services.notifier.technical import TechnicalAlerts
 from shared import topics
 from shared.http import api
 from shared.log import logger
-from shared.platform import Platform
+from shared.platform import Platform, Task
 from shared.posts import Posts
 from shared.service import ASGI
 from shared.tokens import KeySource, Verifier
@@ -43,6 +44,7 @@ from shared.vocabulary import Lane
 
 INDEXES: tuple[Mapping[str, Any], ...] = (
     DUE,
+    DUE_FIRST,
     FOLLOW,
     BURNS,
     {"keys": [("state.about", 1)], "name": "about"},
@@ -73,6 +75,7 @@ def build(platform: Platform, settings: NotifierSettings) -> ASGI:
         fanout.sentences,
         links.link,
         lists.gone,
+        lists.directory.refresh,
         settings.instance,
     )
     measured = NotifierMetrics(platform.metrics.registry)
@@ -93,7 +96,9 @@ def build(platform: Platform, settings: NotifierSettings) -> ASGI:
     )
     measures = Measures(measured, notices.store, lists.silences, lists.subscriptions, notices.now)
     firing = Firing(notices, alertmanagers, places, fanout.sentences, links.link)
-    platform.tasks += [sending.run, climbing.run, posts.run, watch.run, firing.run, auditor.run, measures.run]
+    known = lists.directory.loaded
+    platform.tasks += [climbing.run, posts.run, watch.run, auditor.run, measures.run]
+    platform.tasks += [_once(known, sending.run), _once(known, firing.run)]
     if settings.heartbeat_url:
 
         def is_well() -> bool:
@@ -114,9 +119,24 @@ def build(platform: Platform, settings: NotifierSettings) -> ASGI:
 
     add_page(app, Page(links, notices.store, acks, places.language, roster.zone, shown), links)
     technical = TechnicalAlerts(fanout, posts, notices.now, climbing.heard)
-    add_alertmanager(app, verifier, technical.take, platform.metrics.registry)
+
+    async def take(alerts: Sequence[Technical]) -> None:
+        await known()
+        await technical.take(alerts)
+
+    add_alertmanager(app, verifier, take, platform.metrics.registry)
     lists.add_routes(app, verifier, channels_open.check_url(settings), sending.send_test)
     return app
+
+
+def _once(known: Task, run: Task) -> Task:
+    """Run as soon as it is known who the recipients are: before that, every subscription would seem to be gone."""
+
+    async def waiting() -> None:
+        await known()
+        await run()
+
+    return waiting
 
 
 def _hear(platform: Platform, fanout: Fanout, moving: Moving, climbing: Following) -> list[str]:

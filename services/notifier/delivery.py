@@ -20,7 +20,7 @@ from services.notifier.lists.directory import Subscription
 from services.notifier.recipients import SAID_FOR, Recipient
 from shared import times
 from shared.decisions import Message
-from shared.events import Event
+from shared.events import ALERT_RAISED, Event
 from shared.failures import TryAgain
 from shared.log import Away, logger
 from shared.loop import Loop, Outcome
@@ -47,11 +47,17 @@ TEST_SAYS = {
     "fr": "Un essai : il ne s'est rien passé.",
 }
 INTERRUPTED = "interrupted"
+NO_CHANNEL = "this deployment does not have the channel"
 NO_RECIPIENT = "no longer a recipient"
 INDEX = {
     "keys": [("next_due", 1), ("state.subscriber", 1)],
     "name": "due",
     "partialFilterExpression": {"next_due": {"$exists": True}},
+}
+FIRST_INDEX = {
+    "keys": [("next_due", 1)],
+    "name": "due_never_held",
+    "partialFilterExpression": {"state.never_held": True, "next_due": {"$exists": True}},
 }
 _WANTED = {
     "next_due": 1,
@@ -91,12 +97,16 @@ class Delivery:
         says: Says,
         link: Link,
         gone: Callable[[Destination], Awaitable[None]],
+        refresh: Callable[[], Awaitable[None]],
         instance: str = "",
     ) -> None:
-        """`gone`: told of a recipient whose system says that it is gone; `instance`: this process, over restarts."""
+        """`gone`: told of a recipient whose system says that it is gone; `instance`: this process, over restarts.
+
+        `refresh`: looks anew who the recipients are, before one is given up.
+        """
         self._notices, self._channels, self._destinations = notices, channels, destinations
         self._metrics, self._says, self._link, self._gone = metrics, says, link, gone
-        self._instance = instance
+        self._refresh, self._instance = refresh, instance
         self._log = logger(part="delivery")
         self._keeping = Posts(notices)
         """Outcomes that come together are kept together."""
@@ -183,21 +193,34 @@ class Delivery:
     async def _due(self) -> list[dict[str, Any]]:
         """Due notices, the earliest first, without those that cannot be sent now: they must not hide the others."""
         query: dict[str, Any] = {"next_due": {"$lte": times.text_of(self._notices.now())}}
-        known = self._recipients.values()
-        with_room = {one.name for one in known if one.room}
+        known = list(self._recipients.values())
+        # What nothing may hold back goes before everything else, and has a place of its own.
+        first = await self._find({**query, "state.never_held": True}, known, never_held=True)
+        return first + await self._find({**query, "state.never_held": {"$exists": False}}, known, never_held=False)
+
+    async def _find(
+        self, query: dict[str, Any], known: Sequence[Recipient], *, never_held: bool
+    ) -> list[dict[str, Any]]:
+        with_room = {one.name for one in known if one.room_for(never_held=never_held)}
         if full := sorted({one.name for one in known} - with_room):
             query["state.subscriber"] = {"$nin": full}
-        if others := [one for one in known if one.name in with_room and (one.has_rate or not one.room)]:
-            query["$nor"] = [self._cannot(one) for one in others]
+        cannot = [
+            not_now for one in known if one.name in with_room for not_now in self._cannot(one, never_held=never_held)
+        ]
+        if cannot:
+            query["$nor"] = cannot
         return await self._notices.store.find(query, _WANTED, limit=LOOK_AT, sort=["next_due"])
 
-    def _cannot(self, recipient: Recipient) -> dict[str, Any]:
-        """The notices that a recipient cannot get now: all on this channel, or what would be too many a minute."""
+    def _cannot(self, recipient: Recipient, *, never_held: bool) -> list[dict[str, Any]]:
+        """The notices that a recipient cannot get now: all of this channel; about what is in flight; too many."""
         of_it: dict[str, Any] = {"state.subscriber": recipient.name, "state.channel": recipient.channel}
-        if not recipient.room:
-            return of_it
-        sent = recipient.count(asyncio.get_running_loop().time())
-        return {**of_it, "state.rate": {"$lte": sent}, "state.never_held": {"$exists": False}}
+        if not recipient.room_for(never_held=never_held):
+            return [of_it]
+        cannot = [{**of_it, "state.about": {"$in": sorted(recipient.busy)}}] if recipient.busy else []
+        if recipient.has_rate and not never_held:
+            sent = recipient.count(asyncio.get_running_loop().time())
+            cannot.append({**of_it, "state.rate": {"$lte": sent}})
+        return cannot
 
     def _choose(self, due: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
         """What is sent now: per recipient as much as it has room for, one about each case, digests together."""
@@ -212,17 +235,19 @@ class Delivery:
                 digests[id(recipient)].append(one)
                 continue
             about, mine = state["about"], taken[id(recipient)]
-            rate = None if state.get("never_held") else state.get("rate")
-            if len(mine) >= recipient.room or about in mine or about in recipient.busy:
+            never_held = bool(state.get("never_held"))
+            rate = None if never_held else state.get("rate")
+            if len(mine) >= recipient.room_for(never_held=never_held) or about in mine or about in recipient.busy:
                 continue
             if not recipient.may_have(rate, moment):
                 continue
             mine.add(about)
-            recipient.sent.append(moment)
+            if not never_held:
+                recipient.sent.append(moment)
             chosen.append([one])
             if state.get("in_digest"):
                 digests[id(recipient)] = chosen[-1]
-        if len(due) == LOOK_AT and chosen:
+        if len(due) >= LOOK_AT and chosen:
             self._awake.set()  # there may be more
         return chosen
 
@@ -269,10 +294,15 @@ class Delivery:
     async def _deliver(self, claimed: _Claimed) -> bool:
         """One attempt; whether it was taken."""
         recipient, attempt = claimed.recipient, claimed.attempts[0]
-        destination = self._destinations.find(recipient.name, recipient.channel)
+        destination = self._destinations.find(recipient.name, recipient.channel) or await self._anew(recipient)
         outcome: Delivered | Failed = Failed(attempt, NO_RECIPIENT, for_good=True)
         if destination is not None:
             outcome = await self._send(destination, claimed)
+            if isinstance(outcome, Failed) and outcome.gone:
+                now_at = await self._anew(recipient)
+                if now_at is not None and now_at.address != destination.address:
+                    # It was gone from where it is no longer.
+                    outcome = Failed(attempt, outcome.reason)
         is_taken = isinstance(outcome, Delivered)
         recipient.answered(outcome)
         self._count(claimed, is_taken=is_taken)
@@ -291,23 +321,32 @@ class Delivery:
             is_known = moment - recipient.given_up < SAID_FOR
             ended = [_ended(claimed, n, outcome, is_known=is_known or n > 0) for n in range(len(claimed.notices))]
             kept = await (self._keeping.put(ended, 0) if len(ended) == 1 else self._handle(ended))
-            if any(one.fresh and one.record.state["status"] == "failed" for one in kept):
+            if any(event.type == ALERT_RAISED for one in kept if one.fresh for event in one.record.fresh):
                 recipient.given_up = moment
             if destination is not None and isinstance(outcome, Failed) and outcome.gone:
                 await self._gone(destination)
         return is_taken
 
+    async def _anew(self, recipient: Recipient) -> Destination | None:
+        """Where a recipient is by the newest look: another process may have been told a second ago."""
+        with contextlib.suppress(TryAgain):
+            await self._refresh()
+        return self._destinations.find(recipient.name, recipient.channel)
+
     async def send_test(self, subscription: Subscription) -> Delivered | Failed:
         """One test notice, now; it is no record."""
-        now = times.now()
         data: dict[str, Any] = {"notice": TEST, "rule": TEST, "says": TEST_SAYS["en"], "about": TEST, "facts": {}}
-        data |= {"subscriber": subscription.recipient, "channel": subscription.channel, "raised_at": times.text_of(now)}
+        data |= {
+            "subscriber": subscription.recipient,
+            "channel": subscription.channel,
+            "raised_at": times.text_of(times.now()),
+        }
         destination = self._destinations.find(subscription.recipient, subscription.channel)
         if destination is None:
             return Failed(1, NO_RECIPIENT, for_good=True)
         shown = Shown(TEST, TEST_SAYS, data, data["raised_at"], None)
         name = f"{TEST}_{secrets.token_hex(16)}"
-        return await self._channels[destination.channel].send(Parcel(name, destination, (shown,), 1), now)
+        return await self._by_channel(Parcel(name, destination, (shown,), 1))
 
     async def _send(self, destination: Destination, claimed: _Claimed) -> Delivered | Failed:
         shown = tuple(
@@ -315,7 +354,13 @@ class Delivery:
             for notice, raised in zip(claimed.notices, claimed.raised, strict=True)
         )
         parcel = Parcel(claimed.notices[0], destination, shown, claimed.attempts[0])
-        return await self._channels[destination.channel].send(parcel, times.now())
+        return await self._by_channel(parcel)
+
+    async def _by_channel(self, parcel: Parcel) -> Delivered | Failed:
+        channel = self._channels.get(parcel.to.channel)
+        if channel is None:
+            return Failed(parcel.attempt, NO_CHANNEL, for_good=True)
+        return await channel.send(parcel, times.now())
 
     def _count(self, claimed: _Claimed, *, is_taken: bool) -> None:
         channel = claimed.recipient.channel
@@ -332,10 +377,10 @@ def _ended(claimed: _Claimed, number: int, outcome: Delivered | Failed, *, is_kn
     notice, attempt = claimed.notices[number], claimed.attempts[number]
     body: Delivered | Failed = Delivered(attempt)
     if isinstance(outcome, Failed):
-        body = Failed(attempt, outcome.reason, outcome.retry_after, outcome.for_good, outcome.gone, is_known)
+        body = Failed(attempt, outcome.reason, outcome.retry_after, outcome.for_good, outcome.gone, is_known=is_known)
     return Message(notice, f"delivery/{notice}/{attempt}", BY, body)
 
 
 def _interrupted(notice: str, attempt: int) -> Message:
     """The attempt ended with the process that made it."""
-    return Message(notice, f"interrupted/{attempt}", BY, Failed(attempt, INTERRUPTED))
+    return Message(notice, f"interrupted/{attempt}", BY, Failed(attempt, INTERRUPTED, at_once=True))

@@ -11,7 +11,7 @@ from services.notifier.duty.roster import Roster
 from services.notifier.lists.directory import Directory, Subscription
 from services.notifier.rules.alert_rules import AlertRules, Member, Rule
 from shared.decisions import Message
-from shared.events import Event
+from shared.events import CASE_LAPSED, Event
 from shared.ids import Ids
 from shared.partners import NoticeChannel, Subscriber
 from shared.times import read, text_of
@@ -164,7 +164,7 @@ class Fanout:
         silence: str | None,
         now: datetime,
     ) -> Message:
-        ladder = self.rules.ladders[name]
+        ladder, facts_event = self.rules.ladders[name], happened.facts["event"]
         body = Begin(
             rule.name,
             name,
@@ -173,7 +173,8 @@ class Fanout:
             happened.at,
             self.tells(ladder.steps[0].tell, now, never_held=never_held),
             self.after(name, 0),
-            ladder.remind_after,
+            # Of an alert of our own, and of a case that is over, nothing more will be heard: no reminder could end.
+            ladder.remind_after if happened.about.startswith("cas_") and facts_event != CASE_LAPSED else None,
             happened.due,
             never_held,
             silence,

@@ -7,7 +7,7 @@ posts any more ends there by itself.
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -49,6 +49,9 @@ class Reposts(Protocol):
         ...
 
 
+Post = Callable[[Destination, tuple[Shown, ...], Any], Awaitable[Delivered | Failed]]
+
+
 class Firing:
     """Posts again until cancelled."""
 
@@ -79,6 +82,10 @@ class Firing:
             "state.channel": NoticeChannel.ALERTMANAGER.value,
             "state.raised_at": {"$gt": text_of(now - LONGEST)},
             "state.status": "delivered",
+            "$or": [
+                {"state.resolved_at": {"$exists": False}},
+                {"state.resolved_at": {"$gt": text_of(now - OVER)}},
+            ],
         }
         wanted = {"state.subscriber": 1, "state.resolved_at": 1, "history": {"$slice": 1}}
         burning: dict[str, list[Shown]] = defaultdict(list)
@@ -92,11 +99,19 @@ class Firing:
                 burning[one["state"]["subscriber"]].append(self._shown(one))
             elif resolved_at > text_of(now - OVER):
                 over[one["state"]["subscriber"]].append(self._shown(one))
-        for of_it, post in ((burning, self._channel.repost), (over, self._channel.resolve)):
-            for recipient, shown in of_it.items():
-                destination = self._destinations.find(recipient, NoticeChannel.ALERTMANAGER)
-                if destination is not None:
-                    self._note(await post(destination, tuple(shown), times.now()))
+        # All at once: one that hangs must not let the others' alerts run out.
+        await asyncio.gather(
+            *(
+                self._post(post, recipient, shown)
+                for of_it, post in ((burning, self._channel.repost), (over, self._channel.resolve))
+                for recipient, shown in of_it.items()
+            )
+        )
+
+    async def _post(self, post: Post, recipient: str, shown: Sequence[Shown]) -> None:
+        destination = self._destinations.find(recipient, NoticeChannel.ALERTMANAGER)
+        if destination is not None:
+            self._note(await post(destination, tuple(shown), times.now()))
 
     def _shown(self, one: Mapping[str, Any]) -> Shown:
         raised = event_of(one["_id"], one["history"][0])

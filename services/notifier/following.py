@@ -34,6 +34,7 @@ INDEX = {
     "partialFilterExpression": {"state.follow_at": {"$exists": True}},
 }
 NOBODY = "nobody acknowledged"
+NOTHING_DONE = "acknowledged, and nothing was done"
 NO_LADDER = "its ladder is no longer in the file"
 _WANTED = {"state": 1, "subject": 1, "history": {"$slice": 1}}
 
@@ -121,7 +122,8 @@ class Following:
             return Message(alert, cause, BY, NobodyCame(due, NO_LADDER))
         at = next_place(state, len(ladder.steps), ladder.rounds, has_again=ladder.again is not None)
         if at is None:
-            return Message(alert, cause, BY, NobodyCame(due, NOBODY))
+            why = NOBODY if state["status"] == "climbing" else NOTHING_DONE
+            return Message(alert, cause, BY, NobodyCame(due, why))
         held = bool(state.get("never_held"))
         tells = self._fanout.tells(ladder.steps[at.step].tell, self.notices.now(), never_held=held)
         return Message(alert, cause, BY, Step(due, at, tells, self._fanout.after(state["ladder"], at.step)))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from services.notifier.acknowledgement.acknowledging import KAFKA
 from services.notifier.domain.ladders import LADDER, Begin
 from services.notifier.domain.notices import Ack, Raising, Resolved
 from shared.decisions import Message
@@ -79,8 +80,10 @@ class Moving:
             ladder = ladders.get(state["alert"]) if state else None
             is_theirs = state is not None and ack.body.only in (None, state["subscriber"])
             if state and ladder and is_theirs and ladder.get("record") == LADDER and self._may_stop(state, ack.body.by):
-                # Once in each round: who was reminded acknowledges anew.
-                messages.append(Message(state["alert"], f"{ack.record}/ack/{ladder['round']}", ack.by, ack.body))
+                # Once in each round: who was reminded acknowledges anew. What Kafka gives again is the same.
+                again = f"{ack.record}/ack/{ladder['round']}"
+                cause = f"{ack.cause}/ladder" if ack.body.via == KAFKA else again
+                messages.append(Message(state["alert"], cause, ack.by, ack.body))
         return messages
 
     def _may_stop(self, state: Mapping[str, Any], by: str) -> bool:

@@ -32,10 +32,9 @@ class Recipient:
     sent: deque[float] = field(default_factory=lambda: deque(maxlen=10_000))
     """When something was sent, within the last minute."""
 
-    @property
-    def room(self) -> int:
-        """How many more requests it may get now."""
-        return max(0, (1 if self.away.is_away else IN_FLIGHT) - len(self.busy))
+    def room_for(self, *, never_held: bool) -> int:
+        """How many more requests it may get now; what nothing may hold back has one more place."""
+        return max(0, (1 if self.away.is_away else IN_FLIGHT) + never_held - len(self.busy))
 
     def may_have(self, rate: int | None, moment: float) -> bool:
         """Whether one more within this minute is not too many."""

@@ -173,7 +173,7 @@ async def test_who_asks_for_time_gets_it(duty: Office, prefix: str) -> None:
     await duty.happens(case, party="NO")
     first, second = await came(duty, "busy", case, 2)
 
-    assert 3.0 <= second.at - first.at < 5.0
+    assert 3.0 <= second.at - first.at < 8.0
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
     assert first.body == second.body
     delivered = await duty.notice(case, status="delivered", subscriber="subscription.busy")
@@ -233,14 +233,15 @@ def _count(mail: Mail) -> int:
 async def test_what_must_not_wait_is_a_mail_of_its_own_at_once(duty: Office, prefix: str) -> None:
     case, others = case_of(duty, prefix), [case_of(duty, prefix, number) for number in range(2, 12)]
     await duty.happens(*others, party="ES")
-    began = time.monotonic()
     await duty.happens(case, party="ES", urgency="emergency", lane="urgent")
 
     [mail] = await duty.mailed("solene", case)
 
-    assert time.monotonic() - began < 1.5
+    [notice] = duty.notices(case)
+    [waits] = duty.notices(others[0])
     assert not any(other in mail.text for other in others)
     assert mail.message["Importance"] == "high"
+    assert ("in_digest" in notice["state"], "in_digest" in waits["state"]) == (False, True)
 
 
 async def test_a_silence_holds_back_what_it_may_and_never_an_emergency(duty: Office, prefix: str) -> None:

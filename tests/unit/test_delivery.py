@@ -16,7 +16,7 @@ from services.notifier.channels import Destination, Parcel
 from services.notifier.channels.webhook import Target
 from services.notifier.delivery import NO_RECIPIENT, TEST_SAYS, Delivery
 from services.notifier.destinations import Destinations
-from services.notifier.domain.notices import CLAIM, WAITS, Attempt, Delivered, Failed, Raising
+from services.notifier.domain.notices import CLAIM, TOGETHER, WAITS, Attempt, Delivered, Failed, Raising
 from services.notifier.duty.roster import Person, Roster
 from services.notifier.recipients import IN_FLIGHT, TRUST
 from shared import topics
@@ -87,13 +87,16 @@ class World:
     def process(self, instance: str = "") -> Delivery:
         """One notifier's delivery."""
         channels, metrics = dict.fromkeys(CHANNELS, self.recipients), Metrics("test")
-        return Delivery(self.loop, channels, self.places(), metrics, says, link, self.leave, instance)
+        return Delivery(self.loop, channels, self.places(), metrics, says, link, self.leave, self.look_anew, instance)
 
     def places(self) -> Destinations:
         target = Target(url="https://hooks.example", secret=SecretStr("whsec_c2VjcmV0"))
         lala = Person("lala", "Lala", "az", {EMAIL: "by-mail", APPRISE: "by-pager"})
         roster = Roster(ZoneInfo("Asia/Baku"), {"lala": lala}, {})
         return Destinations({DUTY: target, OPERATIONS: target}, roster, self.directory, {})
+
+    async def look_anew(self) -> None:
+        """Nobody is kept anywhere else."""
 
     async def leave(self, destination: Destination) -> None:
         self.left.append(destination)
@@ -226,8 +229,7 @@ async def test_what_a_process_was_sending_when_it_died_is_free_when_that_one_sta
 
     world.delivery = world.process(instance)
     async with world.delivering():
-        await until(lambda: not is_free or world.states("waiting") == ["not_10000"])
-        world.now += WAITS[0]
+        await until(lambda: not is_free or world.states("delivered") == ["not_10000"])
         await some_looks()
         assert world.states("delivered") == ["not_10000"] * is_free
 
@@ -316,7 +318,7 @@ async def test_a_digest_that_is_not_taken_waits_with_all_that_is_in_it(world: Wo
     async with world.delivering():
         await until(lambda: world.attempts() == [1] * len(MANY) and len(world.states("waiting")) == len(MANY))
         world.recipients.broken = set()
-        world.now += WAITS[0]
+        world.now += timedelta(seconds=TOGETHER + 1)
         await until(lambda: len(world.states("delivered")) == len(MANY))
 
     assert [len(parcel.shown) for parcel in world.recipients.parcels] == [len(MANY)] * 2
@@ -440,3 +442,27 @@ async def test_a_test_notice_goes_at_once_and_leaves_no_record(world: World) -> 
     assert (parcel.to.address, parcel.to.keys) == (one.address, one.keys)
     assert parcel.shown[0].says == TEST_SAYS
     assert world.store.documents == {}
+
+
+async def test_what_nothing_holds_back_goes_first_and_has_a_place_of_its_own(world: World) -> None:
+    world.recipients.silent = {DUTY}
+    await world.told(DUTY, *MANY)
+
+    async with world.delivering():
+        await until(lambda: world.recipients.now.get(DUTY) == IN_FLIGHT)
+        await world.told(DUTY, "not_a0000", "not_b0000", never_held=True)
+        await until(lambda: world.recipients.now.get(DUTY) == IN_FLIGHT + 1)
+        await some_looks()
+
+        assert world.recipients.begun[-1] == (DUTY, "not_a0000")
+        assert world.recipients.most == {DUTY: IN_FLIGHT + 1}
+
+
+async def test_one_about_the_same_case_hides_nothing_of_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.notifier.delivery.LOOK_AT", 3)
+    world.recipients.silent = {DUTY}
+    await world.told(DUTY, *MANY, about="cas_1")
+    await world.told(OPERATIONS, "not_a0000")
+
+    async with world.delivering():
+        await until(lambda: world.states("delivered") == ["not_a0000"])

@@ -12,7 +12,7 @@ import pytest
 from benchmarks.fanout import Nobody
 from services.notifier.domain import Happened, decide, evolve
 from services.notifier.domain.ladders import OWED, place_of
-from services.notifier.domain.notices import Ack, Attempt, Failed, Raising, Resolved
+from services.notifier.domain.notices import SHORTLY, Ack, Attempt, Failed, Raising, Resolved
 from services.notifier.fanout import Fanout
 from services.notifier.following import NO_LADDER, NOBODY, Following
 from services.notifier.measures import NotifierMetrics
@@ -323,7 +323,7 @@ async def test_a_notice_goes_on_to_the_next_channel_once_and_is_due_there_at_onc
     assert (state["status"], state["next_due"]) == ("waiting", text_of(world.now))
     assert (state["step"], state["never_held"]) == ("0.0", True)
     assert "then" not in state
-    assert "give_up_at" not in state
+    assert state["give_up_at"] == text_of(world.now + SHORTLY)
     assert sum(one.woken > 0 for one in several) >= 1
 
 

@@ -212,3 +212,11 @@ def test_whatever_is_said_no_step_is_taken_twice_and_an_end_is_an_end(said: list
             assert alert.state["status"] == "ended"
     assert len(set(places)) == len(places)
     assert [event.type for event in alert.record.fresh].count(LADDER_BEGUN) == 1
+
+
+def test_an_alert_that_somebody_has_taken_ends_without_another_one() -> None:
+    alert = Alert()
+    alert.hear(Told(FIRST))
+    alert.hear(Ack("person.a", "link"))
+    due = alert.state["follow_at"]
+    assert alert.hear(NobodyCame(due, "acknowledged, and nothing was done"), 120 * MINUTES) == [LADDER_ENDED]

@@ -166,7 +166,7 @@ def _stepped(step: Step, now: datetime) -> Draft:
 
 def _left(record: Record, left: NobodyCame) -> list[Draft]:
     drafts = [Draft(LADDER_ENDED, (), {"reason": left.why})]
-    if record.state["facts"].get("kind") != NOTICE_GIVEN_UP:
+    if record.state["status"] == "climbing" and record.state["facts"].get("kind") != NOTICE_GIVEN_UP:
         drafts.append(notices.given_up_draft(record, f"ladder.{record.state['ladder']}", left.why))
     return drafts
 

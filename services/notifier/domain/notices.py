@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared import topics
@@ -35,6 +35,11 @@ JITTER = 0.2
 """By how much a wait is longer at most: what failed together need not come again together."""
 PAUSED = "paused"
 """In the place of a silence: the subscription is paused."""
+
+TOGETHER = 30
+"""Seconds: the parts of a digest that failed are due again at the same moment."""
+SHORTLY = timedelta(minutes=10)
+"""How long the last channel is tried with what nothing may hold back, before somebody else must know."""
 
 NO_SUCH_NOTICE = "no such notice"
 NOT_THIS_SUBSCRIBERS = "not this subscriber's notice"
@@ -99,6 +104,8 @@ class Failed:
     for_good: bool = False
     gone: bool = False
     """The recipient's system says that it is gone (HTTP 410)."""
+    at_once: bool = False
+    """It was cut off, which says nothing about the recipient: again without a wait."""
     is_known: bool = False
     """That this recipient cannot be told was said a moment ago: only what nothing may hold back says so again."""
 
@@ -170,8 +177,17 @@ def _raised(record: Record, raising: Raising, now: datetime) -> Draft:
         value = getattr(raising, name)
         if value:
             data[name] = list(value) if name == "then" else value
+    if "give_up_at" not in data and raising.channel != NoticeChannel.KAFKA and (bound := _bound(raising, now)):
+        data["give_up_at"] = bound
     is_public = raising.channel == NoticeChannel.KAFKA and raising.silence is None
     return Draft(NOTICE_RAISED, (topics.notices_to(raising.subscriber),) if is_public else (), data)
+
+
+def _bound(raising: Raising, now: datetime) -> str | None:
+    """Until when a channel after which there is none is tried; None: as long as there are waits."""
+    if raising.never_held:
+        return text_of(now + SHORTLY)
+    return raising.due if raising.due and raising.due > text_of(now) and not raising.not_before else None
 
 
 _MORE = ("due", "then", "give_up_at", "not_before", "in_digest", "rate", "never_held", "silence", "step", "happened_at")
@@ -205,7 +221,7 @@ def _attempted(record: Record, claimant: str, now: datetime) -> list[Draft]:
 def _failed(record: Record, failed: Failed, now: datetime) -> list[Draft]:
     """It is due again later; or handed on; or it has failed for good, and somebody must hear of that."""
     state = record.state
-    again = now + _wait(record.id, failed)
+    again = _again(record, failed, now)
     given_up = state.get("give_up_at")
     is_over = failed.for_good or failed.attempt > len(WAITS) or (given_up is not None and text_of(again) > given_up)
     is_taken = "acknowledged_at" in state
@@ -220,6 +236,17 @@ def _failed(record: Record, failed: Failed, now: datetime) -> list[Draft]:
     if not is_said and not is_taken:
         drafts.append(given_up_draft(record, record.state["subscriber"], failed.reason))
     return drafts
+
+
+def _again(record: Record, failed: Failed, now: datetime) -> datetime:
+    """When it is due again."""
+    if failed.at_once:
+        return now
+    again = now + _wait(record.id, failed)
+    if not record.state.get("in_digest"):
+        return again
+    # What went as one message comes again as one.
+    return datetime.fromtimestamp((again.timestamp() // TOGETHER + 1) * TOGETHER, UTC)
 
 
 def _wait(notice: str, failed: Failed) -> timedelta:

@@ -115,9 +115,12 @@ def hears_of(hears: Hears, facts: Facts, audiences: Collection[str]) -> bool:
 def heard_by(
     subscriptions: Iterable[Subscription], facts: Facts, audiences: Collection[str], is_never_held: bool
 ) -> Heard:
-    """Who hears: a pause holds back what may be held back, and to a dead address nothing is sent."""
+    """Who hears: a pause holds back what may be held back, and to a dead address nothing is sent.
+
+    What nothing may hold back is owed to the dead address too: it fails at once, and somebody hears of that.
+    """
     hearing = [one for one in subscriptions if hears_of(one.hears, facts, audiences)]
-    told = [one for one in hearing if one.state == Status.ACTIVE or (one.state == Status.PAUSED and is_never_held)]
+    told = [one for one in hearing if one.state == Status.ACTIVE or is_never_held]
     return Heard(tuple(told), tuple(one for one in hearing if one not in told))
 
 

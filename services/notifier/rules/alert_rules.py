@@ -136,7 +136,12 @@ class AlertRules:
         """Whether a subscriber is told with the audience whose ladder a rule begins: it may say that all is in hand."""
         told = next((one.tell for one in self.rules if one.name == rule), ())
         owners = (self.audiences[name] for name in told if name in self.audiences and self.audiences[name].ladder)
-        return any(member.subscriber == recipient for owner in owners for member in owner.members)
+        is_person = recipient.startswith("person.")
+        return any(
+            member.subscriber == recipient or (is_person and member.kind in ("duty", "person"))
+            for owner in owners
+            for member in owner.members
+        )
 
     @cached_property
     def _members(self) -> Mapping[str, tuple[Member, ...]]:
