@@ -11,6 +11,7 @@ from datetime import datetime
 from functools import partial
 
 from apprise import Apprise, AppriseAsset, NotifyFormat, NotifyType
+from apprise.manager_plugins import NotificationManager
 
 from services.notifier.channels import Parcel
 from services.notifier.channels.rendering import Rendering, Short
@@ -36,6 +37,8 @@ class Apprises:
         self._calls: Counter[str] = Counter()
         self._asset = _asset(whole)
         logging.getLogger("apprise").disabled = True  # its lines hold addresses
+        # Its hundred plugins take seconds to import: at the start, not when the first call is for somebody's life.
+        NotificationManager().load_modules()  # type: ignore[no-untyped-call]  # apprise has no types here
 
     async def send(self, parcel: Parcel, now: datetime) -> Delivered | Failed:
         """One attempt; apprise tells whether it was taken, and no more."""
