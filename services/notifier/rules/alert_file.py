@@ -167,12 +167,12 @@ class _Checks:
             raise self.file.bad(place, f"{quoted(word)} is no {what}{did_you_mean(word, known)}")
 
     def somebody_hears(self, kept: Sequence[Matcher]) -> None:
-        """A mistake in the file must not hide what nothing may hold back: no rule on its way may tell nobody."""
+        """No mistake in a rule may hide what nothing may hold back; that the last one tells nobody is no mistake."""
         for one in kept:
             given = {"event": frozenset({CASE_ASSIGNED}), **one.when}
             for number, rule in enumerate(self.text.rules):
                 meets = all(fact not in given or given[fact] & {*values} for fact, values in rule.when.items())
-                if meets and not rule.tell:
+                if meets and rule.when and not rule.tell:
                     said = f"tells nobody of {one.says}, which nothing may hold back"
                     raise self.file.bad(("rules", number, "tell"), said)
                 covers = all(fact in given and given[fact] <= {*values} for fact, values in rule.when.items())
