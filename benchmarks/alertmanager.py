@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import subprocess
 import time
 from collections.abc import Mapping, Sequence
 
@@ -39,6 +40,12 @@ class Alertmanager:
     def is_installed() -> bool:
         """Whether it can be measured here."""
         return shutil.which(PROGRAM) is not None
+
+    @staticmethod
+    def version() -> str:
+        """Which one it is."""
+        said = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, check=True)
+        return (said.stdout or said.stderr).split()[2]
 
     def start(self, services: Sequence[str]) -> None:
         """Start it over an empty folder, alone, and wait until it listens."""

@@ -39,7 +39,9 @@ def vs_alertmanager(ground: Ground, rounds: Rounds, size: Size) -> Figure | None
     of_alerts = AlertRounds(ground, offices, size.warm)
     here = Turn(ours.name, size.notices, lambda: of.run(ours, NOTICES, size.notices))
     there = Turn(other.name, size.notices, lambda: of_alerts.run(other, BY_ALERTMANAGER, size.notices))
-    return against(here, there, NOTICES, size)
+    figure = against(here, there, NOTICES, size)
+    figure.more["alertmanager"] = other.version()
+    return figure
 
 
 def fan_out(ground: Ground, rounds: Rounds, size: Size) -> Figure:

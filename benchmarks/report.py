@@ -87,7 +87,18 @@ def commit() -> str:
 
 def versions() -> dict[str, str]:
     """What was measured with."""
-    names = ("aiokafka", "faststream", "motor", "pymongo", "pydantic", "uvicorn", "uvloop", "httptools", "starlette")
+    names = (
+        "aiohttp",
+        "aiokafka",
+        "faststream",
+        "motor",
+        "pymongo",
+        "pydantic",
+        "uvicorn",
+        "uvloop",
+        "httptools",
+        "starlette",
+    )
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in names}
 
 
