@@ -18,7 +18,7 @@ from services.notifier.acknowledgement.links import Links
 from services.notifier.channels import Shown
 from services.notifier.channels.signing import signatures
 from services.notifier.channels.webhook import _body as body_of
-from services.notifier.domain.notices import Raising
+from services.notifier.domain.bodies import Raising
 from shared import times
 from shared.records import event_of
 

@@ -9,9 +9,8 @@ import asyncio
 import contextlib
 import hashlib
 import logging
-import re
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,10 +19,8 @@ from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
-from shared import lenient_records, topics
+from shared import lenient_records
 from shared.decisions import Message
-from shared.envelope import Envelope, read_envelope
-from shared.events import TYPES, schema_of
 from shared.failures import NeverWill, NewerBuild, NotForUs, TryAgain
 from shared.log import logger
 from shared.loop import Loop, Outcome
@@ -37,8 +34,6 @@ MESSAGES = 2_000
 """Messages that are decided together at most."""
 _PAUSE = 5.0
 """Seconds before a batch that failed as a whole comes again."""
-_OURS = re.compile(r"(letter|case|update|answer|notice|alert)\.[a-z_.]{1,60}")
-_OUR_SCHEMA = re.compile(r"urn:rogatory:schema:[a-z_.]{1,70}:v[0-9]{1,4}")
 
 _Record = ConsumerRecord[Any, Any]
 Read = Callable[[_Record], Sequence[Message]]
@@ -289,22 +284,3 @@ def _origins_of(
     for message, origin in zip(messages, origins, strict=True):
         known.setdefault((message.record, message.cause), deque()).append(origin)
     return [of_it.popleft() if (of_it := known.get((message.record, message.cause))) else None for message in enriched]
-
-
-def read_event(record: _Record, known: Collection[str]) -> Envelope:
-    """The event of a record on one of our own topics.
-
-    Raises `NotForUs` for a type that others read, `NewerBuild` for one that only a newer build of ours can have said,
-    and `NeverWill` for what is none of ours.
-    """
-    event = read_envelope(record.headers or (), record.value)
-    schema = event.attributes.get("dataschema", "")
-    if event.type in known and schema == schema_of(event.type):
-        return event
-    unknown = "unknown event version" if event.type in known else "unknown event type"
-    if topics.is_internal(record.topic):
-        if schema == schema_of(event.type) and event.type in TYPES:
-            raise NotForUs
-        if _OURS.fullmatch(event.type) and _OUR_SCHEMA.fullmatch(schema):
-            raise NewerBuild(unknown, schema)
-    raise NeverWill(unknown)

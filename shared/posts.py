@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from shared.decisions import Message
 from shared.failures import Bug, TryAgain
-from shared.loop import Loop, Outcome
+from shared.loop import Loop, Outcome, Source
 
 MAX_WAITING = 2_000
 MAX_WAITING_BYTES = 64_000_000
@@ -24,8 +24,9 @@ class QueueFull(Exception):
 class Posts:
     """Collects what callers send and gives it to the loop in batches, in the order it came."""
 
-    def __init__(self, loop: Loop) -> None:
-        self._loop = loop
+    def __init__(self, loop: Loop, source: Source = "http") -> None:
+        """`source`: what is counted as where they come from."""
+        self._loop, self._source = loop, source
         self._waiting: deque[_Caller] = deque()
         self._count = self._size = 0
         self._arrived = asyncio.Event()
@@ -51,7 +52,7 @@ class Posts:
             await self._arrived.wait()
             batch, callers = self._take()
             try:
-                outcomes = await self._loop.handle(batch, "http", PATIENCE)
+                outcomes = await self._loop.handle(batch, self._source, PATIENCE)
             except TryAgain as reason:
                 _fail(callers, reason)
                 continue

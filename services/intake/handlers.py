@@ -23,11 +23,12 @@ from shared.events import (
 )
 from shared.failures import NeverWill
 from shared.ids import Ids
-from shared.kafka import Read, read_event
+from shared.kafka import Read
 from shared.letter import MAX_LETTER_BYTES, BadLetter, parse_letter
 from shared.letter_message import parse_message
 from shared.letter_model import LONGEST_REFERENCE
 from shared.life_cycle import LifeCycle
+from shared.own_events import read_event
 from shared.partners import Agency
 from shared.payloads import CaseEvent
 

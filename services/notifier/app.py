@@ -14,8 +14,8 @@ from services.notifier.acknowledgement.page import Page, add_page
 from services.notifier.alertmanager_in import Technical, add_alertmanager
 from services.notifier.audit.auditor import Auditor
 from services.notifier.channels.wording import Wording
-from services.notifier.delivery import FIRST_INDEX as DUE_FIRST
-from services.notifier.delivery import INDEX as DUE
+from services.notifier.choosing import FIRST_INDEX as DUE_FIRST
+from services.notifier.choosing import INDEX as DUE
 from services.notifier.delivery import Delivery
 from services.notifier.destinations import Destinations
 from services.notifier.domain import decide, evolve
@@ -118,7 +118,7 @@ def build(platform: Platform, settings: NotifierSettings) -> ASGI:
         return wording.of(spoken).plain(sentence, notice.facts), spoken
 
     add_page(app, Page(links, notices.store, acks, places.language, roster.zone, shown), links)
-    technical = TechnicalAlerts(fanout, posts, notices.now, climbing.heard)
+    technical = TechnicalAlerts(fanout, posts, notices.now, moving, climbing.heard)
 
     async def take(alerts: Sequence[Technical]) -> None:
         await known()

@@ -64,6 +64,8 @@ def check(settings: NotifierSettings, partners: Partners, rules: AlertRules) -> 
     for name, target in settings.webhooks.items():
         if why := why_not(target.url):
             raise BadStart(f"ROGATORY_WEBHOOKS: the address of {name}: {why[0].lower()}{why[1:]}".rstrip("."))
+    if settings.alertmanager and (why := why_not(settings.alertmanager)):
+        raise BadStart(f"ROGATORY_ALERTMANAGER: {why[0].lower()}{why[1:]}".rstrip("."))
     told = [member for audience in rules.audiences.values() for member in audience.members]
     told += [member for ladder in rules.ladders.values() for step in ladder.steps for member in step.tell]
     by_mail = any(NoticeChannel.EMAIL in member.by for member in told)

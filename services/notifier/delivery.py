@@ -7,22 +7,23 @@ takes its own few places and nobody else's.
 import asyncio
 import contextlib
 import secrets
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from services.notifier.channels import Channel, Destination, Parcel, Shown
+from services.notifier.choosing import DIGEST, LOOK_AT, Choosing
 from services.notifier.destinations import Destinations
-from services.notifier.domain.notices import Attempt, Delivered, Failed
+from services.notifier.domain.bodies import Attempt, Delivered, Failed
+from services.notifier.domain.notices import BY
 from services.notifier.lists.directory import Subscription
 from services.notifier.recipients import SAID_FOR, Recipient
 from shared import times
 from shared.decisions import Message
 from shared.events import ALERT_RAISED, Event
 from shared.failures import TryAgain
-from shared.log import Away, logger
+from shared.log import logger
 from shared.loop import Loop, Outcome
 from shared.metrics import Metrics
 from shared.partners import NoticeChannel
@@ -30,15 +31,10 @@ from shared.posts import Posts, QueueFull
 from shared.records import event_of
 from shared.times import read
 
-LOOK_AT = 500
-"""Due notices that are looked at together."""
-DIGEST = 10_000
-"""Notices in one message at most."""
 EVERY = 0.25
 """Seconds between looks for what is due."""
 CLAIM_PATIENCE = 5.0
 """Seconds for which claiming is tried while MongoDB is away: a claim must be young when its request begins."""
-BY = "notifier"
 TEST = "test"
 TEST_SAYS = {
     "en": "A test: nothing has happened.",
@@ -49,26 +45,6 @@ TEST_SAYS = {
 INTERRUPTED = "interrupted"
 NO_CHANNEL = "this deployment does not have the channel"
 NO_RECIPIENT = "no longer a recipient"
-INDEX = {
-    "keys": [("next_due", 1), ("state.subscriber", 1)],
-    "name": "due",
-    "partialFilterExpression": {"next_due": {"$exists": True}},
-}
-FIRST_INDEX = {
-    "keys": [("next_due", 1)],
-    "name": "due_never_held",
-    "partialFilterExpression": {"state.never_held": True, "next_due": {"$exists": True}},
-}
-_WANTED = {
-    "next_due": 1,
-    "state.about": 1,
-    "state.subscriber": 1,
-    "state.channel": 1,
-    "state.in_digest": 1,
-    "state.rate": 1,
-    "state.never_held": 1,
-    "history": {"$slice": 1},
-}
 Says = Callable[[Event], Mapping[str, str]]
 """A notice's sentence in every language that its rule has."""
 Link = Callable[[str], str | None]
@@ -108,9 +84,9 @@ class Delivery:
         self._metrics, self._says, self._link, self._gone = metrics, says, link, gone
         self._refresh, self._instance = refresh, instance
         self._log = logger(part="delivery")
-        self._keeping = Posts(notices)
+        self._keeping = Posts(notices, "clock")
         """Outcomes that come together are kept together."""
-        self._recipients: dict[tuple[str, str], Recipient] = {}
+        self._choosing = Choosing(notices)
         self._running: set[asyncio.Task[bool]] = set()
         self._awake = asyncio.Event()
 
@@ -171,9 +147,12 @@ class Delivery:
 
     async def _claim(self) -> list[_Claimed]:
         """The due notices that this process won; two that try for one are told apart by the guarded write."""
-        chosen = self._choose(await self._due())
+        due = await self._choosing.due()
+        chosen = self._choosing.choose(due)
+        if len(due) >= LOOK_AT and chosen:
+            self._awake.set()  # there may be more
         for of_it in [of_it for of_it in chosen if of_it[0]["state"].get("in_digest")]:
-            of_it += await self._more(of_it)
+            of_it += await self._choosing.more(of_it)
         claims = [
             Message(one["_id"], f"clock/deliver/{one['next_due']}", BY, Attempt(one["next_due"], self._instance))
             for of_it in chosen
@@ -190,86 +169,6 @@ class Delivery:
             outcomes += await self._notices.handle(messages[at : at + LOOK_AT], "clock", CLAIM_PATIENCE)
         return outcomes
 
-    async def _due(self) -> list[dict[str, Any]]:
-        """Due notices, the earliest first, without those that cannot be sent now: they must not hide the others."""
-        query: dict[str, Any] = {"next_due": {"$lte": times.text_of(self._notices.now())}}
-        known = list(self._recipients.values())
-        # What nothing may hold back goes before everything else, and has a place of its own.
-        first = await self._find({**query, "state.never_held": True}, known, never_held=True)
-        return first + await self._find({**query, "state.never_held": {"$exists": False}}, known, never_held=False)
-
-    async def _find(
-        self, query: dict[str, Any], known: Sequence[Recipient], *, never_held: bool
-    ) -> list[dict[str, Any]]:
-        with_room = {one.name for one in known if one.room_for(never_held=never_held)}
-        if full := sorted({one.name for one in known} - with_room):
-            query["state.subscriber"] = {"$nin": full}
-        cannot = [
-            not_now for one in known if one.name in with_room for not_now in self._cannot(one, never_held=never_held)
-        ]
-        if cannot:
-            query["$nor"] = cannot
-        return await self._notices.store.find(query, _WANTED, limit=LOOK_AT, sort=["next_due"])
-
-    def _cannot(self, recipient: Recipient, *, never_held: bool) -> list[dict[str, Any]]:
-        """The notices that a recipient cannot get now: all of this channel; about what is in flight; too many."""
-        of_it: dict[str, Any] = {"state.subscriber": recipient.name, "state.channel": recipient.channel}
-        if not recipient.room_for(never_held=never_held):
-            return [of_it]
-        cannot = [{**of_it, "state.about": {"$in": sorted(recipient.busy)}}] if recipient.busy else []
-        if recipient.has_rate and not never_held:
-            sent = recipient.count(asyncio.get_running_loop().time())
-            cannot.append({**of_it, "state.rate": {"$lte": sent}})
-        return cannot
-
-    def _choose(self, due: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-        """What is sent now: per recipient as much as it has room for, one about each case, digests together."""
-        chosen: list[list[dict[str, Any]]] = []
-        digests: dict[int, list[dict[str, Any]]] = {}
-        taken: dict[int, set[str]] = defaultdict(set)
-        moment = asyncio.get_running_loop().time()
-        for one in due:
-            state = one["state"]
-            recipient = self._recipient(state["subscriber"], state["channel"])
-            if state.get("in_digest") and id(recipient) in digests:
-                digests[id(recipient)].append(one)
-                continue
-            about, mine = state["about"], taken[id(recipient)]
-            never_held = bool(state.get("never_held"))
-            rate = None if never_held else state.get("rate")
-            if len(mine) >= recipient.room_for(never_held=never_held) or about in mine or about in recipient.busy:
-                continue
-            if not recipient.may_have(rate, moment):
-                continue
-            mine.add(about)
-            if not never_held:
-                recipient.sent.append(moment)
-            chosen.append([one])
-            if state.get("in_digest"):
-                digests[id(recipient)] = chosen[-1]
-        if len(due) >= LOOK_AT and chosen:
-            self._awake.set()  # there may be more
-        return chosen
-
-    async def _more(self, digest: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """What else is due for the recipient of a digest."""
-        state = digest[0]["state"]
-        query = {
-            "next_due": {"$lte": times.text_of(self._notices.now())},
-            "state.subscriber": state["subscriber"],
-            "state.channel": state["channel"],
-            "state.in_digest": True,
-            "_id": {"$nin": [one["_id"] for one in digest]},
-        }
-        return await self._notices.store.find(query, _WANTED, limit=DIGEST - len(digest), sort=["next_due"])
-
-    def _recipient(self, name: str, channel: str) -> Recipient:
-        found = self._recipients.get((name, channel))
-        if found is None:
-            found = Recipient(name, channel, Away(f"the {channel} of {name}", self._log))
-            self._recipients[name, channel] = found
-        return found
-
     def _claimed(self, of_it: Sequence[tuple[Mapping[str, Any], Outcome]]) -> _Claimed | None:
         """What was won: the last clock of a notice fails it instead."""
         won = []
@@ -284,7 +183,7 @@ class Delivery:
             return None
         state = won[0][1]
         return _Claimed(
-            self._recipient(state["subscriber"], state["channel"]),
+            self._choosing.recipient(state["subscriber"], state["channel"]),
             tuple(one["_id"] for one, _ in won),
             tuple(state["attempts"] for _, state in won),
             state["about"],

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 from services.notifier.acknowledgement.notices_views import NoticeView
 from services.notifier.domain import Happened
+from services.notifier.domain.bodies import PAUSED, Raising
 from services.notifier.domain.ladders import Begin, Place, Tell
-from services.notifier.domain.notices import PAUSED, Raising, Resolved
+from services.notifier.domain.notices import BY
 from services.notifier.duty.roster import Roster
 from services.notifier.lists.directory import Directory, Subscription
 from services.notifier.rules.alert_rules import AlertRules, Member, Rule
@@ -16,7 +17,6 @@ from shared.ids import Ids
 from shared.partners import NoticeChannel, Subscriber
 from shared.times import read, text_of
 
-BY = "notifier"
 LAST_PATIENCE = timedelta(minutes=30)
 """After the last step of a ladder that does not say when to tell again."""
 
@@ -49,20 +49,6 @@ class Fanout:
             for message in self._of_rule(rule, happened, told)
         ]
 
-    def resolved(self, happened: Happened, why: str, at: str) -> list[Message]:
-        """That what the event said is over: to the ladders that it may have begun."""
-        return [
-            Message(
-                self.ids.alert(rule.name, happened.cause),
-                f"{happened.cause}/over",
-                BY,
-                Resolved(why, at),
-                happened.about,
-            )
-            for rule in self.rules.choose(happened.facts)
-            if self.rules.ladder_of(rule)
-        ]
-
     def sentences(self, raised: Event) -> Mapping[str, str]:
         """What a notice says, in the languages of its rule; where that has gone, as it was raised."""
         data = raised.data
@@ -78,7 +64,7 @@ class Fanout:
     def _of_rule(self, rule: Rule, happened: Happened, told: set[str]) -> list[Message]:
         facts = happened.facts
         alert = self.ids.alert(rule.name, happened.cause)
-        says = rule.words(facts)["en"]
+        says = rule.sentence(facts)
         hearing = _new(self._directory.hearing(facts, rule.tell), told)
         held_back = _new(self._directory.held_back(facts, rule.tell), told)
         plain = self._recipients(rule)

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from services.notifier.channels import Destination, Shown
 from services.notifier.destinations import Destinations
-from services.notifier.domain.notices import Delivered, Failed
+from services.notifier.domain.bodies import Delivered, Failed
 from shared import times
 from shared.events import Event
 from shared.failures import TryAgain

@@ -11,9 +11,10 @@ from datetime import timedelta
 from typing import Any
 
 from services.notifier.domain import ladders
+from services.notifier.domain.bodies import HandedOn, Raising
 from services.notifier.domain.ladders import LADDER, Begin, NobodyCame, Step, Told, next_place
-from services.notifier.domain.notices import HandedOn, Raising
-from services.notifier.fanout import BY, Fanout
+from services.notifier.domain.notices import BY
+from services.notifier.fanout import Fanout
 from services.notifier.measures import NotifierMetrics
 from shared.decisions import Message
 from shared.failures import TryAgain

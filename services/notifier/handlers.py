@@ -13,8 +13,9 @@ from shared import times
 from shared.decisions import Message
 from shared.events import ALERT_RAISED, CASE_REASSIGNED, CASE_TYPES, of_case
 from shared.failures import NeverWill
-from shared.kafka import Read, read_event
+from shared.kafka import Read
 from shared.life_cycle import LifeCycle
+from shared.own_events import read_event
 from shared.payloads import AlertRaised, CaseEvent
 
 _MODELS: Mapping[str, type[BaseModel]] = {**dict.fromkeys(CASE_TYPES, CaseEvent), ALERT_RAISED: AlertRaised}

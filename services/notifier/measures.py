@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from services.notifier.domain.notices import Raising
+from services.notifier.domain.bodies import Raising
 from shared.decisions import Message
 from shared.failures import TryAgain
 from shared.loop import Outcome

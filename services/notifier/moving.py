@@ -1,4 +1,4 @@
-"""What ends a ladder from outside: something was done on its case, or somebody acknowledged one of its notices.
+"""What ends a ladder from outside: something was done about it, or somebody acknowledged one of its notices.
 
 Which ladders that concerns stands in MongoDB; it is looked up once per batch, and only where a batch holds such a
 message.
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.notifier.acknowledgement.acknowledging import KAFKA
+from services.notifier.domain.bodies import Ack, Raising, Resolved
 from services.notifier.domain.ladders import LADDER, Begin
-from services.notifier.domain.notices import Ack, Raising, Resolved
 from shared.decisions import Message
 from shared.mongo import Store
 from shared.partners import NoticeChannel
@@ -21,7 +21,7 @@ _OPEN = ["climbing", "acknowledged"]
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """Something was done on a case: the message stands for those to its open ladders."""
+    """Something was done about what an alert tells: the message stands for those to its open ladders."""
 
     why: str
     at: str

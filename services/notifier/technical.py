@@ -5,7 +5,9 @@ from datetime import datetime
 
 from services.notifier.alertmanager_in import Technical
 from services.notifier.domain import Happened
+from services.notifier.domain.notices import BY
 from services.notifier.fanout import Fanout
+from services.notifier.moving import Moved, Moving
 from shared.decisions import Message
 from shared.events import ALERT_RAISED, TECHNICAL
 from shared.loop import Outcome
@@ -16,21 +18,23 @@ SERVICE = "alertmanager"
 
 
 class TechnicalAlerts:
-    """Takes alerts that fire, and ends the ladders of those that are resolved."""
+    """Takes alerts that fire, and ends what those began that are resolved."""
 
     def __init__(
         self,
         fanout: Fanout,
         posts: Posts,
         now: Callable[[], datetime],
+        moving: Moving,
         heard: Callable[[Sequence[Message], Sequence[Outcome]], None],
     ) -> None:
         """`heard`: told of what is kept."""
-        self._fanout, self._posts, self._now, self._heard = fanout, posts, now, heard
+        self._fanout, self._posts, self._now = fanout, posts, now
+        self._moving, self._heard = moving, heard
 
     async def take(self, alerts: Sequence[Technical]) -> None:
         """Keep them; the same alert of the same beginning is the same one. Raises `TryAgain` and `QueueFull`."""
-        messages = [message for alert in alerts for message in self._messages(alert)]
+        messages = await self._moving.enrich([message for alert in alerts for message in self._messages(alert)])
         if messages:
             self._heard(messages, await self._posts.put(messages, 0))
 
@@ -47,4 +51,4 @@ class TechnicalAlerts:
         happened = Happened(facts, about, cause, text_of(alert.starts_at))
         if alert.firing:
             return self._fanout.messages(happened)
-        return self._fanout.resolved(happened, "resolved", text_of(self._now()))
+        return [Message(about, f"{cause}/over", BY, Moved("resolved", text_of(self._now())))]

@@ -15,8 +15,9 @@ from shared.envelope import Envelope, read_envelope
 from shared.events import LETTER_MESSAGE, LETTER_RECEIVED
 from shared.failures import NeverWill
 from shared.ids import Ids
-from shared.kafka import Read, read_event
+from shared.kafka import Read
 from shared.life_cycle import BadUpdate, LifeCycle, Update
+from shared.own_events import read_event
 from shared.payloads import LetterMessage, LetterReceived
 
 _KNOWN = frozenset({LETTER_RECEIVED, LETTER_MESSAGE})

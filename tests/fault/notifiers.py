@@ -71,7 +71,8 @@ ladders:
 rules:
   - {{name: emergency, when: {{event: [case.assigned], urgency: [emergency]}}, tell: [emergencies], says: Emergency}}
   - {{name: urgent, when: {{event: [case.assigned], urgency: [urgent]}}, tell: [urgent], says: Urgent}}
-  - {{name: rest, tell: [], says: Nobody}}
+  - {{name: begun, when: {{event: [case.begun]}}, tell: [], says: Nobody}}
+  - {{name: rest, tell: [operations], says: Rest}}
 """
 _OFFICERS = frozenset({("duty-officers", "kafka"), ("duty-officers", "webhook")})
 _DESK, _HEADS = frozenset({("person.lala", "apprise")}), frozenset({("person.vera", "apprise")})

@@ -15,8 +15,8 @@ from deploy.local.jars import ROOT
 from services.intake import domain as intake
 from services.notifier import domain as notifier
 from services.notifier.domain import Happened
+from services.notifier.domain.bodies import Attempt, Delivered
 from services.notifier.domain.ladders import FIRST, Begin, Told
-from services.notifier.domain.notices import Attempt, Delivered
 from services.router import domain as router
 from services.router.domain import opening
 from shared import envelope

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.notifier.domain import decide, evolve
+from services.notifier.domain.bodies import Ack, Raising, Resolved
 from services.notifier.domain.ladders import Begin, NobodyCame, Step, Told
 from services.notifier.domain.ladders import Place as At
-from services.notifier.domain.notices import Ack, Raising, Resolved
 from shared.decisions import Message
 from shared.ids import Ids
 from shared.records import Record

@@ -51,7 +51,8 @@ OFFICES = [*GOOD, HANGING, FAILING]
 _ALERTS = """\
 rules:
   - {{name: assigned, when: {{event: [case.assigned]}}, tell: [{tell}], says: Assigned}}
-  - {{name: rest, tell: [], says: Nobody}}
+  # What fails for good is told to nobody that is measured.
+  - {{name: rest, tell: [watch], says: Rest}}
 """
 
 
@@ -165,6 +166,7 @@ def _settings(
 ) -> Mapping[str, str]:
     partners = [f"law: {ROOT / 'laws' / 'azerbaijan.yaml'}", "agencies: {bureau: {title: A bureau}}", "subscribers:"]
     partners += [f"  {name}: {{title: {name}, channels: [webhook]}}" for name in OFFICES]
+    partners.append("  watch: {title: Who looks after the rest, channels: [kafka]}")
     (folder / "partners.yaml").write_text("\n".join(partners))
     (folder / "alerts.yaml").write_text(_ALERTS.format(tell=", ".join(told)))
     keys = Keys.make()

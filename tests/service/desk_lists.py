@@ -15,7 +15,7 @@ from fastapi import FastAPI
 
 from services.notifier.channels.guard import Guard
 from services.notifier.domain import silences, subscriptions
-from services.notifier.domain.notices import Delivered, Failed
+from services.notifier.domain.bodies import Delivered, Failed
 from services.notifier.lists.desk import SCOPE
 from services.notifier.lists.directory import Directory, Subscription
 from services.notifier.lists.listed import hears_only_never_held

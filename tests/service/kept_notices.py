@@ -7,8 +7,8 @@ from typing import Any
 
 from services.notifier.acknowledgement.acknowledging import Acknowledged
 from services.notifier.domain import decide, evolve
+from services.notifier.domain.bodies import Ack, Raising, Resolved
 from services.notifier.domain.ladders import FIRST, Begin, Told
-from services.notifier.domain.notices import Ack, Raising, Resolved
 from shared.decisions import Message
 from shared.failures import TryAgain
 from shared.ids import Ids

@@ -22,8 +22,8 @@ from services.notifier.audit.audit_gaps import Gaps
 from services.notifier.audit.audit_steps import DUE, FOLLOWED, Steps
 from services.notifier.audit.auditor import TOPICS, Auditor
 from services.notifier.domain import decide, evolve
+from services.notifier.domain.bodies import Attempt, Raising
 from services.notifier.domain.ladders import FIRST, Begin, Told
-from services.notifier.domain.notices import Attempt, Raising
 from services.notifier.fanout import Fanout
 from services.notifier.lists.directory import Directory
 from services.notifier.measures import Measures, NotifierMetrics

@@ -12,7 +12,7 @@ from standardwebhooks import Webhook
 
 from deploy.local.mongo import Mongo as Server
 from services.notifier.channels.signing import signatures
-from services.notifier.domain.notices import Failed
+from services.notifier.domain.bodies import Failed
 from services.notifier.domain.subscriptions import Gone
 from services.notifier.rules.never_held import of_law
 from shared.decisions import Message

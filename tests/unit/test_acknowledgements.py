@@ -8,7 +8,7 @@ from aiokafka import ConsumerRecord
 
 from services.notifier.acknowledgement.acknowledgements import NOT_ONE, on_acknowledgement
 from services.notifier.acknowledgement.acknowledging import KAFKA
-from services.notifier.domain.notices import Ack
+from services.notifier.domain.bodies import Ack
 from shared.decisions import Message
 from shared.events import NOTICE_ACKNOWLEDGED, NOTICE_RAISED, schema_of
 from shared.failures import NeverWill

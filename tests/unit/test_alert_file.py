@@ -339,6 +339,16 @@ def test_no_rule_may_tell_nobody_of_what_nothing_holds_back(says: str, tmp_path:
         read(tmp_path, roster, (REST, HIDES[says] + REST))
 
 
+def test_the_last_rule_is_one_of_them(tmp_path: Path, roster: Roster) -> None:
+    with pytest.raises(BadStart, match="which nothing may hold back"):
+        read(tmp_path, roster, ("name: rest, tell: [operations]", "name: rest, tell: []"))
+
+
+def test_a_ladder_climbs_no_longer_than_its_record_can_tell(tmp_path: Path, roster: Roster) -> None:
+    with pytest.raises(BadStart, match="a ladder of so many steps has at most"):
+        read(tmp_path, roster, ("again: 1 hour", "again: 1 hour\n    rounds: 999"))
+
+
 def test_a_rule_that_such_an_event_cannot_reach_may_tell_nobody(tmp_path: Path, roster: Roster) -> None:
     quiet = '  - {name: daily, when: {event: [case.closed]}, tell: [], says: "!"}\n'
     assert read(tmp_path, roster, (REST, quiet + REST)).rules[-2].name == "daily"

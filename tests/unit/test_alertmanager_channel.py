@@ -9,7 +9,7 @@ import pytest
 
 from services.notifier.channels import Destination, Parcel, Shown
 from services.notifier.channels.alertmanager import Alertmanagers
-from services.notifier.domain.notices import Delivered, Failed
+from services.notifier.domain.bodies import Delivered, Failed
 from shared.partners import NoticeChannel
 from tests.unit import endpoints
 from tests.unit.endpoints import HERE, Endpoint, Names, endpoint, says, trusting

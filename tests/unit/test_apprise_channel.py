@@ -16,7 +16,8 @@ import structlog
 from services.notifier.channels import Channel
 from services.notifier.channels.apprise import OF_ONE, WHOLE, Apprises
 from services.notifier.channels.log import Logs
-from services.notifier.domain.notices import CLAIM, Delivered, Failed
+from services.notifier.domain.bodies import Delivered, Failed
+from services.notifier.domain.notices import CLAIM
 from shared.partners import NoticeChannel
 from tests.unit.parcels import EMERGENCY, LINK, NOW, WORDING, parcel, shown
 

@@ -16,7 +16,9 @@ from services.notifier.channels import Destination, Parcel
 from services.notifier.channels.webhook import Target
 from services.notifier.delivery import NO_RECIPIENT, TEST_SAYS, Delivery
 from services.notifier.destinations import Destinations
-from services.notifier.domain.notices import CLAIM, TOGETHER, WAITS, Attempt, Delivered, Failed, Raising
+from services.notifier.domain.bodies import Attempt, Delivered, Failed, Raising
+from services.notifier.domain.failing import TOGETHER, WAITS
+from services.notifier.domain.notices import CLAIM
 from services.notifier.duty.roster import Person, Roster
 from services.notifier.recipients import IN_FLIGHT, TRUST
 from shared import topics
@@ -302,7 +304,7 @@ async def test_what_may_go_together_goes_as_one_message_and_each_notice_is_kept_
 async def test_a_digest_is_whole_however_few_are_looked_at_together(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.notifier.delivery.LOOK_AT", 3)
+    monkeypatch.setattr("services.notifier.choosing.LOOK_AT", 3)
     await world.told(LALA, *MANY, channel="email", in_digest=True)
 
     async with world.delivering():
@@ -343,7 +345,7 @@ async def test_no_more_a_minute_than_a_recipient_wants_save_what_nothing_holds_b
 
 
 async def test_what_waits_for_its_minute_hides_nobody_else_s(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.notifier.delivery.LOOK_AT", 3)
+    monkeypatch.setattr("services.notifier.choosing.LOOK_AT", 3)
     await world.told(LALA, *MANY, channel="email", rate=1)
     await world.told(LALA, "not_a0000", channel="email", never_held=True)
     await world.told(DUTY, "not_b0000")
@@ -358,7 +360,7 @@ async def test_what_waits_for_its_minute_hides_nobody_else_s(world: World, monke
 async def test_a_channel_that_does_not_answer_holds_up_no_other_of_the_same_person(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.notifier.delivery.LOOK_AT", 3)
+    monkeypatch.setattr("services.notifier.choosing.LOOK_AT", 3)
     world.recipients.silent = {"by-pager"}
     await world.told(LALA, "not_a0000", channel="email")
     await world.told(LALA, *MANY, channel="apprise")
@@ -459,7 +461,7 @@ async def test_what_nothing_holds_back_goes_first_and_has_a_place_of_its_own(wor
 
 
 async def test_one_about_the_same_case_hides_nothing_of_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.notifier.delivery.LOOK_AT", 3)
+    monkeypatch.setattr("services.notifier.choosing.LOOK_AT", 3)
     world.recipients.silent = {DUTY}
     await world.told(DUTY, *MANY, about="cas_1")
     await world.told(OPERATIONS, "not_a0000")

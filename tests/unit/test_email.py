@@ -20,7 +20,8 @@ from pydantic import SecretStr, ValidationError
 
 from services.notifier.channels import Channel
 from services.notifier.channels.email import LEAVING, WHOLE, Emails, Smtp
-from services.notifier.domain.notices import CLAIM, Delivered, Failed
+from services.notifier.domain.bodies import Delivered, Failed
+from services.notifier.domain.notices import CLAIM
 from shared.failures import BadStart
 from tests.unit.parcels import CASE, NOTICE, NOW, WORDING, parcel, shown
 

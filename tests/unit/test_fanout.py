@@ -10,8 +10,8 @@ import pytest
 from benchmarks.fanout import Nobody, fanout
 from services.notifier.acknowledgement.notices_views import NoticeView
 from services.notifier.domain import Happened, decide, evolve
+from services.notifier.domain.bodies import PAUSED, Raising
 from services.notifier.domain.ladders import FIRST, Begin, Place
-from services.notifier.domain.notices import PAUSED, Raising, Resolved
 from services.notifier.domain.silences import End
 from services.notifier.domain.subscriptions import Gone, Pause
 from services.notifier.fanout import LAST_PATIENCE, Fanout, window_end
@@ -194,16 +194,6 @@ def test_braces_in_a_fact_are_no_places_to_fill() -> None:
     (body,) = raised(ours().messages(happened(facts(party="{type}"))))
 
     assert body.says == "extradition (incoming, {type}) is with justice-ministry."
-
-
-def test_what_is_over_is_told_to_the_ladders_that_it_may_have_begun() -> None:
-    critical = HEARS["a machine is in trouble"][0]
-    began = [m.record for m in ours().messages(happened(critical)) if isinstance(m.body, Begin)]
-
-    over = ours().resolved(happened(critical), "resolved", text_of(NOW + HOURS))
-
-    assert [(m.record, m.body) for m in over] == [(began[0], Resolved("resolved", text_of(NOW + HOURS)))]
-    assert ours().resolved(happened(facts()), "resolved", text_of(NOW)) == []
 
 
 # By rules of our own

@@ -11,8 +11,9 @@ import pytest
 
 from benchmarks.fanout import Nobody
 from services.notifier.domain import Happened, decide, evolve
+from services.notifier.domain.bodies import Ack, Attempt, Failed, Raising
 from services.notifier.domain.ladders import OWED, place_of
-from services.notifier.domain.notices import SHORTLY, Ack, Attempt, Failed, Raising, Resolved
+from services.notifier.domain.notices import SHORTLY
 from services.notifier.fanout import Fanout
 from services.notifier.following import NO_LADDER, NOBODY, Following
 from services.notifier.measures import NotifierMetrics
@@ -476,14 +477,3 @@ async def test_a_batch_that_ends_nothing_asks_mongodb_nothing(world: World, noti
     batch = notifier.happens()
 
     assert await notifier.moving.enrich(batch) is batch
-
-
-async def test_an_alert_of_a_machine_that_is_resolved_ends_its_ladder(world: World, notifier: Notifier) -> None:
-    alert = await notifier.climbs()
-    event = Happened({"event": "case.assigned"}, "cas_1", "event of cas_1", text_of(START))
-
-    (over,) = notifier.fanout.resolved(event, "resolved", text_of(START + MINUTES))
-    await notifier.hears(over)
-
-    assert over.body == Resolved("resolved", text_of(START + MINUTES))
-    assert (world.state(alert)["status"], world.state(alert)["reason"]) == ("ended", "resolved")

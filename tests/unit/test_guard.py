@@ -10,7 +10,7 @@ from aiohttp.abc import ResolveResult
 
 from services.notifier.channels.guard import Guard, GuardedNames, Refused, SystemNames
 from services.notifier.channels.outgoing import Outgoing
-from services.notifier.domain.notices import Delivered, Failed
+from services.notifier.domain.bodies import Delivered, Failed
 from tests.unit.endpoints import HERE, HOST, Names, endpoint, says, trusting
 
 NOW = datetime(2026, 3, 10, 8, tzinfo=UTC)

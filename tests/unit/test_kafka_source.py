@@ -10,9 +10,10 @@ from shared import kafka
 from shared.decisions import Message
 from shared.events import CASE_ASSIGNED, LETTER_RECEIVED, schema_of
 from shared.failures import NeverWill, NewerBuild, NotForUs, TryAgain
-from shared.kafka import KafkaSource, Read, broker_at, read_event
+from shared.kafka import KafkaSource, Read, broker_at
 from shared.loop import Loop, Outcome, Source
 from shared.metrics import Metrics
+from shared.own_events import read_event
 from shared.quarantine import Quarantine
 from shared.records import Record
 

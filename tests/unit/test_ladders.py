@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.notifier.domain import decide, evolve
+from services.notifier.domain.bodies import Ack, Resolved
 from services.notifier.domain.ladders import (
     FIRST,
     OWED,
@@ -18,7 +19,6 @@ from services.notifier.domain.ladders import (
     next_place,
     place_of,
 )
-from services.notifier.domain.notices import Ack, Resolved
 from shared.decisions import Message
 from shared.events import ALERT_RAISED, LADDER_BEGUN, LADDER_ENDED, LADDER_STEPPED
 from shared.records import Record, fold

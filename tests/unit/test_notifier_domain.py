@@ -14,21 +14,9 @@ from hypothesis import strategies as st
 from benchmarks.fanout import fanout
 from services.notifier.acknowledgement.notices_views import STATUSES
 from services.notifier.domain import decide, evolve, facts_of
-from services.notifier.domain.notices import (
-    CLAIM,
-    JITTER,
-    LONGEST_WAIT,
-    NO_SUCH_NOTICE,
-    NOT_THIS_SUBSCRIBERS,
-    WAITS,
-    Ack,
-    Attempt,
-    Delivered,
-    Failed,
-    HandedOn,
-    Raising,
-    Resolved,
-)
+from services.notifier.domain.bodies import Ack, Attempt, Delivered, Failed, HandedOn, Raising, Resolved
+from services.notifier.domain.failing import JITTER, LONGEST_WAIT, WAITS
+from services.notifier.domain.notices import CLAIM, NO_SUCH_NOTICE, NOT_THIS_SUBSCRIBERS
 from services.notifier.fanout import Fanout
 from services.notifier.handlers import doing, on_event
 from services.notifier.moving import Moved

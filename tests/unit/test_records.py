@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from services.intake import domain as intake
 from services.notifier import domain as notifier
-from services.notifier.domain import ladders, notices
+from services.notifier.domain import bodies, ladders
 from services.router import domain as router
 from services.router.domain.clocking import Tick
 from services.router.domain.opening import split
@@ -373,8 +373,8 @@ def message(body: Any, cause: str = "cause") -> Message:
     return Message(REC, cause, "somebody", body)
 
 
-def raising(channel: str, **more: Any) -> notices.Raising:
-    return notices.Raising("alt_1", "urgent", "Urgent.", "duty-officers", channel, {"type": "extradition"}, **more)
+def raising(channel: str, **more: Any) -> bodies.Raising:
+    return bodies.Raising("alt_1", "urgent", "Urgent.", "duty-officers", channel, {"type": "extradition"}, **more)
 
 
 TELL, TEN_LATER = {"subscriber": "person.lala", "channel": "apprise"}, NOW + timedelta(minutes=10)
@@ -398,13 +398,13 @@ def services() -> Mapping[str, tuple[Decide, Evolve, Sequence[Any]]]:
         raising("webhook"),
         raising("email", then=["log"], give_up_at=DUE[1]),
         raising("webhook", silence="sil_1"),
-        *(notices.Attempt(due) for due in DUE),
-        notices.Delivered(1),
-        notices.Failed(1, "HTTP 500"),
-        notices.Failed(2, "HTTP 410", for_good=True),
-        notices.HandedOn("log"),
-        notices.Ack("person.lala", "link"),
-        notices.Resolved("case.begun", DUE[1]),
+        *(bodies.Attempt(due) for due in DUE),
+        bodies.Delivered(1),
+        bodies.Failed(1, "HTTP 500"),
+        bodies.Failed(2, "HTTP 410", for_good=True),
+        bodies.HandedOn("log"),
+        bodies.Ack("person.lala", "link"),
+        bodies.Resolved("case.begun", DUE[1]),
     )
     climbed = (
         begin(),
@@ -413,8 +413,8 @@ def services() -> Mapping[str, tuple[Decide, Evolve, Sequence[Any]]]:
         *(ladders.Step(text_of(due), ladders.Place(0, 1), [TELL], None) for due in (NOW + ladders.OWED, TEN_LATER)),
         ladders.Told(ladders.Place(0, 1)),
         ladders.NobodyCame(text_of(TEN_LATER), "nobody acknowledged"),
-        notices.Ack("person.lala", "link"),
-        notices.Resolved("case.begun", DUE[1]),
+        bodies.Ack("person.lala", "link"),
+        bodies.Resolved("case.begun", DUE[1]),
     )
     case = opened()
     cases = (

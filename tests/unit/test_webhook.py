@@ -17,7 +17,8 @@ from services.notifier.channels import Destination, Parcel, Shown
 from services.notifier.channels.guard import Guard
 from services.notifier.channels.outgoing import LONGEST_ANSWER, REST, WHOLE
 from services.notifier.channels.webhook import Target, Webhooks, check_targets
-from services.notifier.domain.notices import CLAIM, Delivered, Failed
+from services.notifier.domain.bodies import Delivered, Failed
+from services.notifier.domain.notices import CLAIM
 from shared.failures import BadStart
 from shared.partners import Agency, NoticeChannel, Partners, Subscriber, SubscriberChannel
 from tests.unit import endpoints

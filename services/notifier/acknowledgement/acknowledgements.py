@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from services.notifier.acknowledgement.acknowledging import KAFKA, WHO, who
 from services.notifier.acknowledgement.links import NOTICE
-from services.notifier.domain.notices import Ack
+from services.notifier.domain.bodies import Ack
 from shared.decisions import Message
 from shared.envelope import read_envelope
 from shared.events import NOTICE_ACKNOWLEDGED

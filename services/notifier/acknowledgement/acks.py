@@ -1,7 +1,7 @@
 """Acknowledgements as they are kept: on the notice, and on the ladder that its alert climbs."""
 
 from services.notifier.acknowledgement.acknowledging import Acknowledged
-from services.notifier.domain.notices import Ack
+from services.notifier.domain.bodies import Ack
 from services.notifier.moving import Moving
 from shared.decisions import Message
 from shared.failures import NeverWill

@@ -11,7 +11,7 @@ from aiohttp.abc import AbstractResolver
 from services.notifier.channels import Destination, Parcel, Shown
 from services.notifier.channels.guard import Guard
 from services.notifier.channels.outgoing import WHOLE, Outgoing
-from services.notifier.domain.notices import Delivered, Failed
+from services.notifier.domain.bodies import Delivered, Failed
 from shared.times import text_of
 
 FIRES_FOR = timedelta(minutes=5)

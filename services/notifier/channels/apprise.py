@@ -16,7 +16,7 @@ from apprise.manager_plugins import NotificationManager
 from services.notifier.channels import Parcel
 from services.notifier.channels.rendering import Rendering, Short
 from services.notifier.channels.wording import Wording
-from services.notifier.domain.notices import Delivered, Failed
+from services.notifier.domain.bodies import Delivered, Failed
 
 WHOLE = 20.0
 """Seconds for a call as a whole; well below the claim on its notice."""

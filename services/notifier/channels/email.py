@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, mo
 from services.notifier.channels import Parcel
 from services.notifier.channels.rendering import Rendering
 from services.notifier.channels.wording import Wording
-from services.notifier.domain.notices import Delivered, Failed
+from services.notifier.domain.bodies import Delivered, Failed
 from shared.failures import BadStart
 
 WHOLE = 20.0
@@ -27,6 +27,8 @@ LEAVING = 1.0
 """Seconds for saying goodbye, when all that matters is done."""
 AT_ONCE = 10
 """Connections to the mail server at a time."""
+QUEUE = 1.5
+"""How many times as long as a mail may take, one may wait for its turn; both are below the claim on its notice."""
 # A mailbox of ASCII (RFC 5321); a domain in another script is written in its ASCII form (xn--).
 _MAILBOX = re.compile(
     r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?=[^@]{1,255}$)([A-Za-z0-9-]{1,63}\.)*[A-Za-z0-9-]{1,63}"
@@ -75,7 +77,7 @@ class Emails:
         self._smtp, self._rendering, self._whole = smtp, Rendering(wording), whole
         self._domain = smtp.sender.rpartition("@")[2]
         self._tls = _tls(smtp)
-        self._room = asyncio.Semaphore(AT_ONCE)
+        self._room, self._queue = asyncio.Semaphore(AT_ONCE), whole * QUEUE
 
     async def send(self, parcel: Parcel, now: datetime) -> Delivered | Failed:
         """One attempt; `Message-ID` is made of the parcel's id, the same over all attempts."""
@@ -85,13 +87,19 @@ class Emails:
         message = await asyncio.to_thread(self._message, parcel, now)  # a digest of thousands takes its time
         client = self._client()
         try:
-            async with asyncio.timeout(self._whole), self._room:
+            async with asyncio.timeout(self._queue):
+                await self._room.acquire()
+        except TimeoutError:
+            return Failed(attempt, "busy")
+        try:
+            async with asyncio.timeout(self._whole):
                 await self._hand_over(client, parcel.to.address, message)
         except aiosmtplib.SMTPResponseException as error:
             return _refused(attempt, error)
         except (aiosmtplib.SMTPException, OSError, UnicodeError) as error:  # a host that is no name is a UnicodeError
             return Failed(attempt, _why(error))
         finally:
+            self._room.release()
             await _leave(client)
         return Delivered(attempt)
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from services.notifier.channels import Parcel
-from services.notifier.domain.notices import Delivered
+from services.notifier.domain.bodies import Delivered
 from shared.log import logger
 
 

@@ -15,7 +15,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 
 from services.notifier.channels.guard import Guard, GuardedNames, Refused, SystemNames
-from services.notifier.domain.notices import Delivered, Failed
+from services.notifier.domain.bodies import Delivered, Failed
 
 WHOLE = 20.0
 """Seconds from the name's look-up to the answer's status, however it drips; Standard Webhooks asks for 15 to 30."""

@@ -12,7 +12,7 @@ from services.notifier.channels import Parcel, Shown
 from services.notifier.channels.guard import Guard
 from services.notifier.channels.outgoing import WHOLE, Outgoing
 from services.notifier.channels.signing import HMAC, is_key, signatures
-from services.notifier.domain.notices import Delivered, Failed
+from services.notifier.domain.bodies import Delivered, Failed
 from shared.events import NOTICE_RAISED
 from shared.failures import BadStart
 from shared.partners import Partners, SubscriberChannel

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.notifier.domain import notices
-from services.notifier.domain.notices import Ack, Resolved
+from services.notifier.domain import failing
+from services.notifier.domain.bodies import Ack, Resolved
 from shared.decisions import Decision
 from shared.events import (
     LADDER_ACKNOWLEDGED,
@@ -167,7 +167,7 @@ def _stepped(step: Step, now: datetime) -> Draft:
 def _left(record: Record, left: NobodyCame) -> list[Draft]:
     drafts = [Draft(LADDER_ENDED, (), {"reason": left.why})]
     if record.state["status"] == "climbing" and record.state["facts"].get("kind") != NOTICE_GIVEN_UP:
-        drafts.append(notices.given_up_draft(record, f"ladder.{record.state['ladder']}", left.why))
+        drafts.append(failing.given_up_draft(record, f"ladder.{record.state['ladder']}", left.why))
     return drafts
 
 

@@ -1,19 +1,18 @@
 """A notice: one alert to one recipient on one channel. Raised once, sent until it is taken, or handed on."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
+from services.notifier.domain.bodies import Ack, Attempt, Delivered, Failed, HandedOn, Raising, Resolved
+from services.notifier.domain.failing import WAITS, failed
 from shared import topics
 from shared.decisions import Decision
 from shared.events import (
-    ALERT_RAISED,
     NOTICE_ACKNOWLEDGED,
     NOTICE_ATTEMPTED,
     NOTICE_DELIVERED,
     NOTICE_FAILED,
-    NOTICE_GIVEN_UP,
     NOTICE_HANDED_ON,
     NOTICE_RAISED,
     NOTICE_RESOLVED,
@@ -25,114 +24,14 @@ from shared.partners import NoticeChannel
 from shared.records import Record, State
 from shared.times import text_of
 
+BY = "notifier"
 CLAIM = timedelta(seconds=60)
 """How long an attempt has a notice for itself; after that its process is taken for dead."""
-WAITS = tuple(timedelta(seconds=s) for s in (1, 5, 30, 120, 600, 3_600, 4 * 3_600, 12 * 3_600))
-"""The wait after each failed attempt; after the last one the notice has failed for good."""
-LONGEST_WAIT = timedelta(hours=12)
-"""What a recipient's Retry-After can ask for at most."""
-JITTER = 0.2
-"""By how much a wait is longer at most: what failed together need not come again together."""
-PAUSED = "paused"
-"""In the place of a silence: the subscription is paused."""
-
-TOGETHER = 30
-"""Seconds: the parts of a digest that failed are due again at the same moment."""
 SHORTLY = timedelta(minutes=10)
 """How long the last channel is tried with what nothing may hold back, before somebody else must know."""
 
 NO_SUCH_NOTICE = "no such notice"
 NOT_THIS_SUBSCRIBERS = "not this subscriber's notice"
-
-
-@dataclass(frozen=True, slots=True)
-class Raising:
-    """A rule fires: one alert to one recipient on one channel."""
-
-    alert: str
-    rule: str
-    says: str
-    subscriber: str
-    """The recipient: a subscriber, `person.<id>`, `subscription.<name>` or `system.<name>`."""
-    channel: str
-    facts: Mapping[str, str]
-    due: str | None = None
-    """When the clock ends that it is about."""
-    then: Sequence[str] = ()
-    """The channels to try when this one does not take it."""
-    give_up_at: str | None = None
-    """When to go on to the next of them."""
-    not_before: str | None = None
-    """It waits: for its window, or for the end of quiet hours."""
-    in_digest: bool = False
-    """It may go with others in one message."""
-    rate: int | None = None
-    """Notices a minute that the recipient wants at most."""
-    never_held: bool = False
-    silence: str | None = None
-    """The silence that holds it back, or `PAUSED`."""
-    step: str | None = None
-    """Of a ladder: round and step."""
-    happened_at: str | None = None
-    """When that happened which it tells; a later step of a ladder counts from itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """A notice is due to be sent; `due` is the clock that rang."""
-
-    due: str
-    claimant: str = ""
-    """The process that sends it: when it starts anew, what it was sending is free at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """The recipient's system took it."""
-
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """It did not; `for_good` where asking again cannot help."""
-
-    attempt: int
-    reason: str
-    """In our words: neither an address nor what the other side wrote."""
-    retry_after: timedelta | None = None
-    for_good: bool = False
-    gone: bool = False
-    """The recipient's system says that it is gone (HTTP 410)."""
-    at_once: bool = False
-    """It was cut off, which says nothing about the recipient: again without a wait."""
-    is_known: bool = False
-    """That this recipient cannot be told was said a moment ago: only what nothing may hold back says so again."""
-
-
-@dataclass(frozen=True, slots=True)
-class HandedOn:
-    """The notice on the next channel stands."""
-
-    channel: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ack:
-    """Somebody has seen a notice and takes it; `by` is an id, no name."""
-
-    by: str
-    via: str
-    only: str | None = None
-    """Whose notice it must be: what a subscriber says counts for its own."""
-
-
-@dataclass(frozen=True, slots=True)
-class Resolved:
-    """What the notice was about is over."""
-
-    why: str
-    at: str
 
 
 Body = Raising | Attempt | Delivered | Failed | HandedOn | Ack | Resolved
@@ -158,7 +57,7 @@ def decide(record: Record, body: Body, now: datetime) -> Decision:
         return Decision()  # another process has taken over since
     if isinstance(body, Delivered):
         return Decision([Draft(NOTICE_DELIVERED, (), {"attempt": body.attempt})])
-    return Decision(_failed(record, body, now))
+    return Decision(failed(record, body, now))
 
 
 def _raised(record: Record, raising: Raising, now: datetime) -> Draft:
@@ -213,63 +112,9 @@ def _attempted(record: Record, claimant: str, now: datetime) -> list[Draft]:
     attempts = record.state["attempts"]
     if attempts > len(WAITS) or "acknowledged_at" in record.state:
         # Every attempt ended without an outcome, as if its process had died: enough; or nobody waits for it any more.
-        return _failed(record, Failed(attempts, "no outcome", for_good=True), now)
+        return failed(record, Failed(attempts, "no outcome", for_good=True), now)
     data = {"attempt": attempts + 1, "until": text_of(now + CLAIM)} | ({"claimant": claimant} if claimant else {})
     return [Draft(NOTICE_ATTEMPTED, (), data)]
-
-
-def _failed(record: Record, failed: Failed, now: datetime) -> list[Draft]:
-    """It is due again later; or handed on; or it has failed for good, and somebody must hear of that."""
-    state = record.state
-    again = _again(record, failed, now)
-    given_up = state.get("give_up_at")
-    is_over = failed.for_good or failed.attempt > len(WAITS) or (given_up is not None and text_of(again) > given_up)
-    is_taken = "acknowledged_at" in state
-    data: dict[str, Any] = {"attempt": failed.attempt, "reason": failed.reason}
-    if not is_over and not is_taken:
-        return [Draft(NOTICE_FAILED, (), {**data, "next_due": text_of(again)})]
-    if state.get("then") and not is_taken:
-        return [Draft(NOTICE_FAILED, (), {**data, "next_due": None, "hand_on": text_of(now)})]
-    drafts = [Draft(NOTICE_FAILED, (), {**data, "next_due": None})]
-    # That a notice failed is told once: where that cannot be told either, another notice would not help.
-    is_said = state.get("kind") == NOTICE_GIVEN_UP or (failed.is_known and not state.get("never_held"))
-    if not is_said and not is_taken:
-        drafts.append(given_up_draft(record, record.state["subscriber"], failed.reason))
-    return drafts
-
-
-def _again(record: Record, failed: Failed, now: datetime) -> datetime:
-    """When it is due again."""
-    if failed.at_once:
-        return now
-    again = now + _wait(record.id, failed)
-    if not record.state.get("in_digest"):
-        return again
-    # What went as one message comes again as one.
-    return datetime.fromtimestamp((again.timestamp() // TOGETHER + 1) * TOGETHER, UTC)
-
-
-def _wait(notice: str, failed: Failed) -> timedelta:
-    wait = max(WAITS[min(failed.attempt, len(WAITS)) - 1], min(failed.retry_after or timedelta(), LONGEST_WAIT))
-    if failed.retry_after and wait == failed.retry_after:
-        return wait
-    # Drawn from the notice's id, so that the same decision is the same for ever.
-    return wait * (1 + JITTER * int(notice[-4:], 16) / 0xFFFF)
-
-
-def given_up_draft(record: Record, recipient: str, reason: str) -> Draft:
-    """The alert that somebody could not be told."""
-    data = {
-        "alert": record.id,
-        "kind": NOTICE_GIVEN_UP,
-        "service": "notifier",
-        "notice": record.id,
-        "recipient": recipient,
-        "subscriber": recipient,
-        "channel": record.state.get("channel", ""),
-        "reason": reason,
-    }
-    return Draft(ALERT_RAISED, (topics.ALERTS_RAISED,), data)
 
 
 def _acknowledged(record: Record, ack: Ack) -> list[Draft]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Request, Response
 
 from services.notifier.bodies import json_in, typed
-from services.notifier.domain.notices import Delivered, Failed
+from services.notifier.domain.bodies import Delivered, Failed
 from services.notifier.domain.subscriptions import Add, Pause, Refused, Remove, Resume, RotateKey, Status, Why
 from services.notifier.lists import addresses
 from services.notifier.lists.addresses import CheckUrl, MadeKey

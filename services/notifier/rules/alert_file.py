@@ -25,6 +25,10 @@ ARREST = "arrest"
 """The cycle, in the law file, of types by which a person is held for a while."""
 
 
+MOST_EVENTS = 900
+"""Of one ladder, below what a record holds (`shared.records.MAX_RECORD_EVENTS`)."""
+
+
 class AlertsText(Strict):
     """A whole alerts file."""
 
@@ -73,6 +77,10 @@ class _Checks:
                     raise self.file.bad((*place, "after"), "this step does not come after the one before it")
                 before = step.after
                 self.members((*place, "tell"), step.tell)
+            # In each round an acknowledgement, and every step taken and told.
+            if ladder.rounds * (2 * len(ladder.steps) + 1) > MOST_EVENTS:
+                most = MOST_EVENTS // (2 * len(ladder.steps) + 1)
+                raise self.file.bad(("ladders", name, "rounds"), f"a ladder of so many steps has at most {most} rounds")
 
     def audiences(self) -> None:
         """Names that mean one thing, somebody in each, known members and ladders."""
@@ -167,12 +175,12 @@ class _Checks:
             raise self.file.bad(place, f"{quoted(word)} is no {what}{did_you_mean(word, known)}")
 
     def somebody_hears(self, kept: Sequence[Matcher]) -> None:
-        """No mistake in a rule may hide what nothing may hold back; that the last one tells nobody is no mistake."""
+        """A mistake in the file must not hide what nothing may hold back: no rule on its way may tell nobody."""
         for one in kept:
             given = {"event": frozenset({CASE_ASSIGNED}), **one.when}
             for number, rule in enumerate(self.text.rules):
                 meets = all(fact not in given or given[fact] & {*values} for fact, values in rule.when.items())
-                if meets and rule.when and not rule.tell:
+                if meets and not rule.tell:
                     said = f"tells nobody of {one.says}, which nothing may hold back"
                     raise self.file.bad(("rules", number, "tell"), said)
                 covers = all(fact in given and given[fact] <= {*values} for fact, values in rule.when.items())

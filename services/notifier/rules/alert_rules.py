@@ -67,6 +67,10 @@ class Rule(Strict):
             facts
         )
 
+    def sentence(self, facts: Facts) -> str:
+        """What it says of these facts in English: the sentence that a notice keeps."""
+        return self.says["en"].format_map(_OrNothing(facts))
+
     def words(self, facts: Facts) -> dict[str, str]:
         """What it says of these facts, by language; a fact that the event does not have is left out."""
         known = _OrNothing(facts)

@@ -1,0 +1,123 @@
+"""Which due notices are sent now: what nothing may hold back first, and nobody's notices hidden by another's."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from services.notifier.recipients import Recipient
+from shared import times
+from shared.log import Away, logger
+from shared.loop import Loop
+
+LOOK_AT = 500
+"""Due notices that are looked at together."""
+DIGEST = 10_000
+"""Notices in one message at most."""
+INDEX = {
+    "keys": [("next_due", 1), ("state.subscriber", 1)],
+    "name": "due",
+    "partialFilterExpression": {"next_due": {"$exists": True}},
+}
+FIRST_INDEX = {
+    "keys": [("next_due", 1)],
+    "name": "due_never_held",
+    "partialFilterExpression": {"state.never_held": True, "next_due": {"$exists": True}},
+}
+_WANTED = {
+    "next_due": 1,
+    "state.about": 1,
+    "state.subscriber": 1,
+    "state.channel": 1,
+    "state.in_digest": 1,
+    "state.rate": 1,
+    "state.never_held": 1,
+    "history": {"$slice": 1},
+}
+
+
+class Choosing:
+    """Looks for what is due and chooses among it, by what each recipient has room for."""
+
+    def __init__(self, notices: Loop) -> None:
+        self._notices = notices
+        self._recipients: dict[tuple[str, str], Recipient] = {}
+        self._log = logger(part="delivery")
+
+    async def due(self) -> list[dict[str, Any]]:
+        """Due notices, the earliest first, without those that cannot be sent now: they must not hide the others."""
+        query: dict[str, Any] = {"next_due": {"$lte": times.text_of(self._notices.now())}}
+        known = list(self._recipients.values())
+        # What nothing may hold back goes before everything else, and has a place of its own.
+        first = await self._find({**query, "state.never_held": True}, known, never_held=True)
+        return first + await self._find({**query, "state.never_held": {"$exists": False}}, known, never_held=False)
+
+    async def _find(
+        self, query: dict[str, Any], known: Sequence[Recipient], *, never_held: bool
+    ) -> list[dict[str, Any]]:
+        with_room = {one.name for one in known if one.room_for(never_held=never_held)}
+        if full := sorted({one.name for one in known} - with_room):
+            query["state.subscriber"] = {"$nin": full}
+        cannot = [
+            not_now for one in known if one.name in with_room for not_now in self._cannot(one, never_held=never_held)
+        ]
+        if cannot:
+            query["$nor"] = cannot
+        return await self._notices.store.find(query, _WANTED, limit=LOOK_AT, sort=["next_due"])
+
+    def _cannot(self, recipient: Recipient, *, never_held: bool) -> list[dict[str, Any]]:
+        """The notices that a recipient cannot get now: all of this channel; about what is in flight; too many."""
+        of_it: dict[str, Any] = {"state.subscriber": recipient.name, "state.channel": recipient.channel}
+        if not recipient.room_for(never_held=never_held):
+            return [of_it]
+        cannot = [{**of_it, "state.about": {"$in": sorted(recipient.busy)}}] if recipient.busy else []
+        if recipient.has_rate and not never_held:
+            sent = recipient.count(asyncio.get_running_loop().time())
+            cannot.append({**of_it, "state.rate": {"$lte": sent}})
+        return cannot
+
+    def choose(self, due: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+        """What is sent now: per recipient as much as it has room for, one about each case, digests together."""
+        chosen: list[list[dict[str, Any]]] = []
+        digests: dict[int, list[dict[str, Any]]] = {}
+        taken: dict[int, set[str]] = defaultdict(set)
+        moment = asyncio.get_running_loop().time()
+        for one in due:
+            state = one["state"]
+            recipient = self.recipient(state["subscriber"], state["channel"])
+            if state.get("in_digest") and id(recipient) in digests:
+                digests[id(recipient)].append(one)
+                continue
+            about, mine = state["about"], taken[id(recipient)]
+            never_held = bool(state.get("never_held"))
+            rate = None if never_held else state.get("rate")
+            if len(mine) >= recipient.room_for(never_held=never_held) or about in mine or about in recipient.busy:
+                continue
+            if not recipient.may_have(rate, moment):
+                continue
+            mine.add(about)
+            if not never_held:
+                recipient.sent.append(moment)
+            chosen.append([one])
+            if state.get("in_digest"):
+                digests[id(recipient)] = chosen[-1]
+        return chosen
+
+    async def more(self, digest: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """What else is due for the recipient of a digest."""
+        state = digest[0]["state"]
+        query = {
+            "next_due": {"$lte": times.text_of(self._notices.now())},
+            "state.subscriber": state["subscriber"],
+            "state.channel": state["channel"],
+            "state.in_digest": True,
+            "_id": {"$nin": [one["_id"] for one in digest]},
+        }
+        return await self._notices.store.find(query, _WANTED, limit=DIGEST - len(digest), sort=["next_due"])
+
+    def recipient(self, name: str, channel: str) -> Recipient:
+        found = self._recipients.get((name, channel))
+        if found is None:
+            found = Recipient(name, channel, Away(f"the {channel} of {name}", self._log))
+            self._recipients[name, channel] = found
+        return found
