@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.law.files import AsJson, assumptions, law_file, life_cycle_file
+from cli.options import At
 from cli.roster import moment_of, roster_file
 from shared.failures import BadStart
 from shared.yaml_file import quoted
@@ -80,14 +81,7 @@ def run_test(
     rota: Annotated[str | None, _fact("rota", "Of a roster-gap.")] = None,
     alertname: Annotated[str | None, _fact("alertname", "Of a technical alert.")] = None,
     left: Annotated[str | None, typer.Option("--left", help="How much time the clock has left: 3 hours.")] = None,
-    at: Annotated[
-        str | None,
-        typer.Option(
-            "--at",
-            metavar="TIME",
-            help="2026-12-31 20:00 on the roster's clocks, or 2026-12-31T16:00Z; now unless told.",
-        ),
-    ] = None,
+    at: At = None,
     as_json: AsJson = False,
 ) -> None:
     """Say who would hear of an event and why: the rules that fire, who is on duty then, the ladder, what holds it back.

@@ -18,6 +18,12 @@ When = Annotated[
     list[str] | None,
     typer.Option("--when", metavar="FACT=VALUES", help="A fact and the values that match, such as lane=normal,urgent."),
 ]
+At = Annotated[
+    str | None,
+    typer.Option(
+        "--at", metavar="TIME", help="2026-12-31 20:00 on the roster's clocks, or 2026-12-31T16:00Z; now unless told."
+    ),
+]
 
 
 def stop(failure: Exception) -> NoReturn:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.options import At
 from shared.failures import BadStart
 from shared.yaml_file import did_you_mean, quoted
 
@@ -82,14 +83,7 @@ def _print_faults(path: Path, faults: Sequence[str], as_json: bool) -> None:
 @roster.command()
 def who(
     rota: Rota = None,
-    at: Annotated[
-        str | None,
-        typer.Option(
-            "--at",
-            metavar="TIME",
-            help="2026-12-31 20:00 on the roster's clocks, or 2026-12-31T16:00Z; now unless told.",
-        ),
-    ] = None,
+    at: At = None,
     file: File = None,
     as_json: AsJson = False,
 ) -> None:

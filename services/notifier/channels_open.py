@@ -8,6 +8,7 @@ from services.notifier.channels.apprise import Apprises
 from services.notifier.channels.email import Emails
 from services.notifier.channels.guard import Guard
 from services.notifier.channels.log import Logs
+from services.notifier.channels.outgoing import Outgoing
 from services.notifier.channels.webhook import Webhooks, check_targets
 from services.notifier.channels.wording import Wording
 from services.notifier.lists.addresses import CheckUrl
@@ -31,7 +32,7 @@ def check_url(settings: NotifierSettings) -> CheckUrl:
 
 def open_alertmanagers(settings: NotifierSettings) -> Alertmanagers:
     """The channel that posts again what burns."""
-    return Alertmanagers(guard_of(settings))
+    return Alertmanagers(Outgoing(guard_of(settings)))
 
 
 def open_channels(
@@ -40,7 +41,7 @@ def open_channels(
     """Every channel that this deployment has; nothing is opened before something is sent."""
     logs = Logs()
     channels: dict[NoticeChannel, Channel] = {
-        NoticeChannel.WEBHOOK: Webhooks(guard_of(settings)),
+        NoticeChannel.WEBHOOK: Webhooks(Outgoing(guard_of(settings))),
         NoticeChannel.ALERTMANAGER: alertmanagers,
         NoticeChannel.APPRISE: logs if settings.people_by_log else Apprises(wording),
         NoticeChannel.LOG: logs,

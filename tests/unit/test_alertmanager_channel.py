@@ -9,6 +9,7 @@ import pytest
 
 from services.notifier.channels import Destination, Parcel, Shown
 from services.notifier.channels.alertmanager import Alertmanagers
+from services.notifier.channels.outgoing import Outgoing
 from services.notifier.domain.bodies import Delivered, Failed
 from shared.partners import NoticeChannel
 from tests.unit import endpoints
@@ -21,7 +22,7 @@ FACTS = {"event": "case.assigned", "type": "extradition", "lane": "urgent", "sta
 @pytest.fixture
 async def alertmanagers() -> AsyncIterator[Alertmanagers]:
     """The channel, which finds every name on this machine."""
-    one = Alertmanagers(HERE, ssl_context=trusting(), names=Names())
+    one = Alertmanagers(Outgoing(HERE, ssl_context=trusting(), names=Names()))
     yield one
     await one.close()
 

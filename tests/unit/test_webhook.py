@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from services.notifier.channels import Destination, Parcel, Shown
 from services.notifier.channels.guard import Guard
-from services.notifier.channels.outgoing import LONGEST_ANSWER, REST, WHOLE
+from services.notifier.channels.outgoing import LONGEST_ANSWER, REST, WHOLE, Outgoing
 from services.notifier.channels.webhook import Target, Webhooks, check_targets
 from services.notifier.domain.bodies import Delivered, Failed
 from services.notifier.domain.notices import CLAIM
@@ -32,7 +32,7 @@ NOW = datetime(2026, 3, 10, 8, tzinfo=UTC)
 @pytest.fixture
 async def webhooks() -> AsyncIterator[Webhooks]:
     """Webhooks that trust the test's authority and find every name on this machine."""
-    one = Webhooks(HERE, ssl_context=trusting(), names=Names())
+    one = Webhooks(Outgoing(HERE, ssl_context=trusting(), names=Names()))
     yield one
     await one.close()
 
@@ -168,7 +168,7 @@ async def test_a_body_that_drips_is_left_after_its_status(webhooks: Webhooks, mo
 
 @pytest.mark.parametrize("answer", [endpoints.drips, endpoints.says_nothing])
 async def test_a_request_that_drips_for_ever_ends_as_a_whole(answer: Answer) -> None:
-    webhooks = Webhooks(HERE, ssl_context=trusting(), names=Names(), whole=0.3)
+    webhooks = Webhooks(Outgoing(HERE, ssl_context=trusting(), names=Names(), whole=0.3))
 
     async with endpoint(answer) as there, asyncio.timeout(10):
         assert await webhooks.send(parcel(there.url), NOW) == Failed(1, "timeout")
@@ -182,7 +182,7 @@ async def test_the_certificate_of_another_name_is_refused(webhooks: Webhooks) ->
 
 
 async def test_an_authority_that_nobody_trusts_is_refused() -> None:
-    webhooks = Webhooks(HERE, names=Names())
+    webhooks = Webhooks(Outgoing(HERE, names=Names()))
 
     async with endpoint(says(200)) as there:
         assert await webhooks.send(parcel(there.url), NOW) == Failed(1, "certificate")
@@ -197,7 +197,7 @@ async def test_nobody_listens(webhooks: Webhooks) -> None:
 
 
 async def test_a_refused_address_fails_for_good_and_a_refused_name_for_now() -> None:
-    webhooks = Webhooks(Guard(), names=Names("10.0.0.1"))
+    webhooks = Webhooks(Outgoing(Guard(), names=Names("10.0.0.1")))
 
     assert await webhooks.send(parcel("https://10.0.0.1/"), NOW) == Failed(1, "refused address", for_good=True)
     assert await webhooks.send(parcel("http://hooks.example/"), NOW) == Failed(1, "refused address", for_good=True)

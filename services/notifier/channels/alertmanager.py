@@ -1,16 +1,13 @@
 """The Alertmanager channel (its API, version 2): a notice is an alert, which fires while we post it again and again."""
 
-import ssl
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from aiohttp.abc import AbstractResolver
 
 from services.notifier.channels import Destination, Parcel, Shown
-from services.notifier.channels.guard import Guard
-from services.notifier.channels.outgoing import WHOLE, Outgoing
+from services.notifier.channels.outgoing import Outgoing
 from services.notifier.domain.bodies import Delivered, Failed
 from shared.times import text_of
 
@@ -24,16 +21,8 @@ _HEADERS = {"content-type": "application/json"}
 class Alertmanagers:
     """Posts notices to Alertmanagers, which tell people their own way."""
 
-    def __init__(
-        self,
-        guard: Guard,
-        *,
-        ssl_context: ssl.SSLContext | None = None,
-        names: AbstractResolver | None = None,
-        whole: float = WHOLE,
-    ) -> None:
-        """As `Outgoing`."""
-        self._outgoing = Outgoing(guard, ssl_context=ssl_context, names=names, whole=whole)
+    def __init__(self, outgoing: Outgoing) -> None:
+        self._outgoing = outgoing
 
     async def send(self, parcel: Parcel, now: datetime) -> Delivered | Failed:
         """Post the notices of a parcel for the first time."""

@@ -1,16 +1,13 @@
 """The webhook channel: one POST for a notice, signed as Standard Webhooks wants it; and the targets in the settings."""
 
-import ssl
 from collections.abc import Mapping
 from datetime import datetime
 
 import orjson
-from aiohttp.abc import AbstractResolver
 from pydantic import BaseModel, SecretStr
 
 from services.notifier.channels import Parcel, Shown
-from services.notifier.channels.guard import Guard
-from services.notifier.channels.outgoing import WHOLE, Outgoing
+from services.notifier.channels.outgoing import Outgoing
 from services.notifier.channels.signing import HMAC, is_key, signatures
 from services.notifier.domain.bodies import Delivered, Failed
 from shared.events import NOTICE_RAISED
@@ -45,16 +42,8 @@ def check_targets(targets: Mapping[str, Target], partners: Partners, allow_http:
 class Webhooks:
     """Sends notices to their recipients' addresses, each signed with its recipient's keys."""
 
-    def __init__(
-        self,
-        guard: Guard,
-        *,
-        ssl_context: ssl.SSLContext | None = None,
-        names: AbstractResolver | None = None,
-        whole: float = WHOLE,
-    ) -> None:
-        """As `Outgoing`."""
-        self._outgoing = Outgoing(guard, ssl_context=ssl_context, names=names, whole=whole)
+    def __init__(self, outgoing: Outgoing) -> None:
+        self._outgoing = outgoing
 
     async def send(self, parcel: Parcel, now: datetime) -> Delivered | Failed:
         """One attempt with the one notice of a parcel; `webhook-id` is the parcel's, the same over all attempts."""
