@@ -189,7 +189,7 @@ def _climbed(alerts: Alerts, histories: Histories, now: datetime) -> list[Climbe
         state = held.record.state
         if state.get("record") == LADDER:
             records[state["about"]] = held
-        else:
+        elif state["rule"] != "rest":  # which tells of ladders that nobody answered
             of_alert.setdefault(state["alert"], []).append(held)
     result = []
     for case, said_at in alerts.said_at.items():
