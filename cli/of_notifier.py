@@ -30,8 +30,9 @@ def ask(
     name: str | None = None,
     verb: str | None = None,
     body: Mapping[str, Any] | None = None,
+    query: Mapping[str, str] | None = None,
 ) -> "Answer":
-    """What the notifier says of a subscription or a silence, or of all; without an answer the command ends.
+    """What the notifier says of a subscription, a silence or a notice, or of all; without an answer the command ends.
 
     `where`: `--url`, `--token` and `--data`.
     """
@@ -40,7 +41,7 @@ def ask(
     path = "/".join(["", "v1", f"{what}s", *(quote(part, safe="") for part in (name, verb) if part is not None)])
     missing = f"There is no {what} {name!r}." if name else f"This notifier has no {what}s."
     try:
-        return notifier(*where).ask(method, path, missing, body=body)
+        return notifier(*where).ask(method, path, missing, query=query, body=body)
     except (NoAnswer, BadStart) as failure:
         stop(failure)
 

@@ -15,6 +15,7 @@ from deploy.local.mongo import Mongo as Server
 from services.notifier.acknowledgement.acknowledging import API
 from services.notifier.acknowledgement.notices_api import PATH, READ, WRITE, add_notices
 from services.notifier.acknowledgement.notices_views import INDEXES, PAGE, STATUSES
+from services.notifier.domain.bodies import Attempt, Delivered, Failed
 from shared.events import NOTICE_ACKNOWLEDGED, NOTICE_RAISED
 from shared.http import api
 from shared.mongo import Mongo
@@ -104,6 +105,51 @@ async def test_a_notice_says_what_it_is_about_and_how_it_stands(notices: Api) ->
     assert view["facts"]["clock_kind"] == "statutory"
     assert (view["attempts"], view["acknowledged_at"], view["ended"]) == (0, None, None)
     assert [told["event"] for told in view["story"]] == [NOTICE_RAISED]
+
+
+async def test_a_notice_says_when_it_is_tried_next_and_why_it_failed_last(notices: Api) -> None:
+    notice = await notices.kept.notice("operations")
+    for number, reason in enumerate(("timeout", "HTTP 503"), 1):
+        await notices.kept.hear(notice, Attempt((await notices.kept.state(notice))["next_due"]))
+        if number == 2:
+            [under_way] = (await notices.get()).json()["notices"]
+        await notices.kept.hear(notice, Failed(number, reason))
+
+    [listed], one = (await notices.get()).json()["notices"], (await notices.get(f"/{notice}")).json()
+
+    due = (await notices.kept.state(notice))["next_due"]
+    assert (under_way["status"], under_way["next_attempt_at"], under_way["last_reason"]) == (
+        "attempting",
+        None,
+        "timeout",
+    )
+    assert (listed["next_attempt_at"], listed["last_reason"], listed["attempts"]) == (due, "HTTP 503", 2)
+    assert (one["next_attempt_at"], one["last_reason"]) == (due, "HTTP 503")
+
+
+async def test_a_notice_that_was_taken_has_no_next_attempt(notices: Api) -> None:
+    taken, published = await notices.kept.notice("operations"), await notices.kept.notice("operations", channel="kafka")
+    await notices.kept.hear(taken, Attempt((await notices.kept.state(taken))["next_due"]))
+    await notices.kept.hear(taken, Delivered(1))
+
+    for notice in (taken, published):
+        view = (await notices.get(f"/{notice}")).json()
+        assert (view["next_attempt_at"], view["last_reason"]) == (None, None)
+
+
+async def test_what_is_still_to_be_sent_is_found_by_an_index_of_its_own(notices: Api) -> None:
+    waiting = [await notices.kept.notice("operations"), await notices.kept.notice("duty-officers")]
+    published = await notices.kept.notice("operations", channel="kafka")
+
+    async def found(who: str, **query: str) -> list[str]:
+        return [one["notice"] for one in (await notices.get(who=who, **query)).json()["notices"]]
+
+    assert await found(DESK, unsent="true") == waiting
+    assert await found("operations", unsent="true") == waiting[:1]
+    assert await found(DESK, unsent="false") == [published]
+    asked = {"state.raised_at": {"$gte": ""}, "next_due": {"$exists": True}}
+    cursor = notices.kept.store._safe.find(asked).sort([("state.raised_at", 1), ("_id", 1)])
+    assert "'indexName': 'unsent_raised'" in repr((await cursor.explain())["queryPlanner"]["winningPlan"])
 
 
 async def test_lists_leave_the_story_out(notices: Api) -> None:

@@ -77,6 +77,7 @@ def add_notices(app: FastAPI, verifier: Verifier, store: Store, acknowledging: A
         status: Annotated[str | None, Query(max_length=64)] = None,
         about: Annotated[str | None, Query(pattern="^[a-z]{3}_[0-9a-f]{32}$")] = None,
         acknowledged: bool | None = None,
+        unsent: bool | None = None,
         after: Annotated[str | None, Query(max_length=80, pattern=_AFTER)] = None,
     ) -> NoticePage:
         """The caller's notices (all for the desk), in the order in which they were raised."""
@@ -84,7 +85,9 @@ def add_notices(app: FastAPI, verifier: Verifier, store: Store, acknowledging: A
             hint = did_you_mean(status, STATUSES) if status.isascii() else ""
             wrong = FieldError("/query/status", f"Is not a known status{hint or '.'}")
             raise ProblemError(problems.bad_request([wrong]))
-        return await notices.page(caller.recipient, status=status, about=about, acknowledged=acknowledged, after=after)
+        return await notices.page(
+            caller.recipient, status=status, about=about, acknowledged=acknowledged, unsent=unsent, after=after
+        )
 
     @app.get(PATH + "/{notice}", responses=PROBLEMS)
     async def get_notice(notice: str, caller: Annotated[_Reader, caller_with(READ)]) -> NoticeView:

@@ -7,7 +7,7 @@ import orjson
 from pydantic import BaseModel
 
 from services.notifier.acknowledgement.links import NOTICE
-from shared.events import NOTICE_RAISED
+from shared.events import NOTICE_FAILED, NOTICE_RAISED
 from shared.mongo import Store
 
 PAGE = 100
@@ -27,6 +27,12 @@ STATUSES = (
 INDEXES: tuple[Mapping[str, Any], ...] = (
     {"keys": [("state.subscriber", 1), ("state.raised_at", 1), ("_id", 1)], "name": "recipient"},
     {"keys": [("state.raised_at", 1), ("_id", 1)], "name": "raised"},
+    {
+        # Few among many: those that are still to be sent.
+        "keys": [("state.raised_at", 1), ("_id", 1)],
+        "name": "unsent_raised",
+        "partialFilterExpression": {"next_due": {"$exists": True}},
+    },
 )
 _LADDER = "ladder"
 
@@ -58,6 +64,10 @@ class NoticeView(BaseModel):
     """When the clock ends that it is about."""
     raised_at: str
     attempts: int
+    next_attempt_at: str | None
+    """While it waits: when it is tried next."""
+    last_reason: str | None
+    """Why its last failed attempt failed: a code of ours, never what the other side wrote."""
     delivered_at: str | None
     acknowledged_at: str | None
     acknowledged_by: str | None
@@ -98,13 +108,19 @@ class Notices:
         status: str | None,
         about: str | None,
         acknowledged: bool | None,
+        unsent: bool | None,
         after: str | None,
     ) -> NoticePage:
-        """A recipient's notices (None: everybody's), in the order in which they were raised, at most `PAGE`."""
+        """A recipient's notices (None: everybody's), in the order in which they were raised, at most `PAGE`.
+
+        `unsent`: those that wait to be sent, or that are being sent.
+        """
         query: dict[str, Any] = _of(recipient)
         query |= {f"state.{name}": value for name, value in (("status", status), ("about", about)) if value}
         if acknowledged is not None:
             query["state.acknowledged_at"] = {"$exists": acknowledged}
+        if unsent is not None:
+            query["next_due"] = {"$exists": unsent}
         if after is not None:
             raised_at, _, notice = after.partition("~")
             query["state.raised_at"] = {"$gte": raised_at}
@@ -151,6 +167,9 @@ def _view(document: Mapping[str, Any], ladder: Mapping[str, Any]) -> NoticeView:
         due=raised.get("due"),
         raised_at=state["raised_at"],
         attempts=state.get("attempts", 0),
+        # Of an attempt that is under way, `next_due` is when its process is taken for dead.
+        next_attempt_at=state.get("next_due") if state["status"] == "waiting" else None,
+        last_reason=next((told.said["reason"] for told in reversed(story) if told.event == NOTICE_FAILED), None),
         delivered_at=state.get("delivered_at"),
         acknowledged_at=state.get("acknowledged_at"),
         acknowledged_by=state.get("acknowledged_by"),
