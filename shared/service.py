@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import gc
+import logging
+import os
 import signal
 import socket
 import sys
@@ -33,15 +35,27 @@ def main(name: str, kind: type[S], build: Callable[[Platform, S], ASGI], *, may_
         settings = read_settings(kind)
         start_logging(name, settings.log)
 
-        async def live() -> int:
+        async def live() -> NoReturn:
             platform = connect(name, settings, may_be_simulated)
-            return await run(platform, build(platform, settings))
+            _end(await run(platform, build(platform, settings)))
 
-        code = uvloop.run(live())
+        uvloop.run(live())
     except BadStart as fault:
         print(f"rogatory {name} cannot start: {fault}", file=sys.stderr)
-        sys.exit(2)
-    sys.exit(code)
+    sys.exit(2)
+
+
+def _end(code: int) -> NoReturn:
+    """End the process, for all of it has stopped in order.
+
+    Python and uvloop would wait for every thread first, and one that hangs (in a name's look-up, in somebody's plugin)
+    cannot be ended: the process would outlive its time to stop.
+    """
+    with contextlib.suppress(OSError, ValueError):  # whoever read our lines may have gone
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
 
 
 class _Server(uvicorn.Server):
