@@ -33,6 +33,7 @@ SUBSCRIPTION_RESUMED = "subscription.resumed"
 SUBSCRIPTION_KEY_ROTATED = "subscription.key_rotated"
 SUBSCRIPTION_GONE = "subscription.gone"
 SUBSCRIPTION_REMOVED = "subscription.removed"
+SUBSCRIBER_LEFT = "subscriber.left"
 SILENCE_BEGUN = "silence.begun"
 SILENCE_ENDED = "silence.ended"
 ALERT_RAISED = "alert.raised"
@@ -152,6 +153,7 @@ TYPES: Mapping[str, str] = {
     SUBSCRIPTION_KEY_ROTATED: "A subscription signs with a new key, and with the old one for a while.",
     SUBSCRIPTION_GONE: "The recipient's system says that it is gone for good.",
     SUBSCRIPTION_REMOVED: "A subscription was taken away.",
+    SUBSCRIBER_LEFT: "The system of a subscriber of the partners file says that it is gone for good from its address.",
     SILENCE_BEGUN: "Some notices are held back until a time, by whom and why.",
     SILENCE_ENDED: "A silence was ended before its time.",
     ALERT_RAISED: "What is no case event and somebody must know.",
@@ -160,8 +162,8 @@ TYPES: Mapping[str, str] = {
 
 
 QUARANTINE, EVENT_REFUSED, NOTICE_GIVEN_UP, STOPPED = "quarantine", "event-refused", "notice-failed", "stopped"
-AUDIT_GAP, ROSTER_GAP, TECHNICAL = "audit-gap", "roster-gap", "technical"
-KINDS = (QUARANTINE, EVENT_REFUSED, NOTICE_GIVEN_UP, STOPPED, AUDIT_GAP, ROSTER_GAP, TECHNICAL)
+AUDIT_GAP, ROSTER_GAP, SUBSCRIPTION_FULL, TECHNICAL = "audit-gap", "roster-gap", "subscription-full", "technical"
+KINDS = (QUARANTINE, EVENT_REFUSED, NOTICE_GIVEN_UP, STOPPED, AUDIT_GAP, ROSTER_GAP, SUBSCRIPTION_FULL, TECHNICAL)
 """What an `alert.raised` can be about."""
 
 

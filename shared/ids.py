@@ -39,6 +39,10 @@ class Ids:
         """The id of the recipient that the desk added under a name."""
         return self._make("sub_", name)
 
+    def left(self, subscriber: str, address: str) -> str:
+        """The id of an address that a subscriber's system has left; the address cannot be read from it."""
+        return self._make("lft_", subscriber, address)
+
     def silence(self, said: str) -> str:
         """The id of a silence: what was asked for, whole, so that asking again makes no second one."""
         return self._make("sil_", said)

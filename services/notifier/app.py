@@ -115,7 +115,7 @@ def build(platform: Platform, settings: NotifierSettings) -> ASGI:
 
     def shown(notice: NoticeView, language: str) -> tuple[str, str]:
         sentence, spoken = fanout.sentence(notice, language)
-        return wording.of(spoken).plain(sentence, notice.facts), spoken
+        return wording.of(spoken).plain(sentence, notice.facts, notice.due), spoken
 
     add_page(app, Page(links, notices.store, acks, places.language, roster.zone, shown), links)
     technical = TechnicalAlerts(fanout, posts, notices.now, moving, climbing.heard)
@@ -125,7 +125,8 @@ def build(platform: Platform, settings: NotifierSettings) -> ASGI:
         await technical.take(alerts)
 
     add_alertmanager(app, verifier, take, platform.metrics.registry)
-    lists.add_routes(app, verifier, channels_open.check_url(settings), sending.send_test)
+    lacks, check_url = channels_open.lacking(settings), channels_open.check_url(settings)
+    lists.add_routes(app, verifier, check_url, lacks, sending.send_test)
     return app
 
 

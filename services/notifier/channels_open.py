@@ -53,6 +53,13 @@ def open_channels(
     return channels
 
 
+def lacking(settings: NotifierSettings) -> Mapping[str, str]:
+    """The channels that this deployment does not have, of those that a subscription can name, and what to set."""
+    if settings.smtp is not None or settings.people_by_log:
+        return {}
+    return {NoticeChannel.EMAIL: "No e-mail is sent from here: ROGATORY_SMTP is not set."}
+
+
 def systems(settings: NotifierSettings) -> Mapping[str, str]:
     """The addresses of an audience's systems."""
     return {LOG: ""} | ({ALERTMANAGER: settings.alertmanager} if settings.alertmanager else {})

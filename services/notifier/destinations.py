@@ -28,7 +28,8 @@ class Destinations:
             target = self._targets.get(recipient)
             if target is None or by is not NoticeChannel.WEBHOOK:
                 return None
-            return Destination(recipient, by, target.url, (target.secret.get_secret_value(),))
+            left = self._directory.has_left(recipient, target.url)
+            return Destination(recipient, by, target.url, (target.secret.get_secret_value(),), left=left)
         if kind == PERSON:
             person = self._roster.people.get(name)
             address = person.contacts.get(by) if person else None

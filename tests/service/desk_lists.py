@@ -14,7 +14,7 @@ import httpx
 from fastapi import FastAPI
 
 from services.notifier.channels.guard import Guard
-from services.notifier.domain import silences, subscriptions
+from services.notifier.domain import silences, subscription_state, subscriptions
 from services.notifier.domain.bodies import Delivered, Failed
 from services.notifier.lists.desk import SCOPE
 from services.notifier.lists.directory import Directory, Subscription
@@ -80,20 +80,21 @@ class Desk:
     now: datetime = START
     outcome: Delivered | Failed = field(default_factory=lambda: Delivered(1))
     tested: list[Subscription] = field(default_factory=list)
+    lacks: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         of_subscriptions = self._loop(
-            "subscriptions", subscriptions.decide_by(hears_only_never_held(rules())), subscriptions.evolve
+            "subscriptions", subscriptions.decide_by(hears_only_never_held(rules())), subscription_state.evolve
         )
         of_silences = self._loop("silences", silences.decide_by(rules().can_only_be_never_held), silences.evolve)
         self.stores = of_subscriptions.store, of_silences.store
-        self.directory = Directory(*self.stores, SEALER, rules().is_never_held, self._time)
+        self.directory = Directory(*self.stores, SEALER, rules().is_never_held, self._time, IDS)
         self.posts = Posts(of_subscriptions), Posts(of_silences)
 
     def routes(self, verifier: Verifier) -> None:
         """Add them."""
         guard = Guard()
-        told = Subscriptions(self.posts[0], self.directory, IDS, rules(), guard.why_not)
+        told = Subscriptions(self.posts[0], self.directory, IDS, rules(), guard.why_not, self.lacks)
         add_subscriptions(self.app, verifier, told, self._send_test)
         add_silences(self.app, verifier, self.posts[1], self.directory, IDS, rules())
 

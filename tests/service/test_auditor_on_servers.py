@@ -72,7 +72,7 @@ class World:
         self.entries = self._loop("notifier_quarantine", quarantine.decide, quarantine.evolve)
         self.alarm = Quarantine("notifier", self.entries, IDS, self.metrics).alarm
         lists = self.mongo.store("subscriptions"), self.mongo.store("silences")
-        directory = Directory(*lists, SEALER, rules().is_never_held, times.now)
+        directory = Directory(*lists, SEALER, rules().is_never_held, times.now, IDS)
         fanout = Fanout(rules(), partners().subscribers, roster(), directory, IDS, times.now)
         self._read = handlers.on_event(fanout, handlers.doing(life()))
         self.auditor = Auditor(

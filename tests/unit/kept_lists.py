@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from services.notifier.domain import silences, subscriptions
+from services.notifier.domain import silences, subscription_state, subscriptions
 from services.notifier.domain.silences import Begin
-from services.notifier.domain.subscriptions import Add, Hears
+from services.notifier.domain.subscriptions import Add, Hears, Left
 from services.notifier.lists.listed import Silence, Subscription, hears_only_never_held, silence_of, subscription_of
 from services.notifier.rules.alert_rules import AlertRules, Rule
 from services.notifier.rules.members import Audience, Member
@@ -98,12 +98,19 @@ def subscription(name: str = "ministry") -> Kept:
     """The record of a name, about which nothing was said yet."""
     record = IDS.subscription(name)
     decide = subscriptions.decide_by(hears_only_never_held(RULES))
-    return Kept(decide, subscriptions.evolve, Record(record, record, {}))
+    return Kept(decide, subscription_state.evolve, Record(record, record, {}))
 
 
 def added(name: str = "ministry", hears: Hears | None = None, **changes: Any) -> Kept:
     """A subscription that stands."""
     return subscription(name).hear(add(name, hears=hears or {"when": {}}, **changes))
+
+
+def left_address(subscriber: str, address: str) -> Kept:
+    """The record of an address from which a subscriber of the partners file is gone."""
+    kept = subscription()
+    kept.record = Record(IDS.left(subscriber, address), "", {})
+    return kept.hear(Left(subscriber))
 
 
 def begin(when: Mapping[str, Sequence[str]], **changes: Any) -> Begin:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.notifier.domain.silences import End
-from services.notifier.domain.subscriptions import Gone, Hears, Pause, Remove, RotateKey, Status
+from services.notifier.domain.subscription_state import Status
+from services.notifier.domain.subscriptions import Gone, Hears, Pause, Remove, RotateKey
 from services.notifier.lists import directory as directories
 from services.notifier.lists.directory import Directory, Subscription
 from services.notifier.lists.listed import heard_by, matches, silenced_by
@@ -19,7 +20,20 @@ from shared.failures import TryAgain
 from shared.mongo import Store
 from shared.records import stored_form
 from shared.sealing import Sealer
-from tests.unit.kept_lists import KEY, NEXT_KEY, NOW, RULES, SEALER, Kept, added, begin, silence
+from tests.unit.kept_lists import (
+    ADDRESS,
+    IDS,
+    KEY,
+    NEXT_KEY,
+    NOW,
+    RULES,
+    SEALER,
+    Kept,
+    added,
+    begin,
+    left_address,
+    silence,
+)
 
 PLAIN = {"event": "case.assigned", "type": "data_preservation", "urgency": "normal", "lane": "normal"}
 EMERGENCY = PLAIN | {"urgency": "emergency"}
@@ -38,35 +52,33 @@ class Shelf:
     async def find(self, query: Mapping[str, Any], _wanted: Any, *, limit: int, sort: Sequence[str]) -> list[Any]:
         if self.is_away:
             raise TryAgain("away")
-        return [
-            {"_id": kept.record.id, "version": kept.record.version}
-            for kept in self.records[:limit]
-            if is_wanted(query, kept.state)
-        ]
+        found = [kept.record for kept in self.records if is_wanted(query, kept.record.id, kept.state)]
+        return [{"_id": one.id, "version": one.version} for one in sorted(found, key=lambda one: one.id)[:limit]]
 
     async def histories(self, ids: Sequence[str]) -> list[Any]:
         self.read_whole += ids
         return [document(kept) for kept in self.records if kept.record.id in ids]
 
 
-def is_wanted(query: Mapping[str, Any], state: Mapping[str, Any]) -> bool:
-    """The two conditions that the directory asks by."""
-    [(name, condition)] = query.items()
-    value = state[name.removeprefix("state.")]
-    return value in condition["$in"] if "$in" in condition else value > condition["$gt"]
+def is_wanted(query: Mapping[str, Any], record: str, state: Mapping[str, Any]) -> bool:
+    """The two conditions that the directory asks by, and the place that its reading has come to."""
+    return all(
+        value in condition["$in"] if "$in" in condition else value > condition["$gt"]
+        for name, condition in query.items()
+        for value in [record if name == "_id" else state[name.removeprefix("state.")]]
+    )
 
 
 def document(kept: Kept) -> dict[str, Any]:
     """As it stands in MongoDB."""
     record = kept.record
-    assert record.key
     return {
         "_id": record.id,
         "version": record.version,
         "published": record.version,
         "state": {**record.state, "sent": {}},
         "size": record.size,
-        "key": record.key.wrapped,
+        "key": record.key.wrapped if record.key else None,
         "context": {},
         "history": [stored_form(event) for event in record.fresh],
     }
@@ -83,6 +95,7 @@ class Lists:
             sealer,
             RULES.is_never_held,
             self._time,
+            IDS,
         )
 
     def _time(self) -> datetime:
@@ -217,6 +230,39 @@ async def test_a_record_that_does_not_open_costs_no_other() -> None:
     lists.subscriptions.records[0].record.key = Sealer(b"x" * 32).new_key(lists.subscriptions.records[0].record.id)
 
     assert [*(await lists.looks()).subscriptions] == ["second"]
+
+
+@pytest.mark.parametrize("count", [3, 4, 7])
+async def test_however_many_there_are_all_are_told_and_all_silence(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    monkeypatch.setattr(directories, "PAGE", 3)
+    lists, lanes = Lists(), [f"lane-{number}" for number in range(count)]
+    lists.subscriptions.records = [added(f"s-{number}") for number in range(count)]
+    lists.subscriptions.records += [added(f"removed-{number}").hear(Remove()) for number in range(count)]
+    lists.silences.records = [silence(lane).hear(begin({"lane": [lane]})) for lane in lanes]
+    found = await lists.looks()
+
+    assert lists.names(PLAIN) == [f"s-{number}" for number in range(count)]
+    assert all(found.silence_for(PLAIN | {"lane": lane}, NOW) for lane in lanes)
+
+    lists.subscriptions.records[count - 1].hear(Remove())
+    lists.silences.records[0].hear(End(), minutes=1)
+    found = await lists.looks(minutes=1)
+    assert len(lists.names(PLAIN)) == len(found.silences) == count - 1
+
+
+async def test_an_address_that_a_subscriber_of_the_partners_file_has_left_is_known_until_it_has_another() -> None:
+    lists, address = Lists(), "https://duty.example/ADDRESS-MARK"
+    left = left_address("duty-officers", address)
+    assert not (await lists.looks()).has_left("duty-officers", address)
+
+    lists.subscriptions.records = [added("all-of-it"), left, left_address("operations", ADDRESS)]
+    found = await lists.looks()
+
+    assert found.has_left("duty-officers", address)
+    assert not found.has_left("duty-officers", "https://new.duty.example/")
+    assert not found.has_left("operations", address)
+    assert [*found.subscriptions] == ["all-of-it"]
+    assert "ADDRESS-MARK" not in repr(document(left))
 
 
 async def test_the_cache_does_not_grow_without_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,22 +10,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.notifier.domain.subscription_state import Status, evolve
 from services.notifier.domain.subscriptions import (
+    FULL,
+    FULL_SOON,
     MOST_KEYS,
     OLD_KEY_SIGNS,
     ONLY_NEVER_HELD,
+    TAKEN_UNTIL,
     Gone,
+    Left,
     Pause,
     Refused,
     Remove,
     Resume,
     RotateKey,
-    Status,
     Why,
-    evolve,
 )
 from services.notifier.rules.never_held import of_law
+from shared import topics
 from shared.events import (
+    ALERT_RAISED,
+    SUBSCRIBER_LEFT,
     SUBSCRIPTION_ADDED,
     SUBSCRIPTION_GONE,
     SUBSCRIPTION_KEY_ROTATED,
@@ -34,9 +40,9 @@ from shared.events import (
     SUBSCRIPTION_RESUMED,
     Event,
 )
-from shared.records import fold, stored_form
+from shared.records import MAX_RECORD_EVENTS, fold, stored_form
 from shared.times import text_of
-from tests.unit.kept_lists import ADDRESS, KEY, NEXT_KEY, NOW, Kept, add, added, subscription
+from tests.unit.kept_lists import ADDRESS, KEY, NEXT_KEY, NOW, Kept, add, added, left_address, subscription
 
 ELSEWHERE = "https://other.example/"
 THERE = Gone(1)
@@ -183,6 +189,57 @@ def test_resuming_at_another_address_moves_it_in_every_state() -> None:
         assert kept.hear(Resume(ELSEWHERE)).subscription.address == ELSEWHERE
 
 
+def test_an_address_that_a_subscriber_has_left_is_noted_once() -> None:
+    kept = left_address("duty-officers", ADDRESS)
+
+    assert (kept.types, kept.state) == ([SUBSCRIBER_LEFT], {"status": "left", "subscriber": "duty-officers"})
+    assert kept.hear(Left("duty-officers")).types == []
+    assert refused(kept.hear(Pause())).why is Why.UNKNOWN
+
+
+# A record that fills
+
+
+def paused_and_resumed_until(version: int) -> Kept:
+    """A subscription after a long everyday."""
+    kept = added()
+    while kept.record.version < version:
+        kept.hear(Resume() if kept.state["status"] == "paused" else Pause(), hours=1)
+    return kept
+
+
+def test_somebody_is_told_once_and_in_time_that_a_record_fills() -> None:
+    kept = paused_and_resumed_until(TAKEN_UNTIL[Pause])
+
+    (alert,) = [event for event in kept.record.fresh if event.type == ALERT_RAISED]
+    assert alert.seq == FULL_SOON + 1
+    assert alert.to == {topics.ALERTS_RAISED: 1}
+    assert alert.data == {
+        "alert": kept.record.id,
+        "kind": "subscription-full",
+        "service": "notifier",
+        "subscriber": "ministry",
+    }
+    assert kept.subscription.address == ADDRESS
+
+
+def test_what_a_full_record_cannot_take_is_refused_aloud_and_what_must_not_be_lost_is_taken() -> None:
+    kept = paused_and_resumed_until(TAKEN_UNTIL[Pause] - 1)
+    assert kept.hear(RotateKey(NEXT_KEY)).types == [SUBSCRIPTION_KEY_ROTATED]
+    assert (kept.hear(Pause()).decided.reply, kept.state["status"]) == (None, "paused")
+    assert refused(kept.hear(RotateKey(NEXT_KEY))) == Refused(Why.FORBIDDEN, FULL)
+
+    assert kept.hear(Resume()).types == [SUBSCRIPTION_RESUMED]
+    assert refused(kept.hear(Pause())) == Refused(Why.FORBIDDEN, FULL)
+    while kept.state["status"] == "active":
+        assert kept.hear(Gone(kept.subscription.address_seq)).types == [SUBSCRIPTION_GONE]
+        kept.hear(Resume(f"{ELSEWHERE}{kept.record.version}"))
+    assert refused(kept) == Refused(Why.FORBIDDEN, FULL)
+    assert kept.hear(Remove()).types == [SUBSCRIPTION_REMOVED]
+    assert refused(kept.hear(add())) == Refused(Why.FORBIDDEN, FULL)
+    assert kept.record.version < MAX_RECORD_EVENTS
+
+
 def test_neither_address_nor_host_nor_key_stands_in_the_clear() -> None:
     kept = added(address=ADDRESS).hear(RotateKey(NEXT_KEY)).hear(Resume("https://new.ministry.example/ADDRESS-MARK"))
 
@@ -216,6 +273,7 @@ DATA: Mapping[str, Mapping[str, Any]] = {
     SUBSCRIPTION_KEY_ROTATED: {"until": text_of(NOW)},
     SUBSCRIPTION_GONE: {},
     SUBSCRIPTION_REMOVED: {},
+    ALERT_RAISED: {},
 }
 
 
@@ -226,4 +284,4 @@ def test_evolve_takes_every_event_in_every_state() -> None:
             Event(seq, type, text_of(NOW), "desk", "cause", {}, DATA[type], b"{}", None, None, b"")
             for seq, type in enumerate(types, 1)
         ]
-        assert "status" in fold(events, evolve) or SUBSCRIPTION_KEY_ROTATED in types
+        assert "status" in fold(events, evolve) or {SUBSCRIPTION_KEY_ROTATED, ALERT_RAISED} & {*types}

@@ -213,6 +213,28 @@ def test_the_sentence_of_a_rule_is_in_the_readers_language_with_names_for_codes(
         assert [code for code in codes if code in mail.text.replace(CASE, "")] == []
 
 
+@pytest.mark.parametrize(
+    ("language", "due"),
+    [
+        ("en", "due by Wed 2026-03-11 00:00 UTC+04:00"),
+        ("az", "son müddət: Ç. 2026-03-11 00:00 UTC+04:00"),
+        ("ru", "крайний срок: ср 2026-03-11 00:00 UTC+04:00"),
+        ("fr", "échéance : mer. 2026-03-11 00:00 UTC+04:00"),
+    ],
+)
+def test_a_deadline_that_has_come_is_said_with_its_time_and_zone(language: str, due: str) -> None:
+    rules = yaml.safe_load((ROOT / "alerts.yaml").read_text())["rules"]
+    (says,) = [rule["says"] for rule in rules if rule["says"]["en"].startswith("The sender's deadline ({step})")]
+    sentences = {name: text.format_map(MISSED) for name, text in says.items()}
+
+    for notices in ([shown(MISSED, sentences, due=DUE_AT, never_held=True)] * count for count in (1, 2)):
+        mail = RENDERING.mail(parcel(*notices, language=language))
+        for part in (mail.text, _text_of(mail.html)):
+            assert f"({due})" in part.replace("\u00a0", " ")
+    without = RENDERING.mail(parcel(shown(MISSED, sentences), language=language))
+    assert f"({WORDING.of(language).words.spans.due})" in without.text
+
+
 def test_a_sentence_that_is_in_english_alone_says_so_to_who_reads_it_aloud() -> None:
     assert '<h1 lang="en"' in RENDERING.mail(parcel(shown(), language="az")).html
     assert "<h1 style" in RENDERING.mail(parcel(shown(), language="en")).html
@@ -337,9 +359,10 @@ def test_a_short_text_is_short_and_in_the_readers_language(language: str) -> Non
 
     assert len(short.title) <= TITLE
     assert short.title.startswith(f"{its.words.marks.must_not_wait} – ")
+    due = its.due_by(f"{its.words.weekdays[2]} 2026-03-11 00:00 (Asia/Baku, UTC+04:00)")
     assert short.body.replace("\u00a0", " ").splitlines() == [
         "It rang.",
-        f"{its.words.weekdays[2]} 2026-03-11 00:00 (Asia/Baku, UTC+04:00) · {its.page.clock_kinds.statutory}",
+        f"{due} · {its.page.clock_kinds.statutory}",
         LINK,
     ]
 

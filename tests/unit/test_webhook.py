@@ -1,7 +1,10 @@
 """Webhooks: signed as Standard Webhooks says, every answer understood, and no recipient in another one's way."""
 
 import asyncio
+import gzip
+import tracemalloc
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -16,7 +19,7 @@ from pydantic import SecretStr
 from services.notifier.channels import Destination, Parcel, Shown
 from services.notifier.channels.guard import Guard
 from services.notifier.channels.outgoing import LONGEST_ANSWER, REST, WHOLE, Outgoing
-from services.notifier.channels.webhook import Target, Webhooks, check_targets
+from services.notifier.channels.webhook import LEFT, Target, Webhooks, check_targets
 from services.notifier.domain.bodies import Delivered, Failed
 from services.notifier.domain.notices import CLAIM
 from shared.failures import BadStart
@@ -157,6 +160,35 @@ async def test_a_short_body_leaves_the_connection_for_the_next_notice_and_a_long
             await webhooks.send(parcel(long.url), NOW)
 
         assert (short.connections, long.connections) == (1, 3)
+
+
+async def test_an_answer_that_unpacks_to_much_more_is_read_as_it_came(webhooks: Webhooks) -> None:
+    bomb = gzip.compress(bytes(1_000 * LONGEST_ANSWER))
+    assert LONGEST_ANSWER / 2 < len(bomb) < LONGEST_ANSWER
+    tracemalloc.start()
+
+    async with endpoint(says(200, bomb, content_encoding="gzip")) as there:
+        for _ in range(3):
+            assert await webhooks.send(parcel(there.url), NOW) == Delivered(1)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+
+        # Unpacked it would be longer than what is read, and its connection dropped.
+        assert there.connections == 1
+        assert most < 32 * LONGEST_ANSWER
+
+
+async def test_a_system_that_is_gone_is_asked_again_only_for_what_nothing_may_hold_back(webhooks: Webhooks) -> None:
+    async with endpoint(says(410)) as there:
+        told = parcel(there.url)
+        left = replace(told, to=replace(told.to, left=True))
+        (shown,) = told.shown
+        never_held = replace(left, shown=(replace(shown, data={**shown.data, "never_held": True}),))
+
+        assert await webhooks.send(left, NOW) == Failed(1, LEFT, for_good=True, is_known=True)
+        assert there.asked == []
+        assert await webhooks.send(never_held, NOW) == Failed(1, "HTTP 410", for_good=True, gone=True)
+        assert len(there.asked) == 1
 
 
 async def test_a_body_that_drips_is_left_after_its_status(webhooks: Webhooks, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,6 +42,8 @@ class Destination:
     """What signs, the newest first."""
     language: str = "en"
     title: str = ""
+    left: bool = False
+    """Its system said before that it is gone from this address."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ class Card:
     holder: str
     """The authority and the State, on one line."""
     due: str
-    """When the deadline ends and whose it is."""
+    """When the deadline ends and whose it is, where no name stands before it."""
     reference: str
     rows: tuple[Row, ...]
     link: str | None
@@ -57,11 +57,11 @@ def card_of(shown: Shown, language: Language) -> Card:
     return Card(
         mark=language.mark(facts, never_held=is_never_held(shown)),
         title=language.happened(facts),
-        says=language.plain(says, facts),
+        says=language.plain(says, facts, shown.data.get("due")),
         says_language=says_language,
         subject=subject_of(facts, language),
         holder=" · ".join(part for part in (_authority(facts, language), _state(facts, language)) if part),
-        due=" · ".join(part for part in (due, kind_of(facts, language)) if part),
+        due=" · ".join(part for part in (language.due_by(due) if due else "", kind_of(facts, language)) if part),
         reference=one_line(str(shown.data["about"])),
         rows=_rows(shown, facts, due, language),
         link=shown.link,

@@ -15,6 +15,8 @@ from shared.failures import BadStart
 from shared.partners import Partners, SubscriberChannel
 from shared.settings import is_address
 
+LEFT = "gone, as its system said before (HTTP 410)"
+
 
 class Target(BaseModel):
     """Where one subscriber takes webhooks, and the secret (`whsec_...`) that signs them."""
@@ -46,8 +48,13 @@ class Webhooks:
         self._outgoing = outgoing
 
     async def send(self, parcel: Parcel, now: datetime) -> Delivered | Failed:
-        """One attempt with the one notice of a parcel; `webhook-id` is the parcel's, the same over all attempts."""
+        """One attempt with the one notice of a parcel; `webhook-id` is the parcel's, the same over all attempts.
+
+        A system that is gone is asked again only for what nothing may hold back.
+        """
         (shown,) = parcel.shown
+        if parcel.to.left and not shown.data.get("never_held"):
+            return Failed(parcel.attempt, LEFT, for_good=True, is_known=True)
         body = _body(shown)
         headers = {
             "content-type": "application/json",

@@ -52,6 +52,7 @@ class Spans(Strict):
     hour: ONE_OR_MORE
     day: ONE_OR_MORE
     due: Words
+    due_by: Words
 
 
 class WordsOfMail(Strict):
@@ -139,23 +140,39 @@ class Language:
 
     def moment(self, at: str) -> str:
         """A time of the office, with weekday, zone and its distance to UTC."""
-        local = read(at).astimezone(self.zone)
-        offset = f"{local:%z}"
-        day = f"{self.words.weekdays[local.weekday()]} {local:%Y-%m-%d %H:%M}".replace(" ", NO_BREAK)
-        return f"{day} ({self.zone.key}, UTC{offset[:3]}:{offset[3:5]})"
+        day, offset = self._local(at)
+        return f"{day} ({self.zone.key}, {offset})"
+
+    def due_by(self, at: str) -> str:
+        """When a deadline ends, in words that say that it is one."""
+        return self.words.spans.due_by.format(at=at)
 
     def number(self, count: int) -> str:
         """A number with its thousands apart."""
         return f"{count:,}".replace(",", self.words.thousands)
 
-    def plain(self, says: str, facts: Mapping[str, str]) -> str:
-        """A sentence of a rule on one line, with names in the place of its facts' codes."""
+    def plain(self, says: str, facts: Mapping[str, str], due: str | None = None) -> str:
+        """A sentence of a rule on one line, with names in the place of its facts' codes; `due`: when its clock ends."""
         line = one_line(says)
         named = {facts[fact]: name(self, facts) for fact, name in _NAMES.items() if facts.get(fact)}
+        if facts.get("step") == DUE and due:
+            named[DUE] = self.due_by(self._shortly(due))
         if not named:
             return line
         codes = "|".join(re.escape(code) for code in sorted(named, key=len, reverse=True))
         return re.sub(rf"(?<![\w.-])({codes})(?![\w-])", lambda found: named[found[0]], line)
+
+    def _shortly(self, at: str) -> str:
+        """The same, where the name of the zone would be too much."""
+        day, offset = self._local(at)
+        return f"{day}{NO_BREAK}{offset}"
+
+    def _local(self, at: str) -> tuple[str, str]:
+        """Weekday, day and time, and the distance to UTC."""
+        local = read(at).astimezone(self.zone)
+        offset = f"{local:%z}"
+        day = f"{self.words.weekdays[local.weekday()]} {local:%Y-%m-%d %H:%M}".replace(" ", NO_BREAK)
+        return day, f"UTC{offset[:3]}:{offset[3:5]}"
 
     def _named(self, kind: str, code: str) -> str:
         ours: Mapping[str, str] = getattr(self.words, kind)

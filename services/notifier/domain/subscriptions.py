@@ -1,30 +1,32 @@
 """Subscriptions: recipients that the desk adds while everything runs, decided.
 
 A record per name. Its address and keys are sealed; its state names neither, nor the host, only the events of its
-history that hold them.
+history that hold them. Beside them a record per address that a subscriber of the partners file has left.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-import orjson
-
+from services.notifier.domain.subscription_state import LIVE, Status, sealed_of, signing_seqs
+from shared import topics
 from shared.bad_letter import FieldError
 from shared.decisions import Decide, Decision, Message, history_of
 from shared.events import (
+    ALERT_RAISED,
+    SUBSCRIBER_LEFT,
     SUBSCRIPTION_ADDED,
+    SUBSCRIPTION_FULL,
     SUBSCRIPTION_GONE,
     SUBSCRIPTION_KEY_ROTATED,
     SUBSCRIPTION_PAUSED,
     SUBSCRIPTION_REMOVED,
     SUBSCRIPTION_RESUMED,
     Draft,
-    Event,
 )
-from shared.records import Record, State
+from shared.records import Record
 from shared.times import text_of
 
 OLD_KEY_SIGNS = timedelta(hours=24)
@@ -35,18 +37,6 @@ MOST_KEYS = 3
 Hears = Mapping[str, Any]
 """`{"audience": id}`, or `{"when": {fact: [values]}}`."""
 HearsOnlyNeverHeld = Callable[[Hears], bool]
-
-
-class Status(StrEnum):
-    """How a subscription stands."""
-
-    ACTIVE = "active"
-    PAUSED = "paused"
-    GONE = "gone"
-    REMOVED = "removed"
-
-
-LIVE = (Status.ACTIVE, Status.PAUSED, Status.GONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +90,13 @@ class Gone:
     """Whose address did: an answer of the old one says nothing about the new one."""
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The system of a subscriber of the partners file said that it is gone from the address of this record."""
+
+    subscriber: str
+
+
 class Why(StrEnum):
     """Why the desk is refused."""
 
@@ -118,6 +115,12 @@ class Refused:
     errors: tuple[FieldError, ...] = ()
 
 
+FULL_SOON = 800
+"""Events of a record at which somebody is told; it holds 1,000 (`shared.records`)."""
+TAKEN_UNTIL: Mapping[type, int] = {Add: 900, Pause: 900, RotateKey: 900, Resume: 990}
+"""Up to how many events each is taken. The rest is for what must never be lost: what is paused can be resumed; that
+its system is gone is kept; it can be removed."""
+FULL = "The record of this name is full: it can be removed, and added under another name."
 ONLY_NEVER_HELD = "It hears only what nothing may hold back, so it cannot be paused; it can be removed."
 
 
@@ -125,7 +128,18 @@ def decide_by(hears_only_never_held: HearsOnlyNeverHeld) -> Decide:
     """The decision on one message to one subscription."""
 
     def decide(record: Record, message: Message, now: datetime) -> Decision:
-        body = message.body
+        decision = decided(record, message.body, now)
+        version = record.version + len(decision.events)
+        if decision.events and version > TAKEN_UNTIL.get(type(message.body), version):
+            return Decision(reply=Refused(Why.FORBIDDEN, FULL))
+        if record.version < FULL_SOON <= version:
+            return Decision([*decision.events, _full_soon(record)], decision.reply)
+        return decision
+
+    def decided(record: Record, body: Any, now: datetime) -> Decision:
+        if isinstance(body, Left):
+            is_known = record.version > 0
+            return Decision([] if is_known else [Draft(SUBSCRIBER_LEFT, (), {"subscriber": body.subscriber})])
         is_live = record.state.get("status") in LIVE
         if isinstance(body, Add):
             return _again(record, body) if is_live else Decision([_added(body)])
@@ -143,6 +157,12 @@ def decide_by(hears_only_never_held: HearsOnlyNeverHeld) -> Decide:
         return Decision([Draft(SUBSCRIPTION_REMOVED, (), {})])
 
     return decide
+
+
+def _full_soon(record: Record) -> Draft:
+    """The alert that its record will soon take no more."""
+    data = {"alert": record.id, "kind": SUBSCRIPTION_FULL, "service": "notifier", "subscriber": record.state["name"]}
+    return Draft(ALERT_RAISED, (topics.ALERTS_RAISED,), data)
 
 
 def _added(add: Add) -> Draft:
@@ -202,58 +222,3 @@ def _rotate(record: Record, body: RotateKey, now: datetime) -> Decision:
         return Decision(reply=Refused(Why.FORBIDDEN, says))
     until = text_of(now + OLD_KEY_SIGNS)
     return Decision([Draft(SUBSCRIPTION_KEY_ROTATED, (), {"until": until}, {"key": body.key})])
-
-
-def evolve(state: State, event: Event) -> State:
-    """A subscription is what was added under its name, and how it stands."""
-    data = event.data
-    if event.type == SUBSCRIPTION_ADDED:
-        keys = [{"seq": event.seq}] if data["signs"] else []
-        return {**data, "status": Status.ACTIVE.value, "added_at": event.at, "address_seq": event.seq, "keys": keys}
-    if event.type == SUBSCRIPTION_RESUMED:
-        return {**state, "status": Status.ACTIVE.value} | ({"address_seq": event.seq} if data["moved"] else {})
-    if event.type == SUBSCRIPTION_KEY_ROTATED:
-        newest, older = state.get("keys", [])[:1], state.get("keys", [])[1:]
-        old = [{**key, "until": data["until"]} for key in newest] + [key for key in older if key["until"] > event.at]
-        return {**state, "keys": [{"seq": event.seq}, *old]}
-    return {**state, "status": _AFTER[event.type]}
-
-
-_AFTER = {
-    SUBSCRIPTION_PAUSED: Status.PAUSED.value,
-    SUBSCRIPTION_GONE: Status.GONE.value,
-    SUBSCRIPTION_REMOVED: Status.REMOVED.value,
-}
-
-
-def signing_seqs(state: Mapping[str, Any], at: str) -> list[int]:
-    """The events whose keys sign at a time, the newest first."""
-    return [key["seq"] for key in state["keys"] if "until" not in key or key["until"] > at]
-
-
-@dataclass(frozen=True, slots=True)
-class SigningKey:
-    """A key and until when it signs; None for the newest."""
-
-    key: str
-    until: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Sealed:
-    """What only the sender may know of a recipient."""
-
-    address: str
-    keys: tuple[SigningKey, ...]
-    """The newest first."""
-
-
-def sealed_of(state: Mapping[str, Any], history: Sequence[Event]) -> Sealed:
-    """The address and keys that a state points to, from the history with its content."""
-
-    def content(seq: int) -> dict[str, Any]:
-        found: dict[str, Any] = orjson.loads(history[seq - 1].content or b"{}")
-        return found
-
-    keys = tuple(SigningKey(content(key["seq"])["key"], key.get("until")) for key in state["keys"])
-    return Sealed(content(state["address_seq"])["address"], keys)

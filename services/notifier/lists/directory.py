@@ -11,7 +11,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, TypeVar
 
-from services.notifier.domain.subscriptions import LIVE
+from services.notifier.domain.subscription_state import LEFT, LIVE
 from services.notifier.lists.listed import (
     Heard,
     Silence,
@@ -23,6 +23,7 @@ from services.notifier.lists.listed import (
 )
 from shared.events import Event
 from shared.failures import TryAgain
+from shared.ids import Ids
 from shared.log import logger
 from shared.mongo import Store
 from shared.records import Record, event_of, record_of
@@ -33,8 +34,8 @@ __all__ = ["Directory", "Silence", "Subscription"]
 
 EVERY = 1.0
 """Seconds between looks: so long another process may not know what this one was told."""
-MOST = 2_000
-"""Records of a kind that are looked at."""
+PAGE = 1_000
+"""Records that are read at a time; all are read, however many there are."""
 MOST_CACHED = 8_192
 
 T = TypeVar("T")
@@ -56,10 +57,12 @@ class Directory:
         sealer: Sealer,
         is_never_held: Callable[[Facts], bool],
         now: Callable[[], datetime],
+        ids: Ids,
     ) -> None:
+        self._of_subscriptions = subscriptions
         self._subscriptions = _View(subscriptions, sealer, subscription_of)
         self._silences = _View(silences, sealer, silence_of)
-        self._is_never_held, self._now = is_never_held, now
+        self._is_never_held, self._now, self._ids = is_never_held, now, ids
         self._heard: dict[tuple[frozenset[tuple[str, str]], frozenset[str]], Heard] = {}
         self._silenced: dict[frozenset[tuple[str, str]], tuple[Silence, ...]] = {}
         self._one_at_a_time = asyncio.Lock()
@@ -69,6 +72,7 @@ class Directory:
     """By name; all but the removed ones."""
     silences: Sequence[Silence] = ()
     """Those not yet ended at the last look, the first to end first."""
+    _left: Collection[str] = frozenset()
 
     def hearing(self, facts: Facts, audiences: Collection[str]) -> list[Subscription]:
         """Who is to be told now: of the paused ones only those whose pause may not hold this back, no gone one."""
@@ -89,6 +93,10 @@ class Directory:
             found = () if matching and self._is_never_held(facts) else matching
             _keep(self._silenced, key, found)
         return next((silence for silence in found if silence.begun_at <= now < silence.until), None)
+
+    def has_left(self, subscriber: str, address: str) -> bool:
+        """Whether the system of a subscriber of the partners file has said that it is gone from there."""
+        return bool(self._left) and self._ids.left(subscriber, address) in self._left
 
     def _hearing(self, facts: Facts, audiences: Collection[str]) -> Heard:
         key = frozenset(facts.items()), frozenset(audiences)
@@ -113,6 +121,7 @@ class Directory:
         """Look now; raises `TryAgain`, and then the last view stands."""
         async with self._one_at_a_time:
             await self._subscriptions.look({"state.status": {"$in": [*LIVE]}})
+            self._left = frozenset(await versions_of(self._of_subscriptions, {"state.status": {"$in": [LEFT]}}))
             self._show(text_of(self._now()))
             if await self._silences.look({"state.ends": {"$gt": text_of(self._now())}}):
                 self.silences = tuple(sorted(self._silences.open.values(), key=lambda one: one.until))
@@ -139,15 +148,15 @@ class _View(Generic[T]):
 
     async def look(self, query: Mapping[str, Any]) -> bool:
         """Whether anything is new, changed or no longer there."""
-        heads = await self._store.find(query, {"version": 1}, limit=MOST, sort=["_id"])
-        versions = {head["_id"]: head["version"] for head in heads}
+        versions = await versions_of(self._store, query)
         if versions == self._versions:
             return False
         changed = [record for record, version in versions.items() if self._versions.get(record) != version]
-        for document in await self._store.histories(changed):
-            self._open(document)
-            # What was read may be newer than what was seen.
-            versions[document["_id"]] = document["version"]
+        for at in range(0, len(changed), PAGE):
+            for document in await self._store.histories(changed[at : at + PAGE]):
+                self._open(document)
+                # What was read may be newer than what was seen.
+                versions[document["_id"]] = document["version"]
         self.open = {record: one for record, one in self.open.items() if record in versions}
         self._versions = versions
         return True
@@ -162,6 +171,18 @@ class _View(Generic[T]):
         except Broken:
             self._log.error("does not open", record=document["_id"])
             self.open.pop(document["_id"], None)
+
+
+async def versions_of(store: Store, query: Mapping[str, Any]) -> dict[str, int]:
+    """Every record that matches and its version, page after page: one that is left out would never be told."""
+    versions: dict[str, int] = {}
+    last = ""
+    while True:
+        heads = await store.find({**query, "_id": {"$gt": last}}, {"version": 1}, limit=PAGE, sort=["_id"])
+        versions |= {head["_id"]: head["version"] for head in heads}
+        if len(heads) < PAGE:
+            return versions
+        last = heads[-1]["_id"]
 
 
 def _keep(cache: dict[K, V], key: K, value: V) -> None:

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 import orjson
 
-from services.notifier.domain.subscriptions import Hears, HearsOnlyNeverHeld, SigningKey, Status, sealed_of
+from services.notifier.domain.subscription_state import SigningKey, Status, sealed_of
+from services.notifier.domain.subscriptions import Hears, HearsOnlyNeverHeld
 from services.notifier.rules.alert_rules import AlertRules
 from services.notifier.rules.never_held import Matcher
 from shared import times

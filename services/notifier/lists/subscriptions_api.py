@@ -1,6 +1,6 @@
 """`/v1/subscriptions`: the desk adds recipients, holds them back, tries them, changes their keys, removes them."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -8,7 +8,8 @@ from fastapi import FastAPI, Request, Response
 
 from services.notifier.bodies import json_in, typed
 from services.notifier.domain.bodies import Delivered, Failed
-from services.notifier.domain.subscriptions import Add, Pause, Refused, Remove, Resume, RotateKey, Status, Why
+from services.notifier.domain.subscription_state import Status
+from services.notifier.domain.subscriptions import Add, Pause, Refused, Remove, Resume, RotateKey, Why
 from services.notifier.lists import addresses
 from services.notifier.lists.addresses import CheckUrl, MadeKey
 from services.notifier.lists.desk import BODIES, MOST_BYTES, WHEN, body_of, desk_by, refusal, said, wrong_facts
@@ -50,6 +51,8 @@ class Subscriptions:
     ids: Ids
     rules: AlertRules
     check_url: CheckUrl
+    lacks: Mapping[str, str]
+    """The channels that this deployment does not have, and what to set."""
 
     async def found(self, name: str) -> Subscription:
         """The subscription as it stands now."""
@@ -83,6 +86,8 @@ class Subscriptions:
         errors = wrong_facts("/hears/when", hears.when or {}, self.rules.values)
         if hears.audience is not None and hears.audience not in self.rules.audiences:
             errors.append(FieldError("/hears/audience", "Is no audience of the alerts file."))
+        if channel in self.lacks:
+            errors.append(FieldError("/channel", self.lacks[channel]))
         if why := addresses.why_not(NoticeChannel(channel), address, self.check_url):
             errors.append(FieldError("/address", why))
         if errors:
