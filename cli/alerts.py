@@ -47,7 +47,7 @@ def check(file: File = None, as_json: AsJson = False) -> None:
     try:
         rules, defects = _load(path, *beside), []
     except BadStart as defect:
-        rules, defects = None, [str(defect)]
+        rules, defects = None, str(defect).splitlines()
     warnings = list(rules.warnings) if rules else []
     if as_json:
         about = {"rules": len(rules.rules), "audiences": [*rules.audiences]} if rules else {}

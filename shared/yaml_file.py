@@ -2,33 +2,44 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic_core import ErrorDetails, PydanticCustomError
 from yaml import CSafeLoader, parse
 from yaml.error import MarkedYAMLError, YAMLError
-from yaml.events import (
-    AliasEvent,
-    DocumentStartEvent,
-    Event,
-    MappingEndEvent,
-    MappingStartEvent,
-    ScalarEvent,
-    SequenceEndEvent,
-    SequenceStartEvent,
-)
 
 from shared.failures import BadStart
+from shared.yaml_tree import Place, Tree, TreeReader, bad, quoted
 
-Tree = str | list["Tree"] | dict[str, "Tree"]
-Place = tuple[int | str, ...]
+__all__ = [
+    "MOST_BYTES",
+    "Day",
+    "DayOrUnknown",
+    "Id",
+    "Place",
+    "Strict",
+    "Tree",
+    "Words",
+    "YamlFile",
+    "did_you_mean",
+    "quoted",
+    "read_yaml",
+]
+
 MOST_BYTES = 1_000_000
-DEEPEST = 20
 NULL = "null"
 
 
@@ -36,12 +47,6 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The end of a sentence about an unknown word: the nearest known one, or nothing."""
     near = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean '{near[0]}'?" if near else ""
-
-
-def quoted(text: object) -> str:
-    """A stranger's text on one short line, in quotes."""
-    line = " ".join(str(text).split())
-    return f"'{line[:60]}...'" if len(line) > 60 else f"'{line}'"
 
 
 def _day(text: object) -> object:
@@ -74,13 +79,15 @@ class Strict(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def no_unknown_keys(cls, read: Any) -> Any:
-        known = [member.alias or name for name, member in cls.model_fields.items()]
-        for key in read if isinstance(read, dict) else ():
-            if key not in known:
-                said = f"{quoted(key)} is not a key here{did_you_mean(key, known)}"
-                raise PydanticCustomError("unknown_key", "{said}", {"said": said, "key": key})
+    def says_its_keys(cls, read: Any, info: ValidationInfo) -> Any:
+        """Which keys a table may have, for whoever explains the unknown ones (`YamlFile.typed`)."""
+        if isinstance(info.context, _KeysOf) and isinstance(read, dict):
+            info.context[id(read)] = [member.alias or name for name, member in cls.model_fields.items()]
         return read
+
+
+class _KeysOf(dict[int, Collection[str]]):
+    """The keys that each table of a tree may have, by the table's `id`."""
 
 
 Schema = TypeVar("Schema", bound=Strict)
@@ -97,17 +104,47 @@ class YamlFile:
 
     def bad(self, place: Place, sentence: str) -> BadStart:
         """The refusal of this file because of what stands at this place."""
-        while place not in self.lines:
-            place = place[:-1]
-        return _bad(self.path, self.lines[place], sentence)
+        return bad(self.path, self._line(place), sentence)
+
+    def all_bad(self, faults: Iterable[tuple[Place, str]]) -> BadStart:
+        """The refusal because of several faults, one line each, in the order of the file."""
+        found = sorted(((self._line(place), sentence) for place, sentence in faults), key=lambda fault: fault[0])
+        return BadStart("\n".join(dict.fromkeys(str(bad(self.path, *fault)) for fault in found)))
 
     def typed(self, schema: type[Schema]) -> Schema:
-        """The file's content in the types of the schema, or its first defect as one sentence."""
+        """The file's content in the types of the schema, or every defect of it as one sentence."""
+        keys = _KeysOf()
         try:
-            return schema.model_validate(self.tree)
+            return schema.model_validate(self.tree, context=keys)
         except ValidationError as defects:
-            first = defects.errors(include_url=False)[0]
-            raise self.bad(_place(first), _sentence(first)) from None
+            found = defects.errors(include_url=False)
+        unknown = {defect["loc"]: self._known(keys, defect["loc"]) for defect in found if defect["type"] == UNKNOWN}
+        meant = {(*loc[:-1], *difflib.get_close_matches(str(loc[-1]), known, n=1)) for loc, known in unknown.items()}
+        within = {defect["loc"][:length] for defect in found for length in range(len(defect["loc"]))}
+        raise self.all_bad(
+            (_place(defect), _sentence(defect, unknown.get(defect["loc"], ())))
+            for defect in found
+            # A key that is written wrongly is not missing beside; of a list only the good entries were counted.
+            if not (
+                (defect["type"] == "missing" and defect["loc"] in meant)
+                or (defect["type"] == "too_short" and defect["loc"] in within)
+            )
+        )
+
+    def _known(self, keys: Mapping[int, Collection[str]], place: Place) -> Collection[str]:
+        """The keys that the table may have in which an unknown one stands."""
+        node: Any = self.tree
+        for part in place[:-1]:
+            try:
+                node = node[part]
+            except (KeyError, IndexError, TypeError):
+                return ()
+        return keys.get(id(node), ())
+
+    def _line(self, place: Place) -> int:
+        while place not in self.lines:
+            place = place[:-1]
+        return self.lines[place]
 
 
 def read_yaml(path: Path) -> YamlFile:
@@ -115,15 +152,15 @@ def read_yaml(path: Path) -> YamlFile:
     content = _content(path)
     try:
         events = parse(content.decode(), Loader=CSafeLoader)
-        reader = _Reader(path, iter(events))
+        reader = TreeReader(path, iter(events))
         return YamlFile(path, content, reader.document(), reader.lines)
     except UnicodeDecodeError as defect:
-        raise _bad(path, content[: defect.start].count(b"\n") + 1, "the file is not UTF-8 text") from None
+        raise bad(path, content[: defect.start].count(b"\n") + 1, "the file is not UTF-8 text") from None
     except MarkedYAMLError as defect:
         line = defect.problem_mark.line + 1 if defect.problem_mark else 1
-        raise _bad(path, line, f"this is not YAML: {defect.problem}") from None
+        raise bad(path, line, f"this is not YAML: {defect.problem}") from None
     except (YAMLError, ValueError, RecursionError):
-        raise _bad(path, 1, "this is not YAML") from None
+        raise bad(path, 1, "this is not YAML") from None
 
 
 def _content(path: Path) -> bytes:
@@ -139,74 +176,8 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def _bad(path: Path, line: int, sentence: str) -> BadStart:
-    return BadStart(f"{path}:{line}: {sentence.rstrip('.')}")
-
-
-def _line(event: Event) -> int:
-    return event.start_mark.line + 1 if event.start_mark else 1
-
-
-@dataclass
-class _Reader:
-    """Builds the tree from the parser's events, so that aliases, tags and deep nests are refused before they cost."""
-
-    path: Path
-    events: Iterator[Event]
-    lines: dict[Place, int] = field(default_factory=dict)
-
-    def document(self) -> Tree:
-        tree: Tree | None = None
-        for event in self.events:
-            if isinstance(event, DocumentStartEvent):
-                if tree is not None:
-                    raise self.bad(event, "a second document begins here; the file must hold one")
-                tree = self.node(next(self.events), ())
-        if tree is None:
-            raise _bad(self.path, 1, "the file is empty")
-        return tree
-
-    def node(self, event: Event, place: Place) -> Tree:
-        self.refuse(event, place)
-        self.lines.setdefault(place, _line(event))
-        if isinstance(event, ScalarEvent):
-            return str(event.value)
-        if isinstance(event, SequenceStartEvent):
-            return self.sequence(place)
-        return self.mapping(place)
-
-    def sequence(self, place: Place) -> list[Tree]:
-        items: list[Tree] = []
-        while not isinstance(event := next(self.events), SequenceEndEvent):
-            items.append(self.node(event, (*place, len(items))))
-        return items
-
-    def mapping(self, place: Place) -> dict[str, Tree]:
-        members: dict[str, Tree] = {}
-        while not isinstance(event := next(self.events), MappingEndEvent):
-            if not isinstance(event, ScalarEvent):
-                raise self.bad(event, "a key must be plain text")
-            self.refuse(event, place)
-            key = str(event.value)
-            if key in members:
-                first = self.lines[(*place, key)]
-                raise self.bad(event, f"{quoted(key)} stands here for the second time (first on line {first})")
-            self.lines[(*place, key)] = _line(event)
-            members[key] = self.node(next(self.events), (*place, key))
-        return members
-
-    def refuse(self, event: Event, place: Place) -> None:
-        if isinstance(event, AliasEvent) or getattr(event, "anchor", None):
-            raise self.bad(event, "anchors and aliases (& and *) are not allowed; write the value out")
-        if isinstance(event, ScalarEvent | SequenceStartEvent | MappingStartEvent) and event.tag:
-            raise self.bad(event, "tags (!) are not allowed; every value is read as text")
-        if len(place) > DEEPEST:
-            raise self.bad(event, f"more than {DEEPEST} levels of nesting")
-
-    def bad(self, event: Event, sentence: str) -> BadStart:
-        return _bad(self.path, _line(event), sentence)
-
-
+UNKNOWN = "extra_forbidden"
+"""What pydantic says of an unknown key."""
 SENTENCES = {
     "dict_type": "{key} must be a table of keys and values",
     "mapping_type": "{key} must be a table of keys and values",
@@ -223,18 +194,21 @@ SENTENCES = {
 
 
 def _place(defect: ErrorDetails) -> Place:
-    """Where the defect stands: pydantic reports an unknown key at its table, and adds `[key]` for a bad key."""
+    """Where the defect stands: we report some keys at their table, and pydantic adds `[key]` for a bad key."""
     place = tuple(part for part in defect["loc"] if part != "[key]")
     return (*place, defect["ctx"]["key"]) if defect["type"] == "unknown_key" else place
 
 
-def _sentence(defect: ErrorDetails) -> str:
+def _sentence(defect: ErrorDetails, known: Collection[str]) -> str:
+    """The defect in our words; `known`: the keys that could stand in the place of an unknown one."""
     named = [part for part in _place(defect) if isinstance(part, str)]
     key = quoted(named[-1]) if named else "the file"
+    if defect["type"] == UNKNOWN:
+        return f"{key} is not a key here{did_you_mean(str(defect['loc'][-1]), known)}"
     value = quoted(defect["input"]) if isinstance(defect["input"], str) else "this"
     if defect["type"] in ("enum", "literal_error"):
-        known = re.findall(r"'([^']*)'", defect["ctx"]["expected"])
-        return f"{key} cannot be {value}{did_you_mean(str(defect['input']), known) or '; use ' + ', '.join(known)}"
+        words = re.findall(r"'([^']*)'", defect["ctx"]["expected"])
+        return f"{key} cannot be {value}{did_you_mean(str(defect['input']), words) or '; use ' + ', '.join(words)}"
     if defect["type"] == "string_pattern_mismatch":
         return f"{value} must match {defect['ctx']['pattern']}"
     if defect["type"] in SENTENCES:

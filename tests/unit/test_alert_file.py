@@ -215,6 +215,10 @@ REFUSED = {
 }
 
 
+ALSO = {"an event that we do not hear": 1, "headroom of the last rule": 1, "a subscriber's name": 2}
+"""How much else is wrong then."""
+
+
 @pytest.fixture
 def roster(tmp_path: Path) -> Roster:
     path = tmp_path / "roster.yaml"
@@ -267,9 +271,32 @@ def test_a_wrong_file_stops_the_start_with_file_and_line(case: str, tmp_path: Pa
     with pytest.raises(BadStart) as refusal:
         loaded(path, roster)
 
-    assert str(refusal.value).startswith(f"{path}:{line + len(more)}: {sentence}")
-    assert "\n" not in str(refusal.value)
+    first, *others = str(refusal.value).splitlines()
+    assert first.startswith(f"{path}:{line + len(more)}: {sentence}")
+    assert len(others) == ALSO.get(case, 0)
     assert "example.org" not in str(refusal.value)
+
+
+def test_every_fault_of_a_file_is_said_at_once(tmp_path: Path, roster: Roster) -> None:
+    path = changed(
+        tmp_path,
+        ("ladder: up", "ladder: upp"),
+        ("duty: desk", "duty: deks"),
+        ("after: 10 minutes", "after: 0 minutes"),
+        ("[night, operations]", "[nihgt, operations]"),
+        ("{party}", "{partie}"),
+    )
+
+    with pytest.raises(BadStart) as refusal:
+        loaded(path, roster)
+
+    assert str(refusal.value).splitlines() == [
+        f"{path}:6: 'upp' is no ladder in this file; did you mean 'up'?",
+        f"{path}:13: 'deks' is no rota of the roster; did you mean 'desk'?",
+        f"{path}:14: this step does not come after the one before it",
+        f"{path}:20: 'nihgt' {NOBODY}; did you mean 'night'?",
+        f"{path}:20: 'partie' is no fact; did you mean 'party'?",
+    ]
 
 
 DESK = "{duty: desk, by: [apprise, email], patience: 90 seconds}"

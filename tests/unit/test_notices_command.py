@@ -58,7 +58,7 @@ class Notifier:
         if request.url.path != "/v1/notices":
             return httpx.Response(404, json={"detail": "?"})
         if query["unsent"] == "false":
-            page = {"notices": [notice(2, **SENT), notice(3, **SENT)], "next": None}
+            page: dict[str, Any] = {"notices": [notice(2, **SENT), notice(3, **SENT)], "next": None}
         elif "after" in query:
             page = {"notices": [notice(2)], "next": None}
         else:

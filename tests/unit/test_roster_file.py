@@ -149,6 +149,17 @@ def test_every_fault_has_its_own_line(tmp_path: Path) -> None:
     assert [line.split(":")[1] for line in str(refusal.value).splitlines()] == ["15", "15", "18"]
 
 
+def test_every_row_that_cannot_be_is_said_at_once(tmp_path: Path) -> None:
+    text = GOOD.replace("stand_in: cem", "standin: cem").replace("zone: ", "zone: X", 1).replace("09:00", "9")
+
+    with pytest.raises(BadStart) as refusal:
+        roster_of(tmp_path, text)
+
+    said = str(refusal.value).splitlines()
+    assert [line.split(":")[1] for line in said] == ["1", "9", "29"]
+    assert "'standin' is not a key here; did you mean 'stand_in'?" in said[1]
+
+
 def test_a_person_shows_no_name_and_no_address(tmp_path: Path) -> None:
     assert "Secret" not in repr(roster_of(tmp_path).people) + repr(roster_of(tmp_path))
     assert "secret" not in repr(roster_of(tmp_path).people) + repr(roster_of(tmp_path))

@@ -97,6 +97,25 @@ def test_what_the_schema_does_not_allow_is_refused_with_its_line(case: str, tmp_
     assert "\n" not in str(refusal.value)
 
 
+def test_every_defect_is_said_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path, "sise: 3\ntitel: x\nopened: 2026-02-30\nbeds:\n  Red Roses: []\n  lawn: [[x], y]\nbird: y\n")
+
+    with pytest.raises(BadStart) as refusal:
+        read_yaml(path).typed(Garden)
+
+    assert str(refusal.value).splitlines() == [
+        f"{path}{said}"
+        for said in (
+            ":1: 'sise' is not a key here; did you mean 'size'?",
+            ":2: 'titel' is not a key here; did you mean 'title'?",
+            ":3: '2026-02-30' is no day of the calendar (write 2026-02-23)",
+            ":5: 'Red Roses' must match ^[a-z][a-z0-9-]{0,39}$",
+            ":6: 'lawn' must be text",
+            ":7: 'bird' is not a key here",
+        )
+    ]
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadStart, match=r"nowhere\.yaml: there is no such file$"):
         read_yaml(tmp_path / "nowhere.yaml")
