@@ -23,6 +23,7 @@ from services.notifier.lists.silences_api import add_silences
 from services.notifier.lists.subscriptions_api import Subscriptions, add_subscriptions
 from services.notifier.rules.alert_rules import AlertRules
 from services.notifier.rules.fact_values import fact_values
+from shared.events import Event
 from shared.http import api
 from shared.ids import Ids
 from shared.law import load_law
@@ -64,11 +65,14 @@ def token(authority: str | None = DESK, scope: str = SCOPE) -> str:
     )
 
 
-class Silent:
-    """A sender that has nothing to send."""
+@dataclass
+class Sent:
+    """A sender that keeps what it is given: alerts alone."""
+
+    alerts: list[Event] = field(default_factory=list)
 
     def feed(self, parcels: Sequence[Parcel]) -> None:
-        assert not parcels
+        self.alerts += [event for parcel in parcels for event in parcel.events if event.to]
 
 
 @dataclass
@@ -80,6 +84,7 @@ class Desk:
     now: datetime = START
     outcome: Delivered | Failed = field(default_factory=lambda: Delivered(1))
     tested: list[Subscription] = field(default_factory=list)
+    sent: Sent = field(default_factory=Sent)
     lacks: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -112,7 +117,7 @@ class Desk:
         return repr([await store.find({}, None, limit=100) for store in self.stores])
 
     def _loop(self, name: str, decide: Any, evolve: Any) -> Loop:
-        sender = cast("Sender", Silent())
+        sender = cast("Sender", self.sent)
         return Loop(self.mongo.store(name), decide, evolve, SEALER, sender, Metrics("notifier"), self._time)
 
     def _time(self) -> datetime:

@@ -17,6 +17,7 @@ from standardwebhooks import Webhook
 
 from deploy.local.mongo import Mongo
 from deploy.local.ports import HOST, free_ports
+from services.notifier.channels.webhook import LEFT
 from shared import topics
 from shared.events import ALERT_RAISED, NOTICE_ATTEMPTED, NOTICE_FAILED
 from shared.times import text_of
@@ -162,6 +163,23 @@ async def test_a_system_that_is_gone_is_left_alone_and_somebody_is_paged(duty: O
     assert (held["state"]["status"], "next_due" in held) == ("silenced", False)
     assert len(duty.web.at("museum")) == 1
     assert duty.web.at("new-museum", second) == []
+
+
+async def test_a_subscriber_that_is_gone_is_asked_again_only_for_what_must_not_wait(duty: Office, prefix: str) -> None:
+    first, second, emergency = (case_of(duty, prefix, number) for number in (1, 2, 3))
+    duty.web.will_answer("duty-officers", (410, {}))
+
+    await duty.happens(first, party="PT")
+    failed = await duty.notice(first, channel=WEBHOOK, status="failed")
+    await eventually(partial(duty.services.has_said, "notifier", "gone"), "the note that it is gone")
+    (await duty.ask("GET", "/v1/subscriptions")).raise_for_status()  # the directory is read anew
+    await duty.happens(second, party="PT")
+    left = await duty.notice(second, channel=WEBHOOK, status="failed")
+    await duty.happens(emergency, party="PT", urgency="emergency", lane="urgent")
+
+    await came(duty, "duty-officers", emergency)
+    assert (reasons(failed), reasons(left)) == (["HTTP 410"], [LEFT])
+    assert duty.web.at("duty-officers", second) == []
 
 
 async def test_who_asks_for_time_gets_it(duty: Office, prefix: str) -> None:

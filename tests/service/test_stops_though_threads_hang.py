@@ -1,4 +1,4 @@
-"""A thread that hangs, in a name's look-up or in somebody's plugin, does not keep a service from stopping in its time."""
+"""A thread that hangs, in a name's look-up or in somebody's plugin, does not keep a service from ending."""
 
 import os
 import signal

@@ -12,8 +12,9 @@ from standardwebhooks import Webhook
 
 from deploy.local.mongo import Mongo as Server
 from services.notifier.channels.signing import signatures
+from services.notifier.domain import subscriptions
 from services.notifier.domain.bodies import Failed
-from services.notifier.domain.subscriptions import Gone
+from services.notifier.domain.subscriptions import Gone, Pause
 from services.notifier.rules.never_held import of_law
 from shared.decisions import Message
 from shared.times import text_of
@@ -158,6 +159,34 @@ async def test_every_wrong_field_is_named_at_once(desk: Desk) -> None:
     assert (
         await desk.ask("POST", "subscriptions", content=b"{", headers={"content-type": "application/json"})
     ).status_code == 400
+
+
+async def test_a_channel_that_is_not_there_is_refused_with_what_to_set(desk: Desk) -> None:
+    desk.lacks["email"] = "No e-mail is sent from here: ROGATORY_SMTP is not set."
+
+    answer = await desk.ask("POST", "subscriptions", {**NEW, "channel": "email", "address": "duty@ministry.example"})
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [{"pointer": "/channel", "detail": desk.lacks["email"]}]
+    assert (await desk.ask("GET", "subscriptions")).json() == {"subscriptions": []}
+    await added(desk)
+
+
+async def test_what_a_full_record_cannot_take_is_409_and_somebody_was_told_before(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscriptions, "FULL_SOON", 3)
+    monkeypatch.setitem(subscriptions.TAKEN_UNTIL, Pause, 4)
+    await added(desk)
+    for verb in ("pause", "resume"):
+        assert (await desk.ask("POST", f"subscriptions/ministry/{verb}")).status_code == 200
+
+    refused = await desk.ask("POST", "subscriptions/ministry/pause")
+
+    assert (refused.status_code, refused.json()["detail"]) == (409, subscriptions.FULL)
+    assert (await desk.ask("GET", "subscriptions/ministry")).json()["state"] == "active"
+    assert [alert.data["kind"] for alert in desk.sent.alerts] == ["subscription-full"]
+    assert (await desk.ask("DELETE", "subscriptions/ministry")).status_code == 204
 
 
 PATHS = [
