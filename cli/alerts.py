@@ -86,7 +86,8 @@ def run_test(
 ) -> None:
     """Say who would hear of an event and why: the rules that fire, who is on duty then, the ladder, what holds it back.
 
-    A fact that is not given is one that the event does not have. Exit 1 if nobody would hear.
+    A fact that is not given is one that the event does not have; a sentence shows it as <fact>. Exit 1 if nobody would
+    hear.
     """
     from cli.alerts_heard import heard
     from cli.alerts_words import lines

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from services.notifier.channels import WAKES
+from services.notifier.domain.facts import FACTS, TOLD
 from services.notifier.duty.roster import Roster
 from services.notifier.rules.alert_rules import AlertRules, Rule
 from services.notifier.rules.members import Member
@@ -22,7 +23,10 @@ def heard(
     left: timedelta | None,
     at: datetime,
 ) -> dict[str, Any]:
-    """The rules that fire with whom they tell, those passed over with the first thing that differs."""
+    """The rules that fire with whom they tell, those passed over with the first thing that differs.
+
+    In the sentences a fact that was not given stands as `<fact>`.
+    """
     fires = rules.choose(facts, left)
     looked_at = rules.rules[: rules.rules.index(fires[-1]) + 1] if fires else rules.rules
     resolved = _Resolved(rules, roster, subscribers, is_held=not rules.is_never_held(facts))
@@ -67,7 +71,7 @@ class _Resolved:
             "rule": rule.name,
             "because": [f"{fact} is {facts[fact]}" for fact in rule.when],
             "headroom_under": _seconds(rule.headroom_under),
-            "says": rule.words(facts),
+            "says": rule.words({fact: f"<{fact}>" for fact in (*FACTS, *TOLD)} | dict(facts)),
             "tells": list(self._tells(rule, at)),
             "ladder": self._ladder(ladder, at) if ladder else None,
         }

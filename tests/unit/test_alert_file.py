@@ -323,6 +323,30 @@ WARNED = {
         25,
         "'late' never fires: 'urgent' on line 20 takes all that it matches",
     ),
+    "a duty told twice in a row": (
+        (
+            "{after: 10 minutes, tell: [{person: bob, by: [email]}]}",
+            "{after: 1 minutes, tell: [{duty: desk, by: [apprise]}]}",
+        ),
+        14,
+        "'desk' is told by apprise on the step before too: tell somebody else, or in another way",
+    ),
+    "a person told by duty and by name": (
+        (
+            "{after: 10 minutes, tell: [{person: bob, by: [email]}]}",
+            "{after: 1 minutes, tell: [{person: ann, by: [apprise]}]}",
+        ),
+        14,
+        "'ann' is told by apprise on the step before too: tell somebody else, or in another way",
+    ),
+    "a duty told at once by its audience and the ladder": (
+        (
+            "members: [{subscriber: duty-officers}]",
+            "members: [{subscriber: duty-officers}, {duty: desk, by: [apprise]}]",
+        ),
+        5,
+        "'desk' is told by apprise at once by the ladder 'up' too",
+    ),
     "somebody told by two audiences": (
         ("[night, operations]", "[night, duty-officers]"),
         20,
@@ -338,6 +362,17 @@ def test_what_looks_like_a_mistake_is_a_warning(case: str, tmp_path: Path, roste
     rules = read(tmp_path, roster, change)
 
     assert f"{tmp_path / 'alerts.yaml'}:{line}: {sentence}" in rules.warnings
+
+
+@pytest.mark.parametrize(
+    "next_step",
+    ["{duty: desk, by: [email]}", "{duty: both, by: [apprise, email]}", "{person: ann, by: [email, apprise]}"],
+    ids=["in another way", "another duty", "first in another way"],
+)
+def test_a_step_that_tells_somebody_else_or_otherwise_is_no_mistake(
+    next_step: str, tmp_path: Path, roster: Roster
+) -> None:
+    assert read(tmp_path, roster, ("[{person: bob, by: [email]}]", f"[{next_step}]")).warnings == ()
 
 
 def test_a_rule_that_comes_after_one_with_less_headroom_or_that_continues_still_fires(

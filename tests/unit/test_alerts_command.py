@@ -119,6 +119,12 @@ def test_a_fact_that_the_event_does_not_have_is_said_too() -> None:
     assert why["preservation"] == "there is no type; it asks for data_preservation or preservation_extension"
 
 
+def test_a_fact_that_was_not_given_is_shown_by_its_name_in_the_sentences() -> None:
+    [fired] = about("case.assigned", "--type", "extradition")["fires"]
+
+    assert fired["says"]["en"] == "extradition (<direction>, <party>) is with <authority>."
+
+
 def test_people_read_who_is_told_and_by_which_channel_first() -> None:
     said = ask("test", "--event", "case.assigned", "--lane", "urgent", "--authority", "desk", "--at", NIGHT)
 
@@ -191,8 +197,9 @@ def test_an_audience_that_wakes_nobody_is_a_warning_and_no_fault(tmp_path: Path)
 
     assert said.exit_code == 0
     assert "'desk' is to wake somebody, and tells nobody at once by apprise" in said.stdout
-    assert said.stdout.endswith(f"{path}: sound, 1 to note\n")
-    assert (answer["sound"], answer["defects"], len(answer["warnings"])) == (True, [], 1)
+    assert "'desk' is told by email on the step before too: tell somebody else, or in another way" in said.stdout
+    assert said.stdout.endswith(f"{path}: sound, 2 to note\n")
+    assert (answer["sound"], answer["defects"], len(answer["warnings"])) == (True, [], 2)
     assert "desk-news" in answer["audiences"]
 
 

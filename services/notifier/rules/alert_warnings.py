@@ -1,17 +1,25 @@
 """What an alerts file says that is no mistake for sure, and that whoever wrote it should look at again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from services.notifier.channels import WAKES
 from services.notifier.duty.roster import Person, Roster
 from services.notifier.rules.alert_rules import AlertRules, Rule
-from services.notifier.rules.members import Audience, Member
+from services.notifier.rules.members import FOR_PEOPLE, Audience, Member
+from shared.partners import NoticeChannel
 from shared.yaml_file import Place, YamlFile, quoted
 
 
 def warnings_about(file: YamlFile, rules: AlertRules, roster: Roster) -> tuple[str, ...]:
     """The warnings, each with its line."""
-    found = [*_asleep(rules, roster), *_unused(rules), *_never_reached(file, rules), *_told_twice(rules)]
+    found = [
+        *_asleep(rules, roster),
+        *_unused(rules),
+        *_never_reached(file, rules),
+        *_told_twice(rules),
+        *_in_a_row(rules, roster),
+    ]
     return tuple(str(file.bad(place, sentence)) for place, sentence in found)
 
 
@@ -89,3 +97,38 @@ def _told_twice(rules: AlertRules) -> Iterator[tuple[Place, str]]:
                 if (first := seen.setdefault(member.key, name)) != name:
                     said = f"{quoted(member.name)} is told by {quoted(first)} and by {quoted(name)}: the first counts"
                     yield ("rules", number, "tell"), said
+
+
+def _in_a_row(rules: AlertRules, roster: Roster) -> Iterator[tuple[Place, str]]:
+    """A step of a ladder that tells whom the one before told, by the same channel: nobody new, and in no other way.
+
+    What an audience tells at once comes together with the first step of its ladder.
+    """
+    for name, audience in rules.audiences.items():
+        if audience.ladder:
+            at_once = rules.ladders[audience.ladder].steps[0].tell
+            for number, member, channel in _again(audience.members, at_once, roster):
+                said = f"{quoted(member.name)} is told by {channel} at once by the ladder {quoted(audience.ladder)} too"
+                yield ("audiences", name, "members", number), said
+    for name, ladder in rules.ladders.items():
+        for step, (before, after) in enumerate(pairwise(ladder.steps), 1):
+            for number, member, channel in _again(after.tell, before.tell, roster):
+                said = f"{quoted(member.name)} is told by {channel} on the step before too"
+                place: Place = ("ladders", name, "steps", step, "tell", number)
+                yield place, f"{said}: tell somebody else, or in another way"
+
+
+def _again(
+    members: Sequence[Member], told: Sequence[Member], roster: Roster
+) -> Iterator[tuple[int, Member, NoticeChannel]]:
+    """Those of the members, each with its place, whom others tell by the channel that is tried first."""
+    before = {(_who(member, roster), member.by[0]) for member in told if member.by}
+    for number, member in enumerate(members):
+        if member.kind in FOR_PEOPLE and (_who(member, roster), member.by[0]) in before:
+            yield number, member, member.by[0]
+
+
+def _who(member: Member, roster: Roster) -> str:
+    """The same for the same duty, and for the same person, also where a duty is always theirs."""
+    people = people_of(member, roster)
+    return f"person.{people[0].id}" if len(people) == 1 else member.key
