@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -11,6 +12,8 @@ import typer
 from cli.options import stop
 from cli.telling import plain, words
 from shared.failures import BadStart
+from shared.times import text_of
+from shared.yaml_file import quoted
 
 if TYPE_CHECKING:
     from cli.asking import Answer, Asking
@@ -56,6 +59,37 @@ def when_of(told: Sequence[str]) -> dict[str, list[str]]:
             raise BadStart(f"--when is like lane=normal,urgent, not {one!r}")
         when.setdefault(fact.strip(), []).extend(found)
     return when
+
+
+def end_of(lasts: str | None, until: str | None) -> str | None:
+    """When it ends, by `--for` or by `--until`; None where neither is told."""
+    if lasts is not None and until is not None:
+        raise BadStart("say how long by one of --for and --until")
+    if lasts is not None:
+        return text_of(datetime.now(UTC) + _span(lasts))
+    return None if until is None else text_of(_time(until))
+
+
+def _span(text: str) -> timedelta:
+    from pydantic import TypeAdapter, ValidationError
+
+    from services.notifier.rules.members import SomeSpan
+
+    try:
+        span: timedelta = TypeAdapter(SomeSpan).validate_python(text)
+    except ValidationError:
+        raise BadStart(f"--for takes a time span such as 2 hours, not {quoted(text)}") from None
+    return span
+
+
+def _time(text: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise BadStart(f"--until takes a time with its zone, such as 2026-11-24T16:00+04:00, not {quoted(text)}")
+    return at
 
 
 def when_in_words(when: Mapping[str, Iterable[str]]) -> str:

@@ -18,6 +18,8 @@ When = Annotated[
     list[str] | None,
     typer.Option("--when", metavar="FACT=VALUES", help="A fact and the values that match, such as lane=normal,urgent."),
 ]
+Lasts = Annotated[str | None, typer.Option("--for", metavar="SPAN", help="How long, such as '2 hours'.")]
+Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Or until when: 2026-11-24T16:00+04:00.")]
 At = Annotated[
     str | None,
     typer.Option(

@@ -2,17 +2,14 @@
 
 import getpass
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
 
-from cli.of_notifier import ask, not_held_back, print_answer, when_in_words, when_of
-from cli.options import AsJson, Data, NotifierUrl, Token, When
+from cli.of_notifier import ask, end_of, not_held_back, print_answer, when_in_words, when_of
+from cli.options import AsJson, Data, Lasts, NotifierUrl, Token, Until, When
 from cli.telling import moment, plain
 from shared.failures import BadStart
-from shared.times import text_of
-from shared.yaml_file import quoted
 
 silence = typer.Typer(help="Hold some notices back for a while, and see what is held back.", no_args_is_help=True)
 
@@ -21,11 +18,11 @@ silence = typer.Typer(help="Hold some notices back for a while, and see what is 
 def add(
     reason: Annotated[str, typer.Option("--reason", help="Why: for those who come after you.")],
     when: When = None,
-    lasts: Annotated[str | None, typer.Option("--for", metavar="SPAN", help="How long, such as '2 hours'.")] = None,
-    until: Annotated[
-        str | None, typer.Option("--until", metavar="TIME", help="Or until when: 2026-11-24T16:00+04:00.")
+    lasts: Lasts = None,
+    until: Until = None,
+    author: Annotated[
+        str | None, typer.Option("--author", "--by", help="Who answers for it; who is logged in.")
     ] = None,
-    author: Annotated[str | None, typer.Option("--author", help="Who answers for it; who is logged in.")] = None,
     url: NotifierUrl = None,
     token: Token = None,
     data: Data = None,
@@ -34,14 +31,14 @@ def add(
     """Begin a silence of at most 7 days; what no silence holds back is refused, or named."""
     if not when:
         raise BadStart("say what is held back: --when FACT=VALUES, at least once")
-    if (lasts is None) == (until is None):
+    ends = end_of(lasts, until)
+    if ends is None:
         raise BadStart("say how long: one of --for and --until")
-    ends = datetime.now(UTC) + _span(lasts) if lasts is not None else _time(until or "")
     body = {
         "when": when_of(when),
         "author": author or getpass.getuser(),
         "reason": reason,
-        "until": text_of(ends),
+        "until": ends,
     }
     answer = ask((url, token, data), "POST", "silence", body=body)
     held = not_held_back(answer.data["not_held_back"], "hold back")
@@ -73,25 +70,3 @@ def _line(one: Mapping[str, Any]) -> str:
     """One silence as a sentence."""
     what, who = when_in_words(one["when"]), plain(one["author"])
     return f"{one['id']}: {what}; until {moment(one['until'])}, by {who}: {plain(one['reason'])}"
-
-
-def _span(text: str) -> timedelta:
-    from pydantic import TypeAdapter, ValidationError
-
-    from services.notifier.rules.members import SomeSpan
-
-    try:
-        span: timedelta = TypeAdapter(SomeSpan).validate_python(text)
-    except ValidationError:
-        raise BadStart(f"--for takes a time span such as 2 hours, not {quoted(text)}") from None
-    return span
-
-
-def _time(text: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        raise BadStart(f"--until takes a time with its zone, such as 2026-11-24T16:00+04:00, not {quoted(text)}")
-    return at

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.of_notifier import ask, not_held_back, print_answer, when_in_words, when_of
-from cli.options import AsJson, Data, NotifierUrl, Token, When
+from cli.of_notifier import ask, end_of, not_held_back, print_answer, when_in_words, when_of
+from cli.options import AsJson, Data, Lasts, NotifierUrl, Token, Until, When
 from cli.telling import moment, plain, span
 from shared.failures import BadStart
 
@@ -57,16 +57,33 @@ def list_all(url: NotifierUrl = None, token: Token = None, data: Data = None, as
     """List the subscriptions: how each stands, where it is told (not the whole address) and what it hears."""
     answer = ask((url, token, data), "GET", "subscription")
     found = answer.data.get("subscriptions", [])
-    lines = [f"{one['name']}: {one['state']}, {_line(one)}" for one in found]
+    lines = [f"{one['name']}: {_state(one)}, {_line(one)}" for one in found]
     print_answer(answer, as_json, *lines, f"{len(found)} subscription{'' if len(found) == 1 else 's'}.")
 
 
 @subscriber.command()
-def pause(name: Name, url: NotifierUrl = None, token: Token = None, data: Data = None, as_json: AsJson = False) -> None:
-    """Hold back what may be held back; what nothing holds back is told all the same, and named."""
-    answer = ask((url, token, data), "POST", "subscription", name, "pause")
+def pause(
+    name: Name,
+    reason: Annotated[str, typer.Option("--reason", help="Why: for those who come after you.")],
+    lasts: Lasts = None,
+    until: Until = None,
+    author: Annotated[
+        str | None, typer.Option("--by", "--author", help="Who answers for it; whose token it is unless told.")
+    ] = None,
+    url: NotifierUrl = None,
+    token: Token = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hold back what may be held back, until it is resumed or a time has come.
+
+    What nothing holds back is told all the same, and named.
+    """
+    body = {"reason": reason, "author": author, "until": end_of(lasts, until)}
+    said = {name: value for name, value in body.items() if value is not None}
+    answer = ask((url, token, data), "POST", "subscription", name, "pause", body=said)
     held = not_held_back(answer.data["not_held_back"], "hold back")
-    print_answer(answer, as_json, f"{answer.data['name']} is {answer.data['state']}.", held)
+    print_answer(answer, as_json, f"{answer.data['name']} is {_state(answer.data)}.", held)
 
 
 @subscriber.command()
@@ -117,6 +134,16 @@ def remove(
 
 def _read(address: str | None) -> str:
     return sys.stdin.readline().strip() if address == "-" else address or ""
+
+
+def _state(one: Mapping[str, Any]) -> str:
+    """`active`, or `paused (until 2026-11-24 12:00:00Z, by leyla: They move)`."""
+    pause = one.get("pause")
+    if not pause:
+        return str(one["state"])
+    ends = f"until {moment(pause['until'])}" if pause["until"] else "until it is resumed"
+    by = f", by {plain(pause['author'])}: {plain(pause['reason'])}" if pause["author"] else ""
+    return f"{one['state']} ({ends}{by})"
 
 
 def _line(one: Mapping[str, Any]) -> str:

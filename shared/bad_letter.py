@@ -1,7 +1,7 @@
 """What is wrong with a letter: each bad field by its pointer, in plain sentences that repeat nothing of the letter."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,19 +34,21 @@ class BadLetter(NeverWill):
         return BadLetter, (self.status, self.errors)
 
 
-def pointer(parts: Iterable[str | int]) -> str:
+def pointer(parts: Iterable[str | int], names: Collection[str] = ()) -> str:
     """The JSON pointer of a place; it stops before a name that is not like ours, for that may be personal data.
 
-    Names like ours hold neither `~` nor `/`, so nothing needs the escapes of RFC 6901.
+    `names`: those that are known all the same, such as `groupKey`. Neither they nor names like ours hold `~` or `/`, so
+    nothing needs the escapes of RFC 6901.
     """
     found = ""
     for part in parts:
-        if isinstance(part, str) and not _WORD.fullmatch(part):
+        if isinstance(part, str) and part not in names and not _WORD.fullmatch(part):
             break
         found += f"/{part}"
     return found
 
 
+TIME = "Must be a time with its zone, such as 2026-11-24T16:00:00+04:00."
 SENTENCES: Mapping[str, str] = {
     "missing": "This field is required.",
     "extra_forbidden": "This field is not known here.",
@@ -59,9 +61,18 @@ SENTENCES: Mapping[str, str] = {
     "too_short": "Must have at least {min_length} entry.",
     "too_long": "Must have at most {max_length} entries.",
     "int_type": "Must be a whole number.",
+    "int_parsing": "Must be a whole number.",
+    "int_from_float": "Must be a whole number.",
     "greater_than_equal": "Must be at least {ge}.",
     "less_than_equal": "Must be at most {le}.",
     "bool_type": "Must be true or false.",
+    "bool_parsing": "Must be true or false.",
+    "literal_error": "Must be {expected}.",
+    "timezone_aware": TIME,
+    "datetime_type": TIME,
+    "datetime_parsing": TIME,
+    "datetime_object_invalid": TIME,
+    "datetime_from_date_parsing": TIME,
     "dict_type": "Must be an object.",
     "model_type": "Must be an object.",
     "model_attributes_type": "Must be an object.",
@@ -71,10 +82,15 @@ SENTENCES: Mapping[str, str] = {
 """pydantic's kinds of error in our words; what stands in braces comes from our own models, never from the letter."""
 
 FORMS: Mapping[str, str] = {
+    "about": "Must be the id of a case, cas_ and 32 hexadecimal digits in small letters, or of an alert.",
+    "after": "Must be the 'next' of the page before, as it stands there.",
     "agency": "Must be the id of an agency.",
+    "by": "Must be an id such as officer-7: small letters, digits, dots and hyphens, at most 63; no name of a person.",
     "contents": "Has a name that is not like time_period: small letters, digits and underscores, at most 64.",
+    "fingerprint": "Must be hexadecimal digits in small letters, at most 64, as Alertmanager sends it.",
     "language": "Must be a language tag such as fr or az-Latn.",
     "reference": "Must hold no control characters.",
+    "party": "Must be the two capital letters of a State, such as FR.",
     "prior_reference": "Must hold no control characters.",
     "sha256": "Must be 64 hexadecimal digits in small letters.",
     "treaty_basis": "Must be short names such as uncc.",
@@ -82,15 +98,16 @@ FORMS: Mapping[str, str] = {
 """What a field must look like, where a pattern says it."""
 
 
-def in_our_words(errors: Iterable[Any]) -> list[FieldError]:
+def in_our_words(errors: Iterable[Any], names: Collection[str] = ()) -> list[FieldError]:
     """What pydantic found, as pointers and sentences; it is asked for errors without their input.
 
+    `names`: as in `pointer`.
     It counts only the good entries of a list, so a list of one bad entry is not called too short here.
     """
     found = list(errors)
     within = {error["loc"][:n] for error in found for n in range(len(error["loc"]))}
     return [
-        FieldError(pointer(_place(error)), _sentence(error))
+        FieldError(pointer(_place(error), names), _sentence(error))
         for error in found
         if error["type"] != "too_short" or error["loc"] not in within
     ]

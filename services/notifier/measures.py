@@ -5,12 +5,14 @@ Attempts, the seconds until a channel took a notice and the steps of ladders are
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from services.notifier.domain.bodies import Raising
+from services.notifier.domain.subscription_state import Status
 from shared.decisions import Message
 from shared.failures import TryAgain
 from shared.loop import Outcome
@@ -26,7 +28,7 @@ LOOK_AT = 1_000
 """Notices among which the oldest is looked for: those that come due first."""
 GAPS = ("notice", "step", "delivery", "behind")
 """What the auditor can miss: a notice; a step of a ladder; an attempt; that a topic is read."""
-STATES = ("active", "paused", "gone")
+STATES = (Status.ACTIVE.value, Status.PAUSED.value, Status.GONE.value)
 AGES = {"0-10m": timedelta(), "10m-1h": timedelta(minutes=10), "1h-1d": timedelta(hours=1), "older": timedelta(days=1)}
 """How long an alert has climbed, each from its youngest."""
 
@@ -104,7 +106,7 @@ class Measures:
         in_force = {"state.ends": {"$gt": text_of(now)}}
         self._metrics.silences.set(await self._silences.count(in_force, MOST, "ends"))
         for state in STATES:
-            count = await self._subscriptions.count({"state.status": state}, MOST, "status")
+            count = await self._subscriptions.count(_standing(state, text_of(now)), MOST, "status")
             self._metrics.subscriptions.labels(state).set(count)
 
     async def _oldest_unsent(self, now: datetime) -> datetime | None:
@@ -124,3 +126,12 @@ class Measures:
             climbing = {"state.follow_at": {"$exists": True}, "state.status": "climbing", "state.began_at": began}
             counts[age] = await self._notices.count(climbing, MOST, "follow")
         return counts
+
+
+def _standing(state: str, at: str) -> Mapping[str, Any]:
+    """The subscriptions that stand so at a time: a pause that has run out is none, though its record says so still."""
+    over = {"$lte": at}
+    if state == Status.ACTIVE:
+        either = [{"state.status": state}, {"state.paused_until": over}]
+        return {"state.status": {"$in": [state, Status.PAUSED.value]}, "$or": either}
+    return {"state.status": state, "state.paused_until": {"$not": over}}

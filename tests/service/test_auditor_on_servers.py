@@ -446,6 +446,11 @@ async def test_what_stands_in_mongodb_is_measured(late: Late, mongo: Server, dat
         client[database]["subscriptions"].insert_many(
             [{"_id": f"sub_{n}", "state": {"status": status}} for n, status in enumerate(("active", "active", "gone"))]
         )
+        # One pause without an end, one that has run out, one that has not.
+        ends = [{}, *({"paused_until": text_of(late.now + timedelta(hours=hours))} for hours in (0, 1))]
+        client[database]["subscriptions"].insert_many(
+            [{"_id": f"sub_p{n}", "state": {"status": "paused", **end}} for n, end in enumerate(ends)]
+        )
 
     await measures.look()
 
@@ -456,5 +461,5 @@ async def test_what_stands_in_mongodb_is_measured(late: Late, mongo: Server, dat
     assert ages == {"0-10m": 1, "10m-1h": 0, "1h-1d": 1, "older": 0}
     assert value("notices_unsent_oldest_timestamp_seconds") == (NOON + timedelta(hours=2)).timestamp()
     assert value("silences") == 2
-    assert [value("subscriptions", state=state) for state in ("active", "paused", "gone")] == [2, 0, 1]
+    assert [value("subscriptions", state=state) for state in ("active", "paused", "gone")] == [3, 2, 1]
     await connection.close()

@@ -28,6 +28,7 @@ SILENCE = {
     "reason": "REASON-MARK",
     "until": text_of(START + timedelta(hours=2)),
 }
+PAUSE = {"author": "AUTHOR-MARK", "reason": "REASON-MARK"}
 CLASS = [matcher.says for matcher in of_law(["provisional_arrest"])]
 
 
@@ -70,6 +71,7 @@ async def test_a_subscription_is_added_and_shown_masked_and_its_secret_this_once
         "group_seconds": None,
         "rate": 5,
         "state": "active",
+        "pause": None,
         "signs": "v1",
         "old_keys_sign_until": None,
         "added_at": text_of(START),
@@ -129,8 +131,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"language": "de"}, "/language"),
     ({"group": "soon", "channel": "email", "address": "a@b.example"}, "/group"),
     ({"group": "3 days", "channel": "email", "address": "a@b.example"}, "/group"),
-    ({"group": "10 minutes"}, ""),
-    ({"signs": "v1", "channel": "email", "address": "a@b.example"}, ""),
+    ({"group": "10 minutes"}, "/group"),
+    ({"signs": "v1", "channel": "email", "address": "a@b.example"}, "/signs"),
     ({"signs": "v2"}, "/signs"),
     ({"rate": 0}, "/rate"),
     ({"rate": 3.5}, "/rate"),
@@ -178,10 +180,10 @@ async def test_what_a_full_record_cannot_take_is_409_and_somebody_was_told_befor
     monkeypatch.setattr(subscriptions, "FULL_SOON", 3)
     monkeypatch.setitem(subscriptions.TAKEN_UNTIL, Pause, 4)
     await added(desk)
-    for verb in ("pause", "resume"):
-        assert (await desk.ask("POST", f"subscriptions/ministry/{verb}")).status_code == 200
+    for verb, body in (("pause", PAUSE), ("resume", None)):
+        assert (await desk.ask("POST", f"subscriptions/ministry/{verb}", body)).status_code == 200
 
-    refused = await desk.ask("POST", "subscriptions/ministry/pause")
+    refused = await desk.ask("POST", "subscriptions/ministry/pause", PAUSE)
 
     assert (refused.status_code, refused.json()["detail"]) == (409, subscriptions.FULL)
     assert (await desk.ask("GET", "subscriptions/ministry")).json()["state"] == "active"
@@ -213,14 +215,15 @@ async def test_only_the_desk_with_the_scope_may(desk: Desk, method: str, path: s
 
 @pytest.mark.parametrize(("method", "path"), [one for one in PATHS if "/" in one[1]])
 async def test_what_is_not_there_is_404(desk: Desk, method: str, path: str) -> None:
-    assert (await desk.ask(method, path)).status_code == 404
+    body = PAUSE if path.endswith("/pause") else None
+    assert (await desk.ask(method, path, body)).status_code == 404
 
 
 async def test_a_pause_says_what_it_does_not_hold_back_and_twice_is_as_once(desk: Desk) -> None:
     await added(desk, hears={"when": {"event": ["case.assigned", "case.lapsed"], "lane": ["normal"]}})
 
     for _ in range(2):
-        paused = await desk.ask("POST", "subscriptions/ministry/pause")
+        paused = await desk.ask("POST", "subscriptions/ministry/pause", PAUSE)
         assert (paused.status_code, paused.json()["state"]) == (200, "paused")
         assert paused.json()["not_held_back"] == [
             "an emergency",
@@ -232,12 +235,79 @@ async def test_a_pause_says_what_it_does_not_hold_back_and_twice_is_as_once(desk
         assert (resumed.status_code, resumed.json()["state"]) == (200, "active")
 
 
+async def test_a_pause_says_who_why_and_until_when_and_ends_by_itself(desk: Desk) -> None:
+    await added(desk)
+    until = text_of(START + timedelta(hours=2))
+
+    paused = await desk.ask("POST", "subscriptions/ministry/pause", {**PAUSE, "until": until})
+
+    said = {**PAUSE, "since": text_of(START), "until": until}
+    assert (paused.status_code, paused.json()["pause"]) == (200, said)
+    [listed] = (await desk.ask("GET", "subscriptions")).json()["subscriptions"]
+    assert (listed["state"], listed["pause"]) == ("paused", said)
+    assert "MARK" not in await desk.stored()
+    desk.now += timedelta(hours=2)
+    [over] = (await desk.ask("GET", "subscriptions")).json()["subscriptions"]
+    assert (over["state"], over["pause"]) == ("active", None)
+
+
+async def test_whose_token_it_is_pauses_unless_told(desk: Desk) -> None:
+    await added(desk)
+
+    paused = await desk.ask("POST", "subscriptions/ministry/pause", {"reason": "They move"})
+
+    assert paused.json()["pause"] == {"author": "desk", "reason": "They move", "since": text_of(START), "until": None}
+
+
+TIME = "Must be a time with its zone, such as 2026-11-24T16:00:00+04:00."
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "says"),
+    [
+        (None, "/reason", "This field is required."),
+        ({"reason": " "}, "/reason", "Must not be empty."),
+        ({**PAUSE, "until": "2026-03-10T10:00:00"}, "/until", TIME),
+        ({**PAUSE, "until": "tomorrow"}, "/until", TIME),
+        ({**PAUSE, "until": "0001-01-01T00:00:00+14:00"}, "/until", TIME),
+        ({**PAUSE, "until": text_of(START)}, "/until", "Must be a time to come."),
+        ({**PAUSE, "by": "leyla"}, "/by", "This field is not known here."),
+    ],
+)
+async def test_a_pause_that_is_not_said_whole_is_refused_with_what_to_say(
+    desk: Desk, body: Any, pointer: str, says: str
+) -> None:
+    await added(desk)
+
+    answer = await desk.ask("POST", "subscriptions/ministry/pause", body)
+
+    assert (answer.status_code, answer.json()["errors"]) == (422, [{"pointer": pointer, "detail": says}])
+    assert (await desk.ask("GET", "subscriptions/ministry")).json()["state"] == "active"
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"group": "10 minutes"}, "Is for what people read: leave it out, or choose the channel email."),
+        ({"hears": {"audience": "nobody"}}, "Is no audience of the alerts file; use woken, duty."),
+        ({"hears": {"when": {"lane": ["slow"]}}}, "Is no lane that there can be; use normal, urgent."),
+        ({"hears": {"when": {"lanes": ["x"]}}}, "Names what is no fact; did you mean 'lane'?"),
+        ({"hears": {}}, "Must have either 'audience' (its name) or 'when' (facts and their values)."),
+        ({"rate": "many"}, "Must be a whole number."),
+    ],
+)
+async def test_what_is_wrong_says_what_to_send_instead(desk: Desk, changes: dict[str, Any], says: str) -> None:
+    answer = await desk.ask("POST", "subscriptions", {**NEW, **changes})
+
+    assert [error["detail"] for error in answer.json()["errors"]] == [says]
+
+
 @pytest.mark.parametrize("matcher", of_law(["provisional_arrest"]), ids=lambda matcher: matcher.says)
 async def test_neither_pause_nor_silence_of_any_of_the_class_is_taken(desk: Desk, matcher: Any) -> None:
     when = {fact: sorted(values) for fact, values in matcher.when.items()}
     await added(desk, hears={"when": when})
 
-    paused = await desk.ask("POST", "subscriptions/ministry/pause")
+    paused = await desk.ask("POST", "subscriptions/ministry/pause", PAUSE)
     silenced = await desk.ask("POST", "silences", {**SILENCE, "when": when})
 
     assert (paused.status_code, silenced.status_code) == (409, 422)
@@ -253,7 +323,7 @@ async def test_neither_pause_nor_silence_of_any_of_the_class_is_taken(desk: Desk
 async def test_who_is_told_the_class_alone_by_its_audience_cannot_be_paused(desk: Desk) -> None:
     await added(desk, hears={"audience": "woken"})
 
-    answer = await desk.ask("POST", "subscriptions/ministry/pause")
+    answer = await desk.ask("POST", "subscriptions/ministry/pause", PAUSE)
 
     assert answer.status_code == 409
     assert {"an emergency", "a preservation that lapsed"} <= {*answer.json()["never_held"]}
@@ -320,7 +390,7 @@ async def test_one_that_is_gone_is_resumed_with_a_new_address_alone(desk: Desk) 
 
 async def test_a_test_says_what_became_of_it_also_while_paused(desk: Desk) -> None:
     await added(desk)
-    await desk.ask("POST", "subscriptions/ministry/pause")
+    await desk.ask("POST", "subscriptions/ministry/pause", PAUSE)
 
     taken = await desk.ask("POST", "subscriptions/ministry/test")
     desk.outcome = Failed(1, "HTTP 404", for_good=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from services.notifier.domain import silences, subscription_state, subscriptions
 from services.notifier.domain.silences import Begin
-from services.notifier.domain.subscriptions import Add, Hears, Left
+from services.notifier.domain.subscriptions import Add, Hears, Left, Pause
 from services.notifier.lists.listed import Silence, Subscription, hears_only_never_held, silence_of, subscription_of
 from services.notifier.rules.alert_rules import AlertRules, Rule
 from services.notifier.rules.members import Audience, Member
@@ -22,6 +22,7 @@ NOW = datetime(2026, 3, 10, 8, tzinfo=UTC)
 IDS, SEALER = Ids(b"k" * 32), Sealer(b"s" * 32)
 ADDRESS = "https://hooks.ministry.example/notices?token=ADDRESS-MARK"
 KEY, NEXT_KEY = "whsec_S0VZLU1BUks=", "whsec_TkVYVA=="
+PAUSE = Pause("AUTHOR-MARK", "REASON-MARK")
 RULES = AlertRules(
     (
         Rule(name="emergency", when={"urgency": ("emergency",)}, tell=("woken", "duty"), says={"en": "!"}),

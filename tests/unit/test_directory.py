@@ -20,12 +20,14 @@ from shared.failures import TryAgain
 from shared.mongo import Store
 from shared.records import stored_form
 from shared.sealing import Sealer
+from shared.times import text_of
 from tests.unit.kept_lists import (
     ADDRESS,
     IDS,
     KEY,
     NEXT_KEY,
     NOW,
+    PAUSE,
     RULES,
     SEALER,
     Kept,
@@ -141,7 +143,7 @@ async def test_a_pause_holds_back_all_but_what_nothing_holds_back_and_a_dead_add
     lists.subscriptions.records = [
         added("active"),
         added("gone").hear(Gone(1)),
-        added("paused").hear(Pause()),
+        added("paused").hear(PAUSE),
         added("removed").hear(Remove()),
     ]
     found = await lists.looks()
@@ -154,11 +156,25 @@ async def test_a_pause_holds_back_all_but_what_nothing_holds_back_and_a_dead_add
     assert [*found.subscriptions] == ["active", "gone", "paused"]
 
 
+async def test_a_pause_that_has_an_end_ends_by_itself_and_the_subscription_is_told_again() -> None:
+    lists = Lists()
+    until = text_of(NOW + timedelta(hours=1))
+    lists.subscriptions.records = [added("paused").hear(Pause("desk", "works", until))]
+    found = await lists.looks(minutes=59)
+    assert (lists.names(PLAIN), found.subscriptions["paused"].state) == ([], "paused")
+
+    await lists.looks(minutes=1)
+
+    assert (lists.names(PLAIN), found.subscriptions["paused"].state) == (["paused"], "active")
+    assert found.subscriptions["paused"].pause is None
+    assert len(lists.subscriptions.read_whole) == 1
+
+
 @pytest.mark.parametrize("matcher", of_law(["provisional_arrest"]), ids=lambda matcher: matcher.says)
 async def test_no_silence_and_no_pause_holds_back_any_of_the_class(matcher: Any) -> None:
     facts = {"event": "case.assigned"} | {fact: min(values) for fact, values in matcher.when.items()}
     lists = Lists()
-    lists.subscriptions.records = [added("paused").hear(Pause())]
+    lists.subscriptions.records = [added("paused").hear(PAUSE)]
     lists.silences.records = [silence().hear(begin({"event": [facts["event"], "case.closed"], "lane": ["normal"]}))]
     lists.silences.records += [silence("two").hear(begin({"event": ["case.closed", facts["event"]]}))]
     found = await lists.looks()
@@ -206,7 +222,7 @@ async def test_only_what_is_new_or_changed_is_read_whole_and_what_was_found_is_k
     assert sorted(lists.subscriptions.read_whole) == sorted([first.record.id, second.record.id])
     assert found._hearing(PLAIN, ()) is found._hearing(dict(PLAIN), [])
 
-    first.hear(Pause())
+    first.hear(PAUSE)
     await lists.looks()
 
     assert lists.subscriptions.read_whole[2:] == [first.record.id]

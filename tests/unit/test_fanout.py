@@ -13,7 +13,7 @@ from services.notifier.domain import Happened, decide, evolve
 from services.notifier.domain.bodies import PAUSED, Raising
 from services.notifier.domain.ladders import FIRST, Begin, Place
 from services.notifier.domain.silences import End
-from services.notifier.domain.subscriptions import Gone, Pause
+from services.notifier.domain.subscriptions import Gone
 from services.notifier.fanout import LAST_PATIENCE, Fanout, window_end
 from services.notifier.lists.directory import Directory
 from services.notifier.rules.alert_rules import AlertRules, Audience, Ladder, Member, Quiet, Rule, Step
@@ -26,7 +26,7 @@ from shared.sealing import Sealer
 from shared.times import text_of
 from shared.vocabulary import DESK
 from tests.unit.alerts import facts, law, life, partners, roster
-from tests.unit.kept_lists import added, begin, silence
+from tests.unit.kept_lists import PAUSE, added, begin, silence
 from tests.unit.test_directory import Lists
 
 NOW = datetime(2026, 3, 10, 8, tzinfo=UTC)
@@ -453,7 +453,7 @@ async def test_a_subscription_has_its_window_and_its_rate_save_for_what_is_never
     assert (at_once.not_before, at_once.in_digest, at_once.rate) == (None, False, None)
 
 
-@pytest.mark.parametrize("why", [Pause(), Gone(1)])
+@pytest.mark.parametrize("why", [PAUSE, Gone(1)])
 async def test_what_a_subscription_does_not_get_is_kept_all_the_same(why: Any) -> None:
     ministry = added("ministry", {"when": {}}).hear(why)
 
@@ -464,7 +464,7 @@ async def test_what_a_subscription_does_not_get_is_kept_all_the_same(why: Any) -
 
 
 async def test_a_pause_does_not_hold_back_what_is_never_held() -> None:
-    ministry = added("ministry", {"when": {}}).hear(Pause())
+    ministry = added("ministry", {"when": {}}).hear(PAUSE)
 
     messages = told(rules(OPS), await listed(ministry)).messages(happened(EMERGENCY))
 

@@ -27,6 +27,7 @@ STANDS: Mapping[str, Any] = {
     "group_seconds": None,
     "rate": 5,
     "state": "active",
+    "pause": None,
     "signs": "v1",
     "old_keys_sign_until": None,
     "added_at": "2026-03-10T08:00:00.000000Z",
@@ -141,13 +142,42 @@ def test_list_tells_each_on_a_line(run: Run) -> None:
     assert lines[2] == "2 subscriptions."
 
 
+PAUSE = ("subscriber", "pause", "ministry", "--reason", "They move")
+PAUSED = {"author": "leyla", "reason": "They\nmove", "since": "2026-03-10T08:00:00.000000Z", "until": None}
+
+
 def test_pause_says_what_it_does_not_hold_back(run: Run) -> None:
-    notifier = Notifier(200, {**STANDS, "state": "paused"})
+    notifier = Notifier(200, {**STANDS, "state": "paused", "pause": PAUSED})
 
-    said = run(notifier, "subscriber", "pause", "ministry")
+    said = run(notifier, *PAUSE)
 
-    assert notifier.heard == ("POST", "/v1/subscriptions/ministry/pause", None)
-    assert said.stdout == ("ministry is paused.\nIt does not hold back: an emergency; a clock that was missed.\n")
+    assert notifier.heard == ("POST", "/v1/subscriptions/ministry/pause", {"reason": "They move"})
+    assert said.stdout == (
+        "ministry is paused (until it is resumed, by leyla: They move).\n"
+        "It does not hold back: an emergency; a clock that was missed.\n"
+    )
+
+
+def test_a_pause_may_say_who_and_until_when(run: Run) -> None:
+    notifier = Notifier(200, {**STANDS, "state": "paused", "pause": PAUSED})
+
+    run(notifier, *PAUSE, "--by", "leyla", "--until", "2026-03-10T14:00+04:00")
+    assert notifier.heard[2] == {"reason": "They move", "author": "leyla", "until": "2026-03-10T10:00:00.000000Z"}
+    run(notifier, *PAUSE, "--for", "2 hours")
+    assert timedelta(hours=1) < read(notifier.heard[2]["until"]) - datetime.now(UTC) <= timedelta(hours=2)
+    assert isinstance(run(notifier, *PAUSE, "--for", "2 hours", "--until", "2026-03-10T14:00Z").exception, BadStart)
+    assert run(notifier, *PAUSE[:3]).exit_code == 2
+
+
+def test_list_says_who_paused_it_why_and_until_when(run: Run) -> None:
+    ends = {**PAUSED, "until": "2026-03-10T10:00:00.000000Z"}
+    before = {"author": None, "reason": None, "since": None, "until": None}
+    found = [{**STANDS, "state": "paused", "pause": pause} for pause in (ends, before)]
+
+    lines = run(Notifier(200, {"subscriptions": found}), "subscriber", "list").stdout.splitlines()
+
+    assert lines[0].startswith("ministry: paused (until 2026-03-10 10:00:00Z, by leyla: They move), by webhook to ")
+    assert lines[1].startswith("ministry: paused (until it is resumed), by webhook to ")
 
 
 def test_resume_can_bring_a_new_address(run: Run) -> None:
@@ -230,7 +260,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("status", "body", "exit_code", "sentence"), REFUSALS)
-@pytest.mark.parametrize("arguments", [("subscriber", "pause", "a"), ("silence", "list")])
+@pytest.mark.parametrize("arguments", [PAUSE, ("silence", "list")])
 def test_a_refusal_is_one_sentence(
     run: Run, arguments: tuple[str, ...], status: int, body: Any, exit_code: int, sentence: str
 ) -> None:
@@ -242,7 +272,7 @@ def test_a_refusal_is_one_sentence(
 JSON_ANSWERS: list[tuple[tuple[str, ...], Any]] = [
     ((*ADD, "--everything"), {**STANDS, "secret": SECRET, "public_key": None}),
     (("subscriber", "list"), {"subscriptions": [STANDS]}),
-    (("subscriber", "pause", "a"), STANDS),
+    (PAUSE, STANDS),
     (("subscriber", "resume", "a"), STANDS),
     (("subscriber", "test", "a"), {"delivered": True, "reason": None, "for_good": False}),
     (("subscriber", "rotate-key", "a"), {**STANDS, "secret": SECRET}),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notifier.domain.subscription_state import Status, evolve
+from services.notifier.domain.subscription_state import Paused, Status, evolve
 from services.notifier.domain.subscriptions import (
     FULL,
     FULL_SOON,
@@ -38,11 +38,24 @@ from shared.events import (
     SUBSCRIPTION_PAUSED,
     SUBSCRIPTION_REMOVED,
     SUBSCRIPTION_RESUMED,
+    Draft,
     Event,
 )
 from shared.records import MAX_RECORD_EVENTS, fold, stored_form
 from shared.times import text_of
-from tests.unit.kept_lists import ADDRESS, KEY, NEXT_KEY, NOW, Kept, add, added, left_address, subscription
+from tests.unit.kept_lists import (
+    ADDRESS,
+    KEY,
+    NEXT_KEY,
+    NOW,
+    PAUSE,
+    SEALER,
+    Kept,
+    add,
+    added,
+    left_address,
+    subscription,
+)
 
 ELSEWHERE = "https://other.example/"
 THERE = Gone(1)
@@ -99,18 +112,68 @@ def test_a_name_can_be_used_anew_after_removal_and_its_history_goes_on() -> None
     assert (kept.subscription.address, kept.subscription.keys) == (ELSEWHERE, ("whsec_YW5ldw==",))
 
 
-@pytest.mark.parametrize("body", [Pause(), Resume(), RotateKey(NEXT_KEY), Remove(), THERE])
+@pytest.mark.parametrize("body", [PAUSE, Resume(), RotateKey(NEXT_KEY), Remove(), THERE])
 @pytest.mark.parametrize("kept", [subscription(), added().hear(Remove())], ids=["never added", "removed"])
 def test_what_is_not_there_is_unknown(kept: Kept, body: Any) -> None:
     assert refused(kept.hear(body)) == Refused(Why.UNKNOWN)
 
 
 def test_pausing_and_resuming_twice_are_as_once() -> None:
-    kept = added().hear(Pause())
+    kept = added().hear(PAUSE)
     assert (kept.types, kept.state["status"]) == ([SUBSCRIPTION_PAUSED], "paused")
-    assert (kept.hear(Pause()).types, kept.decided.reply) == ([], None)
+    assert (kept.hear(PAUSE).types, kept.decided.reply) == ([], None)
     assert (kept.hear(Resume()).types, kept.state["status"]) == ([SUBSCRIPTION_RESUMED], "active")
     assert (kept.hear(Resume()).types, kept.decided.reply) == ([], None)
+
+
+def test_a_pause_says_since_when_by_whom_why_and_until_when() -> None:
+    until = text_of(NOW + timedelta(days=1))
+    pause = added().hear(Pause("leyla", "They move", until)).subscription.pause
+    assert pause == Paused("leyla", "They move", text_of(NOW), until)
+
+    assert added().hear(PAUSE).subscription.pause == Paused("AUTHOR-MARK", "REASON-MARK", text_of(NOW), None)
+    assert added().subscription.pause is None
+
+
+def test_who_pauses_again_has_the_last_word() -> None:
+    kept = added().hear(PAUSE).hear(Pause("leyla", "They move", text_of(NOW + timedelta(hours=2))), hours=1)
+
+    assert kept.types == [SUBSCRIPTION_PAUSED]
+    assert kept.subscription.pause is not None
+    assert (kept.subscription.pause.author, kept.subscription.pause.since) == ("leyla", text_of(kept.now))
+
+
+def test_a_pause_that_has_ended_can_begin_anew_and_one_cannot_end_before_it_begins() -> None:
+    pause = Pause("leyla", "They move", text_of(NOW + timedelta(hours=1)))
+    kept = added().hear(pause)
+    ended = text_of(NOW + timedelta(hours=1))
+    assert (kept.subscription.at(ended).state, kept.subscription.at(ended).pause) == ("active", None)
+
+    said = refused(kept.hear(pause, hours=1))
+    assert (said.why, [error.pointer for error in said.errors]) == (Why.WRONG, ["/until"])
+    assert kept.hear(PAUSE).types == [SUBSCRIPTION_PAUSED]
+    assert kept.subscription.at("9").state == "paused"
+
+
+@pytest.mark.parametrize("after", [Resume(), Resume(ELSEWHERE), THERE])
+def test_nothing_is_left_of_a_pause_that_is_over(after: Any) -> None:
+    kept = added().hear(Pause("leyla", "They move", text_of(NOW + timedelta(hours=1)))).hear(after)
+
+    assert kept.subscription.pause is None
+    assert not [name for name in kept.state if name.startswith("paused")]
+
+
+def test_a_pause_of_before_is_read_without_author_reason_and_end() -> None:
+    kept = added()
+    kept.record.append(
+        Draft(SUBSCRIPTION_PAUSED, (), {}), by="desk", cause="before", now=NOW, evolve=evolve, sealer=SEALER
+    )
+
+    assert (kept.subscription.state, kept.subscription.pause) == ("paused", Paused(None, None, text_of(NOW), None))
+    kept.record.state = {name: value for name, value in kept.state.items() if not name.startswith("paused_")}
+    assert kept.subscription.pause == Paused(None, None, None, None)
+    assert kept.subscription.at("9").state == "paused"
+    assert kept.hear(PAUSE).types == [SUBSCRIPTION_PAUSED]
 
 
 @pytest.mark.parametrize("matcher", of_law(["provisional_arrest"]), ids=lambda matcher: matcher.says)
@@ -119,15 +182,15 @@ def test_who_hears_only_what_nothing_holds_back_cannot_be_paused(matcher: Any) -
     when = {fact: sorted(values) for fact, values in matcher.when.items()}
 
     for hears in (when, when | {"party": ["FR"]}):
-        kept = added(hears={"when": hears}).hear(Pause())
+        kept = added(hears={"when": hears}).hear(PAUSE)
 
         assert refused(kept) == Refused(Why.NEVER_HELD, ONLY_NEVER_HELD)
         assert kept.state["status"] == "active"
 
 
 def test_who_hears_all_of_the_class_cannot_be_paused_by_its_audience_either() -> None:
-    assert refused(added(hears={"audience": "woken"}).hear(Pause())).why is Why.NEVER_HELD
-    assert added(hears={"audience": "duty"}).hear(Pause()).types == [SUBSCRIPTION_PAUSED]
+    assert refused(added(hears={"audience": "woken"}).hear(PAUSE)).why is Why.NEVER_HELD
+    assert added(hears={"audience": "duty"}).hear(PAUSE).types == [SUBSCRIPTION_PAUSED]
 
 
 def test_a_new_key_comes_first_and_the_old_one_signs_for_a_day() -> None:
@@ -165,7 +228,7 @@ def test_one_that_is_gone_needs_a_new_address() -> None:
     kept = added().hear(THERE)
     assert (kept.types, kept.state["status"]) == ([SUBSCRIPTION_GONE], "gone")
     assert kept.hear(THERE).types == []
-    assert kept.hear(Pause()).types == []
+    assert kept.hear(PAUSE).types == []
 
     assert [error.pointer for error in refused(kept.hear(Resume())).errors] == ["/address"]
     assert refused(kept.hear(Resume(ADDRESS))).why is Why.FORBIDDEN
@@ -182,7 +245,7 @@ def test_an_answer_of_the_old_address_says_nothing_of_the_new_one() -> None:
 
 
 def test_resuming_at_another_address_moves_it_in_every_state() -> None:
-    for before in ([], [Pause()], [THERE]):
+    for before in ([], [PAUSE], [THERE]):
         kept = added()
         for body in before:
             kept.hear(body)
@@ -194,7 +257,7 @@ def test_an_address_that_a_subscriber_has_left_is_noted_once() -> None:
 
     assert (kept.types, kept.state) == ([SUBSCRIBER_LEFT], {"status": "left", "subscriber": "duty-officers"})
     assert kept.hear(Left("duty-officers")).types == []
-    assert refused(kept.hear(Pause())).why is Why.UNKNOWN
+    assert refused(kept.hear(PAUSE)).why is Why.UNKNOWN
 
 
 # A record that fills
@@ -204,7 +267,7 @@ def paused_and_resumed_until(version: int) -> Kept:
     """A subscription after a long everyday."""
     kept = added()
     while kept.record.version < version:
-        kept.hear(Resume() if kept.state["status"] == "paused" else Pause(), hours=1)
+        kept.hear(Resume() if kept.state["status"] == "paused" else PAUSE, hours=1)
     return kept
 
 
@@ -226,11 +289,11 @@ def test_somebody_is_told_once_and_in_time_that_a_record_fills() -> None:
 def test_what_a_full_record_cannot_take_is_refused_aloud_and_what_must_not_be_lost_is_taken() -> None:
     kept = paused_and_resumed_until(TAKEN_UNTIL[Pause] - 1)
     assert kept.hear(RotateKey(NEXT_KEY)).types == [SUBSCRIPTION_KEY_ROTATED]
-    assert (kept.hear(Pause()).decided.reply, kept.state["status"]) == (None, "paused")
+    assert (kept.hear(PAUSE).decided.reply, kept.state["status"]) == (None, "paused")
     assert refused(kept.hear(RotateKey(NEXT_KEY))) == Refused(Why.FORBIDDEN, FULL)
 
     assert kept.hear(Resume()).types == [SUBSCRIPTION_RESUMED]
-    assert refused(kept.hear(Pause())) == Refused(Why.FORBIDDEN, FULL)
+    assert refused(kept.hear(PAUSE)) == Refused(Why.FORBIDDEN, FULL)
     while kept.state["status"] == "active":
         assert kept.hear(Gone(kept.subscription.address_seq)).types == [SUBSCRIPTION_GONE]
         kept.hear(Resume(f"{ELSEWHERE}{kept.record.version}"))
@@ -240,16 +303,40 @@ def test_what_a_full_record_cannot_take_is_refused_aloud_and_what_must_not_be_lo
     assert kept.record.version < MAX_RECORD_EVENTS
 
 
-def test_neither_address_nor_host_nor_key_stands_in_the_clear() -> None:
-    kept = added(address=ADDRESS).hear(RotateKey(NEXT_KEY)).hear(Resume("https://new.ministry.example/ADDRESS-MARK"))
+def test_neither_address_nor_host_nor_key_nor_who_paused_it_and_why_stands_in_the_clear() -> None:
+    kept = (
+        added(address=ADDRESS)
+        .hear(PAUSE)
+        .hear(RotateKey(NEXT_KEY))
+        .hear(Resume("https://new.ministry.example/ADDRESS-MARK"))
+    )
 
     stored = repr([stored_form(event) for event in kept.record.fresh]) + orjson.dumps(kept.state).decode()
 
-    for secret in ("ADDRESS-MARK", "ministry.example", KEY, KEY.removeprefix("whsec_"), NEXT_KEY):
+    for secret in (
+        "AUTHOR-MARK",
+        "REASON-MARK",
+        "ADDRESS-MARK",
+        "ministry.example",
+        KEY,
+        KEY.removeprefix("whsec_"),
+        NEXT_KEY,
+    ):
         assert secret not in stored
 
 
-BODIES = (add(), add(address=ELSEWHERE), Pause(), Resume(), Resume(ELSEWHERE), RotateKey(NEXT_KEY), Remove(), THERE)
+ENDING = Pause("leyla", "They move", text_of(NOW + timedelta(hours=40)))
+BODIES = (
+    add(),
+    add(address=ELSEWHERE),
+    PAUSE,
+    ENDING,
+    Resume(),
+    Resume(ELSEWHERE),
+    RotateKey(NEXT_KEY),
+    Remove(),
+    THERE,
+)
 
 
 @given(st.lists(st.tuples(st.sampled_from(BODIES), st.integers(0, 30)), max_size=12))

@@ -45,20 +45,35 @@ def evolve(state: State, event: Event) -> State:
     if event.type == SUBSCRIPTION_ADDED:
         keys = [{"seq": event.seq}] if data["signs"] else []
         return {**data, "status": Status.ACTIVE.value, "added_at": event.at, "address_seq": event.seq, "keys": keys}
+    if event.type == SUBSCRIPTION_PAUSED:
+        # One of before says neither until when nor, in its content, who and why.
+        ends = {"paused_until": data["until"]} if data.get("until") else {}
+        paused = {"status": Status.PAUSED.value, "paused_at": event.at, "paused_seq": event.seq}
+        return {**_without_pause(state), **paused, **ends}
     if event.type == SUBSCRIPTION_RESUMED:
-        return {**state, "status": Status.ACTIVE.value} | ({"address_seq": event.seq} if data["moved"] else {})
+        moved = {"address_seq": event.seq} if data["moved"] else {}
+        return {**_without_pause(state), "status": Status.ACTIVE.value, **moved}
     if event.type == SUBSCRIPTION_KEY_ROTATED:
         newest, older = state.get("keys", [])[:1], state.get("keys", [])[1:]
         old = [{**key, "until": data["until"]} for key in newest] + [key for key in older if key["until"] > event.at]
         return {**state, "keys": [{"seq": event.seq}, *old]}
-    return {**state, "status": _AFTER[event.type]}
+    return {**_without_pause(state), "status": _AFTER[event.type]}
 
 
 _AFTER = {
-    SUBSCRIPTION_PAUSED: Status.PAUSED.value,
     SUBSCRIPTION_GONE: Status.GONE.value,
     SUBSCRIPTION_REMOVED: Status.REMOVED.value,
 }
+
+
+def _without_pause(state: State) -> State:
+    return {name: value for name, value in state.items() if not name.startswith("paused_")}
+
+
+def status_at(state: Mapping[str, Any], at: str) -> Status:
+    """How it stands at a time: a pause that has an end is over by itself."""
+    is_over = state["status"] == Status.PAUSED and state.get("paused_until", "~") <= at
+    return Status.ACTIVE if is_over else Status(state["status"])
 
 
 def signing_seqs(state: Mapping[str, Any], at: str) -> list[int]:
@@ -85,10 +100,28 @@ class Sealed:
 
 def sealed_of(state: Mapping[str, Any], history: Sequence[Event]) -> Sealed:
     """The address and keys that a state points to, from the history with its content."""
+    keys = tuple(SigningKey(_content(history, key["seq"])["key"], key.get("until")) for key in state["keys"])
+    return Sealed(_content(history, state["address_seq"])["address"], keys)
 
-    def content(seq: int) -> dict[str, Any]:
-        found: dict[str, Any] = orjson.loads(history[seq - 1].content or b"{}")
-        return found
 
-    keys = tuple(SigningKey(content(key["seq"])["key"], key.get("until")) for key in state["keys"])
-    return Sealed(content(state["address_seq"])["address"], keys)
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """Since when it is paused, by whom and why, and until when; None for what a pause of before did not say."""
+
+    author: str | None
+    reason: str | None
+    since: str | None
+    until: str | None
+
+
+def pause_of(state: Mapping[str, Any], history: Sequence[Event]) -> Paused | None:
+    """The pause that a state has, with the words that are sealed; None where it is not paused."""
+    if state["status"] != Status.PAUSED:
+        return None
+    said = _content(history, state["paused_seq"]) if "paused_seq" in state else {}
+    return Paused(said.get("author"), said.get("reason"), state.get("paused_at"), state.get("paused_until"))
+
+
+def _content(history: Sequence[Event], seq: int) -> dict[str, Any]:
+    found: dict[str, Any] = orjson.loads(history[seq - 1].content or b"{}")
+    return found

@@ -1,7 +1,8 @@
 """Subscriptions: recipients that the desk adds while everything runs, decided.
 
-A record per name. Its address and keys are sealed; its state names neither, nor the host, only the events of its
-history that hold them. Beside them a record per address that a subscriber of the partners file has left.
+A record per name. Its address and keys are sealed, and who paused it and why; its state names none of these, nor the
+host, only the events of its history that hold them. Beside them a record per address that a subscriber of the partners
+file has left.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from services.notifier.domain.subscription_state import LIVE, Status, sealed_of, signing_seqs
+from services.notifier.domain.subscription_state import LIVE, Status, pause_of, sealed_of, signing_seqs, status_at
 from shared import topics
 from shared.bad_letter import FieldError
 from shared.decisions import Decide, Decision, Message, history_of
@@ -27,7 +28,7 @@ from shared.events import (
     Draft,
 )
 from shared.records import Record
-from shared.times import text_of
+from shared.times import read, text_of
 
 OLD_KEY_SIGNS = timedelta(hours=24)
 """How long a recipient has to take over a new key: until then the old one signs too."""
@@ -60,7 +61,11 @@ class Add:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Hold back what may be held back."""
+    """Hold back what may be held back, until a time or until it is resumed."""
+
+    author: str
+    reason: str
+    until: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,8 @@ class Why(StrEnum):
     UNKNOWN = "unknown"
     TAKEN = "taken"
     FORBIDDEN = "forbidden"
+    WRONG = "wrong"
+    """What is said cannot be, however it stands."""
     NEVER_HELD = "never-held"
 
 
@@ -146,7 +153,7 @@ def decide_by(hears_only_never_held: HearsOnlyNeverHeld) -> Decide:
         if not is_live:
             return Decision(reply=Refused(Why.UNKNOWN))
         if isinstance(body, Pause):
-            return _pause(record, hears_only_never_held)
+            return _pause(record, body, now, hears_only_never_held)
         if isinstance(body, Resume):
             return _resume(record, body)
         if isinstance(body, RotateKey):
@@ -194,12 +201,21 @@ def _again(record: Record, add: Add) -> Decision:
     return Decision(reply=Refused(Why.TAKEN, "Another subscription has this name.", errors))
 
 
-def _pause(record: Record, hears_only_never_held: HearsOnlyNeverHeld) -> Decision:
-    if record.state["status"] != Status.ACTIVE:
+def _pause(record: Record, body: Pause, now: datetime, hears_only_never_held: HearsOnlyNeverHeld) -> Decision:
+    """The same again changes nothing; who says something else of a pause has the last word."""
+    status = status_at(record.state, text_of(now))
+    if status == Status.GONE:
         return Decision()
     if hears_only_never_held(record.state["hears"]):
         return Decision(reply=Refused(Why.NEVER_HELD, ONLY_NEVER_HELD))
-    return Decision([Draft(SUBSCRIPTION_PAUSED, (), {})])
+    if status == Status.PAUSED:
+        stands = pause_of(record.state, history_of(record))
+        if stands and (stands.author, stands.reason, stands.until) == (body.author, body.reason, body.until):
+            return Decision()
+    if body.until is not None and read(body.until) <= now:
+        return Decision(reply=Refused(Why.WRONG, errors=(FieldError("/until", "Must be a time to come."),)))
+    content = {"author": body.author, "reason": body.reason}
+    return Decision([Draft(SUBSCRIPTION_PAUSED, (), {"until": body.until}, content)])
 
 
 def _resume(record: Record, body: Resume) -> Decision:

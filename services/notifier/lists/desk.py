@@ -28,6 +28,8 @@ SCOPE = "notifier:admin"
 MOST_BYTES = 16_384
 WHEN = frozenset({"when"})
 """What callers give names of their own to."""
+FEW = 20
+"""So many words can be listed in one sentence."""
 BODIES = documented({400: "Not JSON", 413: "Too large", 415: "Unsupported media type"})
 
 
@@ -69,7 +71,7 @@ def refusal(refused: Refused, status: int, never_held: Iterable[Matcher] = ()) -
         title, more = "Nothing may hold this back", {"never_held": named}
         detail = f"{refused.says} That is: {', '.join(named)}." if named else refused.says
         return Problem("urn:rogatory:problem:never-held", title, status, detail, refused.errors, more=more)
-    if status == 422:
+    if status == 422 or refused.why is Why.WRONG:
         return problems.bad_request(refused.errors)
     taken = refused.why is Why.TAKEN
     slug, title = ("conflict", "The name is taken") if taken else ("not-now", "Not as it stands now")
@@ -81,13 +83,20 @@ def wrong_facts(place: str, when: Mapping[str, Iterable[str]], values: FactValue
     errors = []
     for fact, of in when.items():
         if values.wrong_with(fact) is not None:
-            errors.append(FieldError(place, f"Names what is no fact{did_you_mean(fact, FACTS) or '.'}"))
+            errors.append(FieldError(place, f"Names what is no fact{one_of(fact, FACTS)}"))
             continue
         for number, value in enumerate(of):
             if values.wrong_with(fact, [value]) is not None:
-                hint = did_you_mean(value, values.lists.get(fact, ()))
-                errors.append(FieldError(f"{place}/{fact}/{number}", f"Is no {fact} that there can be{hint or '.'}"))
+                hint = one_of(value, values.lists.get(fact, ()))
+                errors.append(FieldError(f"{place}/{fact}/{number}", f"Is no {fact} that there can be{hint}"))
     return errors
+
+
+def one_of(word: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown word: the nearest known one, or all where they are few."""
+    listed = [*known]
+    said = f"; use {', '.join(listed)}." if 0 < len(listed) <= FEW else "."
+    return did_you_mean(word, listed) or said
 
 
 def body_of(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:

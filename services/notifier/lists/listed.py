@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import orjson
 
-from services.notifier.domain.subscription_state import SigningKey, Status, sealed_of
+from services.notifier.domain.subscription_state import Paused, SigningKey, Status, pause_of, sealed_of
 from services.notifier.domain.subscriptions import Hears, HearsOnlyNeverHeld
 from services.notifier.rules.alert_rules import AlertRules
 from services.notifier.rules.never_held import Matcher
@@ -38,6 +38,7 @@ class Subscription:
     group: timedelta | None
     rate: int | None
     added_at: str
+    pause: Paused | None = None
 
     @property
     def recipient(self) -> str:
@@ -50,9 +51,11 @@ class Subscription:
         return tuple(one.key for one in self.signing)
 
     def at(self, at: str) -> "Subscription":
-        """The same without the keys that have run out by then."""
+        """The same without the keys that have run out by then, and without a pause that has."""
         left = tuple(one for one in self.signing if one.until is None or one.until > at)
-        return self if len(left) == len(self.signing) else replace(self, signing=left)
+        one = self if len(left) == len(self.signing) else replace(self, signing=left)
+        is_over = one.pause is not None and one.pause.until is not None and one.pause.until <= at
+        return replace(one, state=Status.ACTIVE, pause=None) if is_over else one
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ def subscription_of(record: Record, history: Sequence[Event]) -> Subscription:
         group=timedelta(seconds=state["group"]) if state["group"] is not None else None,
         rate=state["rate"],
         added_at=state["added_at"],
+        pause=pause_of(state, history),
     )
 
 

@@ -4,14 +4,14 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Request, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict
 
 from services.notifier.bodies import json_in, typed
 from services.notifier.domain.silences import Begin, End
 from services.notifier.domain.subscriptions import Refused
 from services.notifier.lists.desk import BODIES, MOST_BYTES, WHEN, body_of, desk_by, refusal, said, wrong_facts
 from services.notifier.lists.directory import Directory, Silence
-from services.notifier.lists.subscription_forms import When
+from services.notifier.lists.subscription_forms import Author, Reason, Until, When
 from services.notifier.rules.alert_rules import AlertRules
 from shared import problems, strict_json
 from shared.http import PROBLEMS
@@ -31,10 +31,10 @@ class NewSilence(BaseModel):
 
     when: When
     """Facts and the values that match, as in the alerts file."""
-    author: Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+    author: Author
     """Who answers for it."""
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=1_000, strip_whitespace=True)]
-    until: AwareDatetime
+    reason: Reason
+    until: Until
     """At most 7 days ahead."""
 
 

@@ -1,11 +1,13 @@
-"""What the desk says of a subscription, and what it is shown of one: never a whole address, a key only once."""
+"""What the desk says of a subscription, each wrong field of it in plain words."""
 
-from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, LiteralString, Self
 
 from pydantic import (
+    AfterValidator,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -13,16 +15,17 @@ from pydantic import (
     StringConstraints,
     TypeAdapter,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from services.notifier.domain.subscriptions import Hears
-from services.notifier.lists.addresses import LONGEST, MadeKey, masked
-from services.notifier.lists.listed import Subscription
+from services.notifier.lists.addresses import LONGEST
 from services.notifier.rules.alert_rules import LANGUAGES
 from services.notifier.rules.members import SomeSpan
-from services.notifier.rules.never_held import Matcher
+from shared.bad_letter import TIME
 from shared.yaml_file import Id
 
 LONGEST_GROUP = timedelta(days=1)
@@ -63,6 +66,13 @@ def _span(read: object) -> object:
     return span
 
 
+def _until(at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:  # in the year 1 or 9999
+        raise PydanticCustomError("ours", TIME) from None
+
+
 def _language(read: object) -> object:
     if read not in LANGUAGES:
         raise PydanticCustomError("ours", "Must be one of {known}.", {"known": ", ".join(LANGUAGES)})
@@ -77,7 +87,10 @@ When = Mapping[
     Annotated[str, StringConstraints(max_length=40)],
     Annotated[tuple[Value, ...], Field(min_length=1, max_length=100)],
 ]
-Address = Annotated[str, StringConstraints(min_length=3, max_length=LONGEST)]
+Until = Annotated[AwareDatetime, AfterValidator(_until)]
+Author = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=1_000, strip_whitespace=True)]
+Address = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST)]
 
 
 class _Said(BaseModel):
@@ -93,7 +106,9 @@ class HearsWhat(_Said):
     @model_validator(mode="after")
     def is_one_of_two(self) -> Self:
         if (self.audience is None) == (self.when is None):
-            raise PydanticCustomError("ours", "Must name either an audience, or facts with 'when'.")
+            raise PydanticCustomError(
+                "ours", "Must have either 'audience' (its name) or 'when' (facts and their values)."
+            )
         return self
 
     @property
@@ -102,6 +117,12 @@ class HearsWhat(_Said):
         if self.when is None:
             return {"audience": self.audience}
         return {"when": {fact: sorted({*values}) for fact, values in sorted(self.when.items())}}
+
+
+_ONLY_FOR: Mapping[str, tuple[Way, LiteralString]] = {
+    "group": (Way.EMAIL, "Is for what people read: leave it out, or choose the channel email."),
+    "signs": (Way.WEBHOOK, "Is for a webhook: leave it out, for nothing else is signed."),
+}
 
 
 class NewSubscription(_Said):
@@ -119,13 +140,14 @@ class NewSubscription(_Said):
     signs: Signs | None = None
     """`v1` (HMAC-SHA256) unless told otherwise; for a webhook only."""
 
-    @model_validator(mode="after")
-    def fits_its_channel(self) -> Self:
-        if self.group and self.channel is not Way.EMAIL:
-            raise PydanticCustomError("ours", "'group' is for what people read: an e-mail.")
-        if self.signs and self.channel is not Way.WEBHOOK:
-            raise PydanticCustomError("ours", "'signs' is for a webhook: nothing else is signed.")
-        return self
+    @field_validator("group", "signs")
+    @classmethod
+    def fits_its_channel(cls, read: Any, info: ValidationInfo) -> Any:
+        """The channel stands before them, and is missing here where it is wrong itself."""
+        way, says = _ONLY_FOR[str(info.field_name)]
+        if read is not None and info.data.get("channel", way) is not way:
+            raise PydanticCustomError("ours", says)
+        return read
 
     @property
     def kind_of_key(self) -> str | None:
@@ -133,77 +155,17 @@ class NewSubscription(_Said):
         return str(self.signs or Signs.V1) if self.channel is Way.WEBHOOK else None
 
 
+class Pausing(_Said):
+    """What is said with `pause`."""
+
+    author: Author | None = None
+    """Who answers for it; whose token it is unless told."""
+    reason: Reason
+    until: Until | None = None
+    """When it ends by itself; until it is resumed unless told."""
+
+
 class Resumption(_Said):
     """What may be said with `resume`."""
 
     address: Address | None = None
-
-
-class SubscriptionView(BaseModel):
-    """A subscription as the desk sees it."""
-
-    name: str
-    channel: str
-    address: str
-    """Scheme and host, or the host of a mailbox."""
-    hears: dict[str, Any]
-    language: str
-    group_seconds: int | None
-    rate: int | None
-    state: str
-    """`gone`: its system said so (410), and nothing is sent until it is resumed with a new address."""
-    signs: str | None
-    old_keys_sign_until: str | None
-    """While a key rotates: when the last of the old ones runs out."""
-    added_at: str
-    not_held_back: list[str]
-    """What no pause holds back of what it hears."""
-
-
-class AddedView(SubscriptionView):
-    """The same with what is shown this once."""
-
-    secret: str | None = None
-    """`whsec_...`: checks the signatures (`v1`). It is not shown again."""
-    public_key: str | None = None
-    """`whpk_...`: checks the signatures (`v1a`)."""
-
-
-class SubscriptionList(BaseModel):
-    """All subscriptions, by name."""
-
-    subscriptions: list[SubscriptionView]
-
-
-class Tried(BaseModel):
-    """What became of a test notice."""
-
-    delivered: bool
-    reason: str | None
-    for_good: bool
-    """Asking again cannot help."""
-
-
-def view(one: Subscription, never_held: Iterable[Matcher]) -> SubscriptionView:
-    """As the desk sees it."""
-    old = [key.until for key in one.signing if key.until is not None]
-    return SubscriptionView(
-        name=one.name,
-        channel=one.channel,
-        address=masked(one.address),
-        hears=dict(one.hears),
-        language=one.language,
-        group_seconds=int(one.group.total_seconds()) if one.group else None,
-        rate=one.rate,
-        state=one.state,
-        signs=one.signs,
-        old_keys_sign_until=max(old, default=None),
-        added_at=one.added_at,
-        not_held_back=[matcher.says for matcher in never_held],
-    )
-
-
-def with_key(seen: SubscriptionView, made: MadeKey | None) -> AddedView:
-    """The same with a key that is shown now and not again."""
-    shown = {"secret": made.secret, "public_key": made.public_key} if made else {}
-    return AddedView(**seen.model_dump(), **shown)

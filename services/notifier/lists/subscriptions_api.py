@@ -12,14 +12,12 @@ from services.notifier.domain.subscription_state import Status
 from services.notifier.domain.subscriptions import Add, Pause, Refused, Remove, Resume, RotateKey, Why
 from services.notifier.lists import addresses
 from services.notifier.lists.addresses import CheckUrl, MadeKey
-from services.notifier.lists.desk import BODIES, MOST_BYTES, WHEN, body_of, desk_by, refusal, said, wrong_facts
+from services.notifier.lists.desk import BODIES, MOST_BYTES, WHEN, body_of, desk_by, one_of, refusal, said, wrong_facts
 from services.notifier.lists.directory import Directory, Subscription
 from services.notifier.lists.listed import never_held_of
-from services.notifier.lists.subscription_forms import (
+from services.notifier.lists.subscription_forms import HearsWhat, NewSubscription, Pausing, Resumption
+from services.notifier.lists.subscription_views import (
     AddedView,
-    HearsWhat,
-    NewSubscription,
-    Resumption,
     SubscriptionList,
     SubscriptionView,
     Tried,
@@ -35,6 +33,7 @@ from shared.loop import Outcome
 from shared.partners import NoticeChannel
 from shared.posts import Posts
 from shared.problems import ProblemError
+from shared.times import text_of
 from shared.tokens import Verifier
 
 PATH = "/v1/subscriptions"
@@ -85,7 +84,8 @@ class Subscriptions:
         """Whether there is what is said; raises with every field that is wrong."""
         errors = wrong_facts("/hears/when", hears.when or {}, self.rules.values)
         if hears.audience is not None and hears.audience not in self.rules.audiences:
-            errors.append(FieldError("/hears/audience", "Is no audience of the alerts file."))
+            hint = one_of(hears.audience, self.rules.audiences)
+            errors.append(FieldError("/hears/audience", f"Is no audience of the alerts file{hint}"))
         if channel in self.lacks:
             errors.append(FieldError("/channel", self.lacks[channel]))
         if why := addresses.why_not(NoticeChannel(channel), address, self.check_url):
@@ -135,10 +135,13 @@ def add_subscriptions(app: FastAPI, verifier: Verifier, subscriptions: Subscript
         await subscriptions.say(name, Remove())
         await subscriptions.directory.refresh()
 
-    @app.post(PATH + "/{name}/pause", responses=PROBLEMS | _NOT_NOW)
-    async def pause(name: str, _desk: Desk) -> SubscriptionView:
-        """Hold back what may be held back; `not_held_back` says what is told all the same."""
-        await subscriptions.say(name, Pause())
+    @app.post(PATH + "/{name}/pause", responses=PROBLEMS | BODIES | _NOT_NOW, openapi_extra=body_of(Pausing))
+    async def pause(name: str, request: Request, desk: Desk) -> SubscriptionView:
+        """Hold back what may be held back, with who and why; `not_held_back` says what is told all the same."""
+        raw = await json_in(request, MOST_BYTES)
+        told = typed(raw.strip() or b"{}", Pausing)
+        until = text_of(told.until) if told.until else None
+        await subscriptions.say(name, Pause(told.author or desk, told.reason, until), len(raw))
         return await subscriptions.view(name)
 
     @app.post(
