@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 
 from shared import problems
-from shared.bad_letter import FieldError
+from shared.bad_letter import in_our_words
 from shared.failures import TryAgain, place_of
 from shared.log import logger
 from shared.problems import MEDIA_TYPE, Problem, ProblemError
@@ -79,7 +79,7 @@ def api(title: str, routes: Sequence[BaseRoute]) -> FastAPI:
 
     @app.exception_handler(RequestValidationError)
     async def on_bad_request(_request: Request, error: RequestValidationError) -> Response:
-        return answer(problems.bad_request([_parameter(one) for one in error.errors()]))
+        return answer(problems.bad_request(in_our_words(error.errors())))
 
     @app.exception_handler(HTTPException)
     async def on_http(_request: Request, error: HTTPException) -> Response:
@@ -93,8 +93,3 @@ def api(title: str, routes: Sequence[BaseRoute]) -> FastAPI:
         return answer(problems.internal())
 
     return app
-
-
-def _parameter(error: Any) -> FieldError:
-    """A parameter that is wrong: where (`query/after`), and what pydantic says without the value."""
-    return FieldError("/" + "/".join(str(part) for part in error["loc"]), f"{error['msg']}.")

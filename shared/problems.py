@@ -11,6 +11,8 @@ from shared.bad_letter import BadLetter, FieldError
 
 MEDIA_TYPE = "application/problem+json"
 
+BAD = "A parameter or a field is wrong: 'errors' says which, and what to send instead."
+
 _REALM = 'Bearer realm="rogatory"'
 
 
@@ -95,8 +97,8 @@ def rejected(data: Mapping[str, Any]) -> Problem:
 
 
 def bad_request(errors: Iterable[FieldError]) -> Problem:
-    """422: a parameter is wrong; names each by where it stands."""
-    return _problem("bad-parameters", "Bad parameters", 422, "A parameter is wrong.", tuple(errors))
+    """422: a parameter or a field is wrong; names each by where it stands."""
+    return _problem("bad-parameters", "Bad parameters", 422, BAD, tuple(errors))
 
 
 def of_status(status: int, headers: Mapping[str, str]) -> Problem:

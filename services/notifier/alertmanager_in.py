@@ -111,6 +111,12 @@ class Group(_Member):
         return Technical(key[:16], since, True, TRUNCATED, "critical", key)
 
 
+NAMES = frozenset(
+    field.alias for model in (Group, Alert) for field in model.model_fields.values() if field.alias is not None
+)
+"""What Alertmanager calls members otherwise than we do."""
+
+
 class Taken(BaseModel):
     """The answer: how many are in safe keeping, and how many were our own."""
 
@@ -140,7 +146,7 @@ def add_alertmanager(app: FastAPI, verifier: Verifier, take: Take, registry: Col
     )
     async def post_alerts(request: Request) -> Taken:
         """Alertmanager's webhook, version 4: `webhook_configs` with a bearer token."""
-        group = typed(await json_in(request, MOST_BYTES), Group, frozenset({"labels"}))
+        group = typed(await json_in(request, MOST_BYTES), Group, ("labels",), NAMES)
         technical = [alert.without_text() for alert in group.alerts if not alert.is_ours]
         ours = len(group.alerts) - len(technical)
         if group.truncated:

@@ -1,5 +1,6 @@
 """What callers of the notifier send: JSON, and not too much of it."""
 
+from collections.abc import Collection
 from typing import TypeVar
 
 from fastapi import Request
@@ -26,19 +27,22 @@ async def json_in(request: Request, most: int) -> bytes:
     return bytes(raw)
 
 
-def typed(raw: bytes, model: type[Body], names_of_theirs: frozenset[str] = frozenset()) -> Body:
+def typed(
+    raw: bytes, model: type[Body], names_of_theirs: Collection[str] = (), names_of_ours: Collection[str] = ()
+) -> Body:
     """The body as its model; 400 for no JSON, 422 with every bad field.
 
-    `names_of_theirs`: members whose own members have names that the caller chose, which are not repeated.
+    `names_of_theirs`: members whose own members have names that the caller chose, which are not repeated;
+    `names_of_ours`: members that pointers may name though they are not written like most, such as `groupKey`.
     """
     try:
         return model.model_validate_json(raw)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
     if found[0]["type"] == "json_invalid":
-        not_json = FieldError("", "The body is not JSON.")
+        not_json = FieldError("", "The body is not JSON: send one JSON object.")
         raise ProblemError(problems.bad_letter(BadLetter(400, (not_json,))))
     for one in found:
         ours = [place for place, part in enumerate(one["loc"]) if part in names_of_theirs]
         one["loc"] = one["loc"][: ours[0] + 1] if ours else one["loc"]
-    raise ProblemError(problems.bad_request(in_our_words(found)))
+    raise ProblemError(problems.bad_request(in_our_words(found, names_of_ours)))

@@ -188,14 +188,24 @@ async def test_notices_are_found_by_status_and_by_what_they_are_about(notices: A
 
 
 @pytest.mark.parametrize(
-    "query", [{"status": "waitin"}, {"about": "FR-2026-1"}, {"after": "x"}, {"acknowledged": "perhaps"}]
+    ("query", "says"),
+    [
+        ({"status": "waitin"}, "Is not a known status; did you mean 'waiting'?"),
+        (
+            {"about": "FR-2026-1"},
+            "Must be the id of a case, cas_ and 32 hexadecimal digits in small letters, or of an alert.",
+        ),
+        ({"after": "x"}, "Must be the 'next' of the page before, as it stands there."),
+        ({"acknowledged": "perhaps"}, "Must be true or false."),
+        ({"unsent": "perhaps"}, "Must be true or false."),
+    ],
 )
-async def test_a_wrong_parameter_is_named(notices: Api, query: dict[str, str]) -> None:
+async def test_a_wrong_parameter_is_named(notices: Api, query: dict[str, str], says: str) -> None:
     answer = await notices.get(**query)
 
     assert answer.status_code == 422
     [error] = answer.json()["errors"]
-    assert error["pointer"] == f"/query/{next(iter(query))}"
+    assert error == {"pointer": f"/query/{next(iter(query))}", "detail": says}
 
 
 async def test_a_page_says_where_the_next_begins(notices: Api) -> None:

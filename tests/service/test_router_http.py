@@ -191,9 +191,9 @@ async def test_the_holders_own_number_finds_its_case(services: System, prefix: s
         ("status", "triaged", "did you mean 'triage'?"),
         ("type", "nothing", "Is not a known type"),
         ("authority", "nobody", "Is not a known authority"),
-        ("party", "France", "pattern"),
-        ("after", "yesterday", "pattern"),
-        ("overdue", "perhaps", "boolean"),
+        ("party", "France", "two capital letters"),
+        ("after", "yesterday", "Must be the 'next' of the page before"),
+        ("overdue", "perhaps", "true or false"),
     ],
 )
 async def test_a_filter_that_can_find_nothing_is_named(services: System, name: str, value: str, hint: str) -> None:

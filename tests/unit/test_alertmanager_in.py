@@ -182,9 +182,10 @@ def without(name: str) -> dict[str, Any]:
         (without("alerts"), 422, "/alerts"),
         (group(alert(status="unknown")), 422, "/alerts/0/status"),
         (group(alert(), alert(fingerprint="../x")), 422, "/alerts/1/fingerprint"),
-        (group({**alert(), "startsAt": "2026-03-10T08:00:00"}), 422, "/alerts/0"),
+        (group({**alert(), "startsAt": "2026-03-10T08:00:00"}), 422, "/alerts/0/startsAt"),
         (group({**alert(), "labels": {"nigar": 7}}), 422, "/alerts/0/labels"),
-        (group(alert(), truncatedAlerts=-1), 422, ""),
+        (group(alert(), truncatedAlerts=-1), 422, "/truncatedAlerts"),
+        (without("groupKey"), 422, "/groupKey"),
     ],
 )
 async def test_what_is_no_such_webhook_is_refused_without_a_word_of_it(
@@ -197,6 +198,24 @@ async def test_what_is_no_such_webhook_is_refused_without_a_word_of_it(
         assert [one["pointer"] for one in answer.json()["errors"]] == [pointer]
     assert "nigar" not in answer.text.lower()
     assert not taker.taken
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (group(alert(status="unknown")), "Must be 'firing' or 'resolved'."),
+        (
+            group(alert(fingerprint="../x")),
+            "Must be hexadecimal digits in small letters, at most 64, as Alertmanager sends it.",
+        ),
+        (
+            group({**alert(), "startsAt": "2026-03-10T08:00:00"}),
+            "Must be a time with its zone, such as 2026-11-24T16:00:00+04:00.",
+        ),
+    ],
+)
+async def test_what_is_wrong_says_what_to_send_instead(taker: Taker, body: Any, says: str) -> None:
+    assert [one["detail"] for one in (await taker.post(body)).json()["errors"]] == [says]
 
 
 async def test_a_body_over_the_limit_is_refused(taker: Taker) -> None:
