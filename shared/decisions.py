@@ -22,6 +22,13 @@ class Message:
     subject: str = ""
     """For a record that it may begin: see `Record`. Empty: the record's own id."""
     context: Mapping[str, str] = field(default_factory=dict)
+    seen: Record | None = None
+    """Its record as this process last kept it, or `NEW`: not read before it is written. The guarded write tells where
+    that is out of date; then it is read."""
+
+
+NEW = Record("", "", {})
+"""As far as its source knows, a message begins its record."""
 
 
 @dataclass(frozen=True, slots=True)

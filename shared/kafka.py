@@ -278,9 +278,13 @@ def _origins_of(
     enriched: Sequence[Message], messages: Sequence[Message], origins: Sequence[_Record | None]
 ) -> list[_Record | None]:
     """The Kafka record of each message; None for one that no record said."""
-    if enriched is messages:
+    if len(enriched) == len(messages) and all(map(_is_same, enriched, messages)):
         return list(origins)
     known: dict[tuple[str, str], deque[_Record | None]] = {}
     for message, origin in zip(messages, origins, strict=True):
         known.setdefault((message.record, message.cause), deque()).append(origin)
     return [of_it.popleft() if (of_it := known.get((message.record, message.cause))) else None for message in enriched]
+
+
+def _is_same(one: Message, other: Message) -> bool:
+    return one is other or (one.record == other.record and one.cause == other.cause)

@@ -96,6 +96,7 @@ class Loop:
                     continue
                 landed = await self.store.write(batch.changes) if batch.changes else True
             except TryAgain as reason:
+                tries.is_first = False  # what was written may have landed
                 self._lost(reason)
                 if time.monotonic() - began > patience:
                     raise
@@ -104,6 +105,7 @@ class Loop:
             self.back()
             if landed:
                 break
+            tries.is_first = False
             self._metrics.reruns.inc()
             if time.monotonic() - began > patience:
                 raise TryAgain("other writers win every race")
@@ -129,8 +131,10 @@ class Loop:
 
     async def _try(self, messages: Sequence[Message], now: datetime, tries: "_Tries") -> _Batch:
         """Read and decide the whole batch once, as if no earlier try had been."""
-        heads = await self.store.read(list({message.record for message in messages}))
+        seen = tries.seen_in(messages)
+        heads = await self.store.read(list({message.record for message in messages} - seen.keys()))
         found = {head["_id"]: self._opened(head) for head in heads}
+        found |= {name: record.kept() for name, record in seen.items() if record.version}
         if tries.wanted:
             await self._read_histories(found, tries.wanted)
         for record in found.values():
@@ -245,12 +249,19 @@ class _Tries:
     """What earlier tries of a batch attempted: a write of unknown outcome is recognised by the chain it would leave."""
 
     def __init__(self) -> None:
+        self.is_first = True
         self.wanted: set[str] = set()
         self.landed: set[tuple[str, str]] = set()
         self.recognised: dict[bytes, Record] = {}
         self.bugs: dict[tuple[str, str], Bug] = {}
         """One message is one bug, however often its batch is run."""
         self._attempted: dict[bytes, Record] = {}
+
+    def seen_in(self, messages: Iterable[Message]) -> Mapping[str, Record]:
+        """The records that need not be read; after a try that failed, all are."""
+        if not self.is_first:
+            return {}
+        return {message.record: message.seen for message in messages if message.seen is not None}
 
     def remember(self, records: Iterable[Record]) -> None:
         self._attempted.update({record.chain: record for record in records})

@@ -69,6 +69,25 @@ class Record:
         self.causes.add(cause)
         self.fresh.append(event)
 
+    def kept(self) -> "Record":
+        """The record as it stands in MongoDB once its fresh events do; for one with nothing left to send."""
+        sent_up_to = self.version if self.published == self.stored_version else self.published
+        return Record(
+            self.id,
+            self.subject,
+            self.context,
+            self.version,
+            sent_up_to,
+            self.state,
+            self.sent,
+            self.chain,
+            set(self.causes),
+            self.size,
+            self.unsent_since,
+            self.key,
+            self.version,
+        )
+
     def _event(self, draft: Draft, by: str, cause: str, at: str, sealer: Sealer) -> tuple[Event, RecordKey | None]:
         seq = self.version + 1
         to = {topic: self.sent.get(topic, 0) + 1 for topic in draft.to}

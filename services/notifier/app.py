@@ -31,9 +31,11 @@ from services.notifier.lists.lists import Lists
 from services.notifier.measures import Measures, NotifierMetrics
 from services.notifier.moving import Moving
 from services.notifier.rules.alert_file import load_rules
+from services.notifier.sending import Sending
 from services.notifier.settings import NotifierSettings
 from services.notifier.technical import TechnicalAlerts
 from shared import topics
+from shared.decisions import Message
 from shared.http import api
 from shared.log import logger
 from shared.platform import Platform, Task
@@ -67,7 +69,7 @@ def build(platform: Platform, settings: NotifierSettings) -> ASGI:
     wording = Wording(platform.law, roster.zone)
     channels = channels_open.open_channels(settings, alertmanagers, wording)
     places = Destinations(settings.webhooks, roster, lists.directory, channels_open.systems(settings))
-    sending = Delivery(
+    sending = Sending(
         notices,
         channels,
         places,
@@ -76,11 +78,11 @@ def build(platform: Platform, settings: NotifierSettings) -> ASGI:
         links.link,
         lists.gone,
         lists.directory.refresh,
-        settings.instance,
     )
+    delivery = Delivery(notices, sending, settings.instance)
     measured = NotifierMetrics(platform.metrics.registry)
-    climbing = Following(notices, fanout, platform.metrics, measured, sending.wake)
-    groups = _hear(platform, fanout, moving, climbing)
+    climbing = Following(notices, fanout, platform.metrics, measured, delivery)
+    groups = _hear(platform, fanout, moving, climbing, delivery)
     watch = RosterWatch(roster, platform.quarantine.alarm, notices.now)
     auditor = Auditor(
         settings.kafka,
@@ -98,7 +100,7 @@ def build(platform: Platform, settings: NotifierSettings) -> ASGI:
     firing = Firing(notices, alertmanagers, places, fanout.sentences, links.link)
     known = lists.directory.loaded
     platform.tasks += [climbing.run, posts.run, watch.run, auditor.run, measures.run]
-    platform.tasks += [_once(known, sending.run), _once(known, firing.run)]
+    platform.tasks += [_once(known, delivery.run), _once(known, firing.run)]
     if settings.heartbeat_url:
 
         def is_well() -> bool:
@@ -140,14 +142,18 @@ def _once(known: Task, run: Task) -> Task:
     return waiting
 
 
-def _hear(platform: Platform, fanout: Fanout, moving: Moving, climbing: Following) -> list[str]:
+def _hear(platform: Platform, fanout: Fanout, moving: Moving, climbing: Following, delivery: Delivery) -> list[str]:
     """Read the topics; the groups that read what the auditor reads too."""
     hear, notices = platform.kafka.subscribe, climbing.notices
     read = handlers.on_event(fanout, handlers.doing(platform.life))
     groups = []
+
+    async def enrich(messages: Sequence[Message]) -> Sequence[Message]:
+        return delivery.claiming(await moving.enrich(messages))
+
     for lane, more in ((Lane.NORMAL, []), (Lane.URGENT, [topics.ALERTS_RAISED])):
         told = [topics.case_events(lane), *more]
-        groups.append(hear("events", lane, told, read, notices, enrich=moving.enrich, heard=climbing.heard))
+        groups.append(hear("events", lane, told, read, notices, enrich=enrich, heard=climbing.heard))
     if said := [topics.acknowledgements_of(name) for name in platform.partners.subscribers]:
         # People wait for it to stop.
         read_said = on_acknowledgement(platform.ids)

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from services.notifier.recipients import Recipient
+from services.notifier.recipients import GATHERING, Recipient
 from shared import times
 from shared.log import Away, logger
 from shared.loop import Loop
@@ -48,6 +48,8 @@ class Choosing:
         """Due notices, the earliest first, without those that cannot be sent now: they must not hide the others."""
         query: dict[str, Any] = {"next_due": {"$lte": times.text_of(self._notices.now())}}
         known = list(self._recipients.values())
+        for one in known:
+            one.passed_over = bool(one.busy or one.ahead or one.has_rate)
         # What nothing may hold back goes before everything else, and has a place of its own.
         first = await self._find({**query, "state.never_held": True}, known, never_held=True)
         return first + await self._find({**query, "state.never_held": {"$exists": False}}, known, never_held=False)
@@ -85,13 +87,14 @@ class Choosing:
         for one in due:
             state = one["state"]
             recipient = self.recipient(state["subscriber"], state["channel"])
-            if state.get("in_digest") and id(recipient) in digests:
-                digests[id(recipient)].append(one)
+            if state.get("in_digest") and (id(recipient) in digests or GATHERING in recipient.busy):
+                digests.get(id(recipient), []).append(one)
                 continue
             about, mine = state["about"], taken[id(recipient)]
             never_held = bool(state.get("never_held"))
             rate = None if never_held else state.get("rate")
-            if len(mine) >= recipient.room_for(never_held=never_held) or about in mine or about in recipient.busy:
+            if len(mine) >= recipient.room_for(never_held=never_held) or about in mine or recipient.is_busy_with(about):
+                recipient.passed_over = True
                 continue
             if not recipient.may_have(rate, moment):
                 continue
@@ -114,6 +117,51 @@ class Choosing:
             "_id": {"$nin": [one["_id"] for one in digest]},
         }
         return await self._notices.store.find(query, _WANTED, limit=DIGEST - len(digest), sort=["next_due"])
+
+    async def catch_up(self, due: Sequence[Mapping[str, Any]]) -> None:
+        """Recipients for whom nothing is due any more are no longer behind: what comes now can be claimed at once."""
+        found = {(one["state"]["subscriber"], one["state"]["channel"]) for one in due}
+        behind = [one for one in self._recipients.values() if one.behind and (one.name, one.channel) not in found]
+        if len(due) >= LOOK_AT or not behind:
+            return
+        for one in behind:
+            # Whatever is raised during the look puts it behind again.
+            one.behind = False
+        query = {
+            "next_due": {"$lte": times.text_of(self._notices.now())},
+            "state.subscriber": {"$in": sorted({one.name for one in behind})},
+        }
+        wanted = {"state.subscriber": 1, "state.channel": 1}
+        left = await self._notices.store.find(query, wanted, limit=LOOK_AT, sort=["next_due"])
+        for document in left:
+            self.recipient(document["state"]["subscriber"], document["state"]["channel"]).behind = True
+        if len(left) >= LOOK_AT:
+            for recipient in behind:
+                recipient.behind = True
+
+    async def overdue(self) -> list[dict[str, Any]]:
+        """What waits for a recipient without room until its time on this channel is over."""
+        full = [one.name for one in self._recipients.values() if not one.room_for(never_held=True)]
+        if not full:
+            return []
+        now = times.text_of(self._notices.now())
+        query = {
+            "next_due": {"$lte": now},
+            "state.subscriber": {"$in": sorted(set(full))},
+            "state.status": "waiting",
+            "state.give_up_at": {"$lte": now},
+        }
+        wanted = {"next_due": 1, "state.subscriber": 1, "state.channel": 1}
+        found = await self._notices.store.find(query, wanted, limit=LOOK_AT, sort=["next_due"])
+        return [
+            one
+            for one in found
+            if not self.recipient(one["state"]["subscriber"], one["state"]["channel"]).room_for(never_held=True)
+        ]
+
+    def recipients(self) -> Iterable[Recipient]:
+        """Everybody who was told anything by this process."""
+        return self._recipients.values()
 
     def recipient(self, name: str, channel: str) -> Recipient:
         found = self._recipients.get((name, channel))

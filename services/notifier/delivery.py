@@ -1,120 +1,107 @@
-"""Delivery: claims as many due notices as can be sent at once, sends them, keeps what became of each; at least once.
+"""Delivery: claims notices and sends them; at least once.
 
-What people read goes as one message where several wait for the same recipient. One recipient that is slow or dead
-takes its own few places and nobody else's.
+A notice that can be sent soon is claimed as it is raised. What was not is found when it is due: what waits for its
+time, what failed, what is more than its recipient can take now, what another process left. What people read goes as
+one message where several wait for the same recipient. One recipient that is slow or dead takes its own few places and
+nobody else's.
 """
 
 import asyncio
 import contextlib
-import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from services.notifier.channels import Channel, Destination, Parcel, Shown
 from services.notifier.choosing import DIGEST, LOOK_AT, Choosing
-from services.notifier.destinations import Destinations
-from services.notifier.domain.bodies import Attempt, Delivered, Failed
+from services.notifier.domain.bodies import Attempt, Failed, Overdue, Raising
 from services.notifier.domain.notices import BY
-from services.notifier.lists.directory import Subscription
-from services.notifier.recipients import SAID_FOR, Recipient
-from shared import times
+from services.notifier.recipients import GATHERING, Claimed, Recipient
+from services.notifier.sending import Sending
 from shared.decisions import Message
-from shared.events import ALERT_RAISED, Event
+from shared.events import Event
 from shared.failures import TryAgain
 from shared.log import logger
 from shared.loop import Loop, Outcome
-from shared.metrics import Metrics
 from shared.partners import NoticeChannel
-from shared.posts import Posts, QueueFull
-from shared.records import event_of
-from shared.times import read
+from shared.records import Record, event_of
 
 EVERY = 0.25
 """Seconds between looks for what is due."""
+OVERDUE_EVERY = 5.0
+"""Seconds between looks for what has no time left on its channel, and no place."""
 CLAIM_PATIENCE = 5.0
 """Seconds for which claiming is tried while MongoDB is away: a claim must be young when its request begins."""
-TEST = "test"
-TEST_SAYS = {
-    "en": "A test: nothing has happened.",
-    "az": "Sınaq: heç nə baş verməyib.",
-    "ru": "Проверка: ничего не произошло.",
-    "fr": "Un essai : il ne s'est rien passé.",
-}
+FRESH = 30.0
+"""Seconds after which a claim that waits is given back: a request must end before its claim does."""
+MOST_AHEAD = 5_000
+"""Notices that wait in this process, claimed as they were raised, at most."""
 INTERRUPTED = "interrupted"
-NO_CHANNEL = "this deployment does not have the channel"
-NO_RECIPIENT = "no longer a recipient"
-Says = Callable[[Event], Mapping[str, str]]
-"""A notice's sentence in every language that its rule has."""
-Link = Callable[[str], str | None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Claimed:
-    """What this process won for one attempt: a notice, or several that go as one message."""
-
-    recipient: Recipient
-    notices: tuple[str, ...]
-    attempts: tuple[int, ...]
-    about: str
-    raised: tuple[Event, ...]
 
 
 class Delivery:
-    """Sends what is due on every channel that needs a sender of its own."""
+    """Sees to it that what is due is sent, on every channel that needs a sender of its own."""
 
-    def __init__(
-        self,
-        notices: Loop,
-        channels: Mapping[NoticeChannel, Channel],
-        destinations: Destinations,
-        metrics: Metrics,
-        says: Says,
-        link: Link,
-        gone: Callable[[Destination], Awaitable[None]],
-        refresh: Callable[[], Awaitable[None]],
-        instance: str = "",
-    ) -> None:
-        """`gone`: told of a recipient whose system says that it is gone; `instance`: this process, over restarts.
-
-        `refresh`: looks anew who the recipients are, before one is given up.
-        """
-        self._notices, self._channels, self._destinations = notices, channels, destinations
-        self._metrics, self._says, self._link, self._gone = metrics, says, link, gone
-        self._refresh, self._instance = refresh, instance
+    def __init__(self, notices: Loop, sending: Sending, instance: str) -> None:
+        """`instance`: this process, over restarts."""
+        self._notices, self._sending, self._instance = notices, sending, instance
         self._log = logger(part="delivery")
-        self._keeping = Posts(notices, "clock")
-        """Outcomes that come together are kept together."""
         self._choosing = Choosing(notices)
         self._running: set[asyncio.Task[bool]] = set()
+        self._gathering: set[asyncio.Task[None]] = set()
         self._awake = asyncio.Event()
+        self._is_open = False
+        """Whether it may claim: not before it has taken back what it was sending when it died, not while it ends."""
 
-    def wake(self) -> None:
-        """There is something to send."""
-        self._awake.set()
+    def claiming(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """A batch before it is decided: what can be sent soon is claimed as it is raised, one write instead of two."""
+        if not self._is_open:
+            return messages
+        more: Counter[int] = Counter()
+        ahead = sum(len(recipient.ahead) for recipient in self._choosing.recipients())
+        return [self._claiming(message, more, ahead) if _is_due(message) else message for message in messages]
+
+    def _claiming(self, message: Message, more: Counter[int], ahead: int) -> Message:
+        body: Raising = message.body
+        recipient = self._choosing.recipient(body.subscriber, body.channel)
+        is_free = not recipient.behind and recipient.may_claim(more[id(recipient)])
+        if not (is_free or body.never_held) or ahead + more.total() >= MOST_AHEAD:
+            return message
+        more[id(recipient)] += 1
+        return replace(message, body=replace(body, claimant=self._instance))
+
+    def heard(self, messages: Sequence[Message], outcomes: Sequence[Outcome]) -> None:
+        """A batch is in MongoDB: what was claimed with it is sent, without waiting for a look."""
+        for message, outcome in zip(messages, outcomes, strict=True):
+            if not outcome.fresh or not isinstance(message.body, Raising):
+                continue
+            record, body = outcome.record, message.body
+            if body.claimant and record.state.get("status") == "attempting":
+                self._queue(self._claimed([(record, record.fresh[0])]))
+            elif "next_due" in record.state:
+                if _is_due(message):
+                    self._choosing.recipient(body.subscriber, body.channel).behind = True
+                self._awake.set()
 
     async def run(self) -> None:
         """Deliver until cancelled; an attempt that is cut off is taken up again when its claim ends."""
-        keeping = asyncio.create_task(self._keeping.run())
+        more = [asyncio.create_task(self._sending.keep()), asyncio.create_task(self._hand_on_overdue())]
         try:
             await self._take_back()
+            self._is_open = True
             while True:
                 with contextlib.suppress(TryAgain):
-                    for claimed in await self._claim():
-                        self._begin(claimed)
+                    await self._look()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(EVERY):
                         await self._awake.wait()
                 self._awake.clear()
         finally:
-            if self._running:
-                _, late = await asyncio.wait(self._running, timeout=5)
-                for task in late:
-                    task.cancel()
-            keeping.cancel()
-            for channel in {id(one): one for one in self._channels.values()}.values():
-                await channel.close()
+            self._is_open = False
+            await self._end()
+            for task in more:
+                task.cancel()
 
     async def _take_back(self) -> None:
         """What this process was sending when it died need not wait for the end of its claim."""
@@ -127,159 +114,148 @@ class Delivery:
             except TryAgain:
                 await asyncio.sleep(1)
 
-    def _begin(self, claimed: _Claimed) -> None:
-        claimed.recipient.busy.add(claimed.about)
-        task = asyncio.create_task(self._deliver(claimed))
-        self._running.add(task)
-        task.add_done_callback(partial(self._ended, claimed))
+    async def _end(self) -> None:
+        """Give back what waits, and let what is on its way end."""
+        waiting = [claimed for recipient in self._choosing.recipients() for claimed in recipient.ahead]
+        giving_back = asyncio.create_task(self._give_back(waiting))
+        _, late = await asyncio.wait([giving_back, *self._running], timeout=5)
+        for task in [*late, *self._gathering]:
+            task.cancel()
+        await self._sending.close()
 
-    def _ended(self, claimed: _Claimed, task: asyncio.Task[bool]) -> None:
-        self._running.discard(task)
-        claimed.recipient.busy.discard(claimed.about)
-        if task.cancelled():
-            return
-        error = task.exception()
-        if isinstance(error, Exception):
-            # The claim runs out and the notice is tried again, a bounded number of times.
-            self._notices.bug(error, "delivery")
-        elif error is None and task.result():
-            self._awake.set()
-
-    async def _claim(self) -> list[_Claimed]:
-        """The due notices that this process won; two that try for one are told apart by the guarded write."""
+    async def _look(self) -> None:
+        """Claim what is due and can be sent now; two that try for one notice are told apart by the guarded write."""
+        oldest = asyncio.get_running_loop().time() - FRESH
+        # What waits too long, or for somebody who does not answer, need not wait here.
+        await self._give_back(
+            [late for recipient in self._choosing.recipients() for late in recipient.too_late(oldest)]
+        )
         due = await self._choosing.due()
         chosen = self._choosing.choose(due)
         if len(due) >= LOOK_AT and chosen:
             self._awake.set()  # there may be more
-        for of_it in [of_it for of_it in chosen if of_it[0]["state"].get("in_digest")]:
-            of_it += await self._choosing.more(of_it)
+        for digest in [of_it for of_it in chosen if of_it[0]["state"].get("in_digest")]:
+            recipient = self._recipient(digest[0])
+            recipient.busy.add(GATHERING)
+            task = asyncio.create_task(self._gather(recipient, digest))
+            self._gathering.add(task)
+            task.add_done_callback(self._gathering.discard)
+        alone = [of_it[0] for of_it in chosen if not of_it[0]["state"].get("in_digest")]
+        for one, won in zip(alone, await self._claim(alone), strict=True):
+            if won is not None:
+                self._queue(self._claimed([(won, _raised(one))]))
+        await self._choosing.catch_up(due)
+
+    async def _gather(self, recipient: Recipient, digest: list[dict[str, Any]]) -> None:
+        """A digest may be many: the rest goes on meanwhile."""
+        try:
+            digest += await self._choosing.more(digest)
+            claims = zip(digest, await self._claim(digest), strict=True)
+            won = [(record, _raised(one)) for one, record in claims if record is not None]
+        except TryAgain:
+            won = []
+        finally:
+            recipient.busy.discard(GATHERING)
+        if won:
+            self._queue(self._claimed(won))
+
+    async def _claim(self, notices: Sequence[Mapping[str, Any]]) -> list[Record | None]:
+        """The notices that this process won, each as it stands now; the last clock of one fails it instead."""
         claims = [
             Message(one["_id"], f"clock/deliver/{one['next_due']}", BY, Attempt(one["next_due"], self._instance))
-            for of_it in chosen
-            for one in of_it
+            for one in notices
         ]
-        outcomes = iter(await self._handle(claims))
-        won = [self._claimed([(one, next(outcomes)) for one in of_it]) for of_it in chosen]
-        return [claimed for claimed in won if claimed is not None]
+        return [self._won(outcome) for outcome in await self._handle(claims)]
+
+    def _won(self, outcome: Outcome) -> Record | None:
+        state = outcome.record.state
+        if not outcome.fresh:
+            return None
+        if state["status"] == "attempting":
+            return outcome.record
+        self._log.warning("not delivered", notice=outcome.record.id, attempt=state["attempts"], reason="no outcome")
+        return None
 
     async def _handle(self, messages: Sequence[Message]) -> list[Outcome]:
-        """A digest may be many: in parts, so that the rest of the process goes on."""
+        """In parts, so that the rest of the process goes on."""
         outcomes: list[Outcome] = []
         for at in range(0, len(messages), LOOK_AT):
             outcomes += await self._notices.handle(messages[at : at + LOOK_AT], "clock", CLAIM_PATIENCE)
         return outcomes
 
-    def _claimed(self, of_it: Sequence[tuple[Mapping[str, Any], Outcome]]) -> _Claimed | None:
-        """What was won: the last clock of a notice fails it instead."""
-        won = []
-        for one, outcome in of_it:
-            state = outcome.record.state
-            if outcome.fresh and state["status"] == "attempting":
-                won.append((one, state))
-            elif outcome.fresh:
-                attempt = state["attempts"]
-                self._log.warning("not delivered", notice=one["_id"], attempt=attempt, reason="no outcome")
-        if not won:
-            return None
-        state = won[0][1]
-        return _Claimed(
+    def _claimed(self, won: Sequence[tuple[Record, Event]]) -> Claimed:
+        state = won[0][0].state
+        return Claimed(
             self._choosing.recipient(state["subscriber"], state["channel"]),
-            tuple(one["_id"] for one, _ in won),
-            tuple(state["attempts"] for _, state in won),
+            tuple(record.kept() for record, _ in won),
+            tuple(raised for _, raised in won),
             state["about"],
-            tuple(event_of(one["_id"], one["history"][0]) for one, _ in won),
+            bool(state.get("never_held")),
+            asyncio.get_running_loop().time(),
         )
 
-    async def _deliver(self, claimed: _Claimed) -> bool:
-        """One attempt; whether it was taken."""
-        recipient, attempt = claimed.recipient, claimed.attempts[0]
-        destination = self._destinations.find(recipient.name, recipient.channel) or await self._anew(recipient)
-        outcome: Delivered | Failed = Failed(attempt, NO_RECIPIENT, for_good=True)
-        if destination is not None:
-            outcome = await self._send(destination, claimed)
-            if isinstance(outcome, Failed) and outcome.gone:
-                now_at = await self._anew(recipient)
-                if now_at is not None and now_at.address != destination.address:
-                    # It was gone from where it is no longer.
-                    outcome = Failed(attempt, outcome.reason)
-        is_taken = isinstance(outcome, Delivered)
-        recipient.answered(outcome)
-        self._count(claimed, is_taken=is_taken)
-        if isinstance(outcome, Failed):
-            self._log.warning(
-                "not delivered",
-                notice=claimed.notices[0],
-                recipient=recipient.name,
-                channel=recipient.channel,
-                attempt=attempt,
-                reason=outcome.reason,
-            )
-        # If MongoDB stays away the claim runs out, and the notice is sent once more with the same id.
-        with contextlib.suppress(TryAgain, QueueFull):
-            moment = asyncio.get_running_loop().time()
-            is_known = moment - recipient.given_up < SAID_FOR
-            ended = [_ended(claimed, n, outcome, is_known=is_known or n > 0) for n in range(len(claimed.notices))]
-            kept = await (self._keeping.put(ended, 0) if len(ended) == 1 else self._handle(ended))
-            if any(event.type == ALERT_RAISED for one in kept if one.fresh for event in one.record.fresh):
-                recipient.given_up = moment
-            if destination is not None and isinstance(outcome, Failed) and outcome.gone:
-                await self._gone(destination)
-        return is_taken
+    def _recipient(self, one: Mapping[str, Any]) -> Recipient:
+        return self._choosing.recipient(one["state"]["subscriber"], one["state"]["channel"])
 
-    async def _anew(self, recipient: Recipient) -> Destination | None:
-        """Where a recipient is by the newest look: another process may have been told a second ago."""
+    def _queue(self, claimed: Claimed) -> None:
+        claimed.recipient.queue(claimed)
+        self._begin(claimed.recipient)
+
+    def _begin(self, recipient: Recipient) -> None:
+        """Send what there is room for."""
+        while (claimed := recipient.next()) is not None:
+            sending = asyncio.create_task(self._sending.send(claimed))
+            self._running.add(sending)
+            sending.add_done_callback(partial(self._sent, claimed))
+
+    def _sent(self, claimed: Claimed, task: asyncio.Task[bool]) -> None:
+        self._running.discard(task)
+        claimed.recipient.busy.discard(claimed.about)
+        if task.cancelled():
+            return
+        if claimed.recipient.away.is_away and claimed.recipient.ahead:
+            self._awake.set()
+        error = task.exception()
+        if isinstance(error, Exception):
+            # The claim runs out and the notice is tried again, a bounded number of times.
+            self._notices.bug(error, "delivery")
+        if self._is_open:
+            self._begin(claimed.recipient)
+        if error is None and task.result() and (claimed.recipient.behind or claimed.recipient.passed_over):
+            self._awake.set()
+
+    async def _give_back(self, waiting: Sequence[Claimed]) -> None:
+        """What was claimed and is not sent here is due again at once; if that fails, when its claim ends."""
         with contextlib.suppress(TryAgain):
-            await self._refresh()
-        return self._destinations.find(recipient.name, recipient.channel)
+            await self._handle(
+                [_interrupted(one.id, one.state["attempts"], one) for claimed in waiting for one in claimed.records]
+            )
 
-    async def send_test(self, subscription: Subscription) -> Delivered | Failed:
-        """One test notice, now; it is no record."""
-        data: dict[str, Any] = {"notice": TEST, "rule": TEST, "says": TEST_SAYS["en"], "about": TEST, "facts": {}}
-        data |= {
-            "subscriber": subscription.recipient,
-            "channel": subscription.channel,
-            "raised_at": times.text_of(times.now()),
-        }
-        destination = self._destinations.find(subscription.recipient, subscription.channel)
-        if destination is None:
-            return Failed(1, NO_RECIPIENT, for_good=True)
-        shown = Shown(TEST, TEST_SAYS, data, data["raised_at"], None)
-        name = f"{TEST}_{secrets.token_hex(16)}"
-        return await self._by_channel(Parcel(name, destination, (shown,), 1))
-
-    async def _send(self, destination: Destination, claimed: _Claimed) -> Delivered | Failed:
-        shown = tuple(
-            Shown(notice, self._says(raised), raised.data, raised.at, self._link(notice))
-            for notice, raised in zip(claimed.notices, claimed.raised, strict=True)
-        )
-        parcel = Parcel(claimed.notices[0], destination, shown, claimed.attempts[0])
-        return await self._by_channel(parcel)
-
-    async def _by_channel(self, parcel: Parcel) -> Delivered | Failed:
-        channel = self._channels.get(parcel.to.channel)
-        if channel is None:
-            return Failed(parcel.attempt, NO_CHANNEL, for_good=True)
-        return await channel.send(parcel, times.now())
-
-    def _count(self, claimed: _Claimed, *, is_taken: bool) -> None:
-        channel = claimed.recipient.channel
-        self._metrics.deliveries.labels(channel, "delivered" if is_taken else "failed").inc()
-        if is_taken:
-            now = self._notices.now()
-            for raised in claimed.raised:
-                since = read(raised.data.get("happened_at") or raised.at)
-                self._metrics.notice_seconds.labels(channel).observe(max(0.0, (now - since).total_seconds()))
+    async def _hand_on_overdue(self) -> None:
+        """What has no time left on its channel, and whose recipient has no room for it, goes on without an attempt."""
+        while True:
+            await asyncio.sleep(OVERDUE_EVERY)
+            with contextlib.suppress(TryAgain):
+                overdue = await self._choosing.overdue()
+                await self._handle(
+                    [Message(one["_id"], f"overdue/{one['next_due']}", BY, Overdue(one["next_due"])) for one in overdue]
+                )
 
 
-def _ended(claimed: _Claimed, number: int, outcome: Delivered | Failed, *, is_known: bool) -> Message:
-    """How the attempt ended for one of its notices."""
-    notice, attempt = claimed.notices[number], claimed.attempts[number]
-    body: Delivered | Failed = Delivered(attempt)
-    if isinstance(outcome, Failed):
-        body = Failed(attempt, outcome.reason, outcome.retry_after, outcome.for_good, outcome.gone, is_known=is_known)
-    return Message(notice, f"delivery/{notice}/{attempt}", BY, body)
+def _is_due(message: Message) -> bool:
+    """Whether a message raises a notice that is sent as soon as it can be."""
+    body = message.body
+    return (
+        isinstance(body, Raising)
+        and body.channel != NoticeChannel.KAFKA
+        and not (body.silence or body.not_before or body.in_digest or body.rate)
+    )
 
 
-def _interrupted(notice: str, attempt: int) -> Message:
-    """The attempt ended with the process that made it."""
-    return Message(notice, f"interrupted/{attempt}", BY, Failed(attempt, INTERRUPTED, at_once=True))
+def _raised(one: Mapping[str, Any]) -> Event:
+    return event_of(one["_id"], one["history"][0])
+
+
+def _interrupted(notice: str, attempt: int, seen: Record | None = None) -> Message:
+    """The attempt ended before it began, or with the process that made it."""
+    return Message(notice, f"interrupted/{attempt}", BY, Failed(attempt, INTERRUPTED, at_once=True), seen=seen)

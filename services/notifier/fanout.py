@@ -11,7 +11,7 @@ from services.notifier.domain.notices import BY
 from services.notifier.duty.roster import Roster
 from services.notifier.lists.directory import Directory, Subscription
 from services.notifier.rules.alert_rules import AlertRules, Member, Rule
-from shared.decisions import Message
+from shared.decisions import NEW, Message
 from shared.events import CASE_LAPSED, Event
 from shared.ids import Ids
 from shared.partners import NoticeChannel, Subscriber
@@ -91,6 +91,7 @@ class Fanout:
                         happened_at=happened.at,
                     ),
                     happened.about,
+                    seen=NEW,
                 )
                 for subscriber, channel in plain
             ]
@@ -230,7 +231,7 @@ class Fanout:
         )
         # A later step may tell the same recipient on the same channel once more.
         of = f"{alert}/{at}" if at else alert
-        return Message(self.ids.notice(of, body.subscriber, body.channel), cause, BY, body, about)
+        return Message(self.ids.notice(of, body.subscriber, body.channel), cause, BY, body, about, seen=NEW)
 
 
 def _bounded(tell: Tell, bound: str | None, happened_at: str) -> Tell:

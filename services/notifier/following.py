@@ -6,9 +6,9 @@ one that looks.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from services.notifier.domain import ladders
 from services.notifier.domain.bodies import HandedOn, Raising
@@ -40,6 +40,14 @@ NO_LADDER = "its ladder is no longer in the file"
 _WANTED = {"state": 1, "subject": 1, "history": {"$slice": 1}}
 
 
+class Sends(Protocol):
+    """Who sends what is raised; see `Delivery`."""
+
+    def claiming(self, messages: Sequence[Message]) -> Sequence[Message]: ...
+
+    def heard(self, messages: Sequence[Message], outcomes: Sequence[Outcome]) -> None: ...
+
+
 class Following:
     """Takes steps until cancelled."""
 
@@ -49,28 +57,23 @@ class Following:
         fanout: Fanout,
         metrics: Metrics,
         measured: NotifierMetrics,
-        wake: Callable[[], None],
+        delivery: Sends,
     ) -> None:
-        """`wake`: called when new notices stand that can be sent."""
         self.notices, self._fanout, self._metrics, self._measured = notices, fanout, metrics, measured
-        self._wake = wake
+        self._delivery = delivery
         self._ready = asyncio.Event()
 
     def heard(self, messages: Sequence[Message], outcomes: Sequence[Outcome]) -> None:
         """A batch is in MongoDB: its ladders are climbed and its notices sent, without waiting for a look."""
         self._measured.heard(messages, outcomes)
-        begins = sends = False
+        self._delivery.heard(messages, outcomes)
+        begins = False
         for message, outcome in zip(messages, outcomes, strict=True):
-            if outcome.fresh:
-                if isinstance(message.body, Begin):
-                    begins = True
-                    if message.body.silence is None:
-                        self._metrics.ladder_steps.inc()
-                sends = sends or "next_due" in outcome.record.state
+            if outcome.fresh and isinstance(message.body, Begin):
+                begins = True
+                self._metrics.ladder_steps.inc(message.body.silence is None)
         if begins:
             self._ready.set()
-        if sends:
-            self._wake()
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -136,18 +139,20 @@ class Following:
             at = ladders.place_of(state)
             messages += self._fanout.raisings(alert, state, at, state["owed"])
             messages.append(Message(alert, f"told/{at}", BY, Told(at)))
-        self._measured.heard(messages, await self.notices.handle(messages, "clock", PATIENCE))
-        if messages:
-            self._wake()
+        await self._raise(messages)
 
     async def _hand_on(self, found: Sequence[Mapping[str, Any]]) -> None:
         messages: list[Message] = []
         for one in found:
             raising, channel = self._on_next_channel(one)
             messages += [raising, Message(one["_id"], f"handed on/{channel}", BY, HandedOn(channel))]
-        self._measured.heard(messages, await self.notices.handle(messages, "clock", PATIENCE))
-        if messages:
-            self._wake()
+        await self._raise(messages)
+
+    async def _raise(self, messages: Sequence[Message]) -> None:
+        claiming = self._delivery.claiming(messages)
+        outcomes = await self.notices.handle(claiming, "clock", PATIENCE)
+        self._measured.heard(claiming, outcomes)
+        self._delivery.heard(claiming, outcomes)
 
     def _on_next_channel(self, one: Mapping[str, Any]) -> tuple[Message, str]:
         data = event_of(one["_id"], one["history"][0]).data

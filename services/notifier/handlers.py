@@ -29,7 +29,7 @@ def on_event(fanout: Fanout, is_done: Callable[[str, Mapping[str, Any]], bool]) 
     def read(record: ConsumerRecord[Any, Any]) -> Sequence[Message]:
         event = read_event(record, known)
         try:
-            data = _MODELS[event.type].model_validate_json(event.data).model_dump()
+            data = vars(_MODELS[event.type].model_validate_json(event.data))
         except ValidationError:
             raise NeverWill("not an event that we know") from None
         about, cause = data[_ABOUT[event.type]], f"{event.source}#{event.id}"

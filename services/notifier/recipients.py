@@ -4,7 +4,9 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from services.notifier.domain.bodies import Delivered, Failed
+from shared.events import Event
 from shared.log import Away
+from shared.records import Record
 
 IN_FLIGHT = 4
 """Requests to one recipient at a time."""
@@ -13,6 +15,34 @@ TRUST = 5
 MINUTE = 60.0
 SAID_FOR = 600.0
 """Seconds for which it need not be said again that a recipient cannot be reached."""
+AHEAD = 4.0
+"""Seconds of work that may be claimed before there is room for it: another process waits a minute for what dies here.
+
+By the recipient's own pace: a slow one has little claimed.
+"""
+GATHERING = "a digest"
+"""Takes one place of a recipient while what goes into it is claimed."""
+FIRST_PACE = 1.0
+"""Seconds that a request is taken to last before one was seen to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What this process won for one attempt: a notice, or several that go as one message."""
+
+    recipient: "Recipient"
+    records: tuple[Record, ...]
+    """As they stand in MongoDB."""
+    raised: tuple[Event, ...]
+    about: str
+    never_held: bool
+    at: float
+    """When it was claimed, on the event loop's clock."""
+
+    def attempt(self, number: int = 0) -> int:
+        """Which attempt this is for one of its notices."""
+        attempt: int = self.records[number].state["attempts"]
+        return attempt
 
 
 @dataclass(slots=True)
@@ -24,6 +54,14 @@ class Recipient:
     away: Away
     busy: set[str] = field(default_factory=set)
     """What the notices in flight are about: a later one about the same waits for its end."""
+    ahead: deque[Claimed] = field(default_factory=deque)
+    """What is claimed and waits for room, in order."""
+    behind: bool = False
+    """More is due than was claimed as it was raised: what comes now waits behind it."""
+    passed_over: bool = False
+    """The last look for what is due left something of it out: there may be more when it has room again."""
+    pace: float = FIRST_PACE
+    """Seconds that a request lasts of late."""
     failures: int = 0
     given_up: float = -SAID_FOR
     """When somebody was told that it cannot be reached."""
@@ -33,8 +71,50 @@ class Recipient:
     """When something was sent, within the last minute."""
 
     def room_for(self, *, never_held: bool) -> int:
-        """How many more requests it may get now; what nothing may hold back has one more place."""
-        return max(0, (1 if self.away.is_away else IN_FLIGHT) + never_held - len(self.busy))
+        """How many more notices may be claimed to be sent now; what nothing may hold back has one more place."""
+        return max(0, (1 if self.away.is_away else IN_FLIGHT) + never_held - len(self.busy) - len(self.ahead))
+
+    def is_busy_with(self, about: str) -> bool:
+        """Whether something about this is in flight, or waits for room."""
+        return about in self.busy or any(one.about == about for one in self.ahead)
+
+    def may_claim(self, more: int) -> bool:
+        """Whether a notice may be claimed as it is raised, after so many others of its batch."""
+        return not self.away.is_away and (len(self.ahead) + more) * max(self.pace, 0.005) < IN_FLIGHT * AHEAD
+
+    def queue(self, claimed: Claimed) -> None:
+        """What nothing may hold back goes before the rest."""
+        if claimed.never_held:
+            at = next((n for n, one in enumerate(self.ahead) if not one.never_held), len(self.ahead))
+            self.ahead.insert(at, claimed)
+        else:
+            self.ahead.append(claimed)
+
+    def next(self) -> Claimed | None:
+        """What there is room for now, one about each case at a time; it is in flight when it comes out."""
+        limit, passed = 1 if self.away.is_away else IN_FLIGHT, set[str]()
+        for number, claimed in enumerate(self.ahead):
+            if len(self.busy) >= limit + claimed.never_held:
+                return None  # what nothing may hold back stands before the rest
+            if claimed.about not in self.busy and claimed.about not in passed:
+                del self.ahead[number]
+                self.busy.add(claimed.about)
+                return claimed
+            passed.add(claimed.about)
+        return None
+
+    def too_late(self, oldest: float) -> list[Claimed]:
+        """What waits since before `oldest`; all of it where the recipient does not answer. It waits no longer here."""
+        late: list[Claimed] = []
+        kept: deque[Claimed] = deque()
+        for one in self.ahead:
+            (late if one.at < oldest or self.away.is_away else kept).append(one)
+        self.ahead, self.behind = kept, self.behind or bool(late)
+        return late
+
+    def took(self, seconds: float) -> None:
+        """Note how long a request lasted."""
+        self.pace += (seconds - self.pace) / 8
 
     def may_have(self, rate: int | None, moment: float) -> bool:
         """Whether one more within this minute is not too many."""

@@ -14,13 +14,14 @@ from benchmarks.fanout import Nobody
 from services.notifier import domain
 from services.notifier.channels import Destination, Parcel
 from services.notifier.channels.webhook import Target
-from services.notifier.delivery import NO_RECIPIENT, TEST_SAYS, Delivery
+from services.notifier.delivery import Delivery
 from services.notifier.destinations import Destinations
 from services.notifier.domain.bodies import Attempt, Delivered, Failed, Raising
 from services.notifier.domain.failing import TOGETHER, WAITS
 from services.notifier.domain.notices import CLAIM
 from services.notifier.duty.roster import Person, Roster
 from services.notifier.recipients import IN_FLIGHT, TRUST
+from services.notifier.sending import NO_RECIPIENT, TEST_SAYS, Sending
 from shared import topics
 from shared.decisions import Message
 from shared.events import ALERT_RAISED, Event
@@ -89,7 +90,8 @@ class World:
     def process(self, instance: str = "") -> Delivery:
         """One notifier's delivery."""
         channels, metrics = dict.fromkeys(CHANNELS, self.recipients), Metrics("test")
-        return Delivery(self.loop, channels, self.places(), metrics, says, link, self.leave, self.look_anew, instance)
+        self.sending = Sending(self.loop, channels, self.places(), metrics, says, link, self.leave, self.look_anew)
+        return Delivery(self.loop, self.sending, instance)
 
     def places(self) -> Destinations:
         target = Target(url="https://hooks.example", secret=SecretStr("whsec_c2VjcmV0"))
@@ -108,10 +110,14 @@ class World:
     ) -> None:
         """Notices are raised, each about a case of its own unless one is named."""
         for notice in notices:
-            body = Raising("alt_1", "urgent", "Urgent.", subscriber, channel, {"type": "extradition"}, **more)
-            said = Message(notice, f"raise/{notice}", "notifier", body, subject=about or f"cas_{notice}")
-            await self.loop.handle([said], "kafka")
+            await self.loop.handle([raising(subscriber, notice, about, channel, **more)], "kafka")
             self.now += timedelta(microseconds=1)
+
+    async def hears(self, *messages: Message) -> None:
+        """A batch, as it comes from Kafka."""
+        claiming = self.delivery.claiming(messages)
+        self.delivery.heard(claiming, await self.loop.handle(claiming, "kafka"))
+        self.now += timedelta(microseconds=1)
 
     @asynccontextmanager
     async def delivering(self) -> AsyncIterator[None]:
@@ -128,6 +134,12 @@ class World:
 
     def attempts(self) -> list[int]:
         return [one["state"]["attempts"] for one in self.store.documents.values()]
+
+
+def raising(subscriber: str, notice: str, about: str | None = None, channel: str = "webhook", **more: Any) -> Message:
+    """A notice is raised, about a case of its own unless one is named."""
+    body = Raising("alt_1", "urgent", "Urgent.", subscriber, channel, {"type": "extradition"}, **more)
+    return Message(notice, f"raise/{notice}", "notifier", body, subject=about or f"cas_{notice}")
 
 
 def link(notice: str) -> str:
@@ -378,8 +390,7 @@ async def test_what_has_been_raised_is_sent_without_waiting_for_a_look(
 
     async with world.delivering():
         await some_looks()
-        await world.told(DUTY, "not_10000")
-        world.delivery.wake()
+        await world.hears(raising(DUTY, "not_10000"))
         await until(lambda: world.states("delivered") == ["not_10000"])
 
 
@@ -435,10 +446,10 @@ async def test_that_a_recipient_cannot_be_reached_is_said_once_save_for_what_not
 
 async def test_a_test_notice_goes_at_once_and_leaves_no_record(world: World) -> None:
     one = added("ministry").subscription
-    assert await world.delivery.send_test(one) == Failed(1, NO_RECIPIENT, for_good=True)
+    assert await world.sending.send_test(one) == Failed(1, NO_RECIPIENT, for_good=True)
     world.directory.subscriptions = {"ministry": one}
 
-    assert await world.delivery.send_test(one) == Delivered(1)
+    assert await world.sending.send_test(one) == Delivered(1)
 
     (parcel,) = world.recipients.parcels
     assert (parcel.to.address, parcel.to.keys) == (one.address, one.keys)

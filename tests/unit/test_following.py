@@ -1,7 +1,7 @@
 """What follows by itself: each step of a ladder once and in time, the next channel, and what ends a climb."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -68,11 +68,15 @@ class Notifier:
         self.loop = Loop(world.store, decide, evolve, SEALER, world.fed, self.metrics, lambda: world.now)
         self.fanout = Fanout(self.rules, partners().subscribers, roster(), Nobody(), IDS, lambda: world.now)
         measured = NotifierMetrics(self.metrics.registry)
-        self.following = Following(self.loop, self.fanout, self.metrics, measured, self._wake)
+        self.following = Following(self.loop, self.fanout, self.metrics, measured, self)
         self.moving = Moving(world.store, lambda _rule, _recipient: True)
 
-    def _wake(self) -> None:
-        self.woken += 1
+    def claiming(self, messages: Sequence[Message]) -> Sequence[Message]:
+        return messages
+
+    def heard(self, messages: Sequence[Message], outcomes: Sequence[Outcome]) -> None:
+        told = zip(messages, outcomes, strict=True)
+        self.woken += any(isinstance(message.body, Raising) and outcome.fresh for message, outcome in told)
 
     async def hears(self, *messages: Message) -> list[Outcome]:
         """A batch, as it comes from Kafka."""
@@ -288,6 +292,7 @@ async def test_what_comes_again_wakes_nobody(world: World, notifier: Notifier) -
     batch = notifier.happens()
     await notifier.hears(*batch)
     woken = notifier.woken
+    world.now += timedelta(milliseconds=1)
 
     await notifier.hears(*batch)
 

@@ -4,7 +4,6 @@ A link does not run out: it opens one notice, which holds no personal data, and 
 """
 
 import base64
-import hashlib
 import hmac
 import re
 
@@ -25,7 +24,8 @@ class Links:
         """`base`: the public address, such as https://notices.example.org; `key`: the deployment's id key."""
         self.base = base.rstrip("/") if base else None
         # A key of its own, derived (RFC 5869), so that no id of ours can ever be somebody's signature.
-        self._key = HKDF(SHA256(), length=32, salt=None, info=_LABEL).derive(key)
+        own = HKDF(SHA256(), length=32, salt=None, info=_LABEL).derive(key)
+        self._keyed = hmac.new(own, digestmod="sha256")
 
     def link(self, notice: str) -> str | None:
         """Where a notice can be acknowledged; None where no public address is set."""
@@ -33,8 +33,9 @@ class Links:
 
     def signature(self, notice: str) -> str:
         """What opens the page of this notice and of no other."""
-        code = hmac.new(self._key, notice.encode(), hashlib.sha256).digest()
-        return base64.urlsafe_b64encode(code).rstrip(b"=").decode()
+        code = self._keyed.copy()
+        code.update(notice.encode())
+        return base64.urlsafe_b64encode(code.digest()).rstrip(b"=").decode()
 
     def check(self, notice: str, signature: str) -> bool:
         """Whether the signature opens this notice; takes as long for a wrong one as for a right one."""

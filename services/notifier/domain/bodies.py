@@ -38,6 +38,8 @@ class Raising:
     """Of a ladder: round and step."""
     happened_at: str | None = None
     """When that happened which it tells; a later step of a ladder counts from itself."""
+    claimant: str = ""
+    """The process that sends it at once: raising and claiming it are one write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,13 @@ class Failed:
     """It was cut off, which says nothing about the recipient: again without a wait."""
     is_known: bool = False
     """That this recipient cannot be told was said a moment ago: only what nothing may hold back says so again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """Its time on this channel went by while its recipient's places were taken; `due` is the clock that rang."""
+
+    due: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.notifier.domain.bodies import Ack, Attempt, Delivered, Failed, HandedOn, Raising, Resolved
+from services.notifier.domain.bodies import Ack, Attempt, Delivered, Failed, HandedOn, Overdue, Raising, Resolved
 from services.notifier.domain.failing import WAITS, failed
 from shared import topics
 from shared.decisions import Decision
@@ -30,20 +30,23 @@ CLAIM = timedelta(seconds=60)
 SHORTLY = timedelta(minutes=10)
 """How long the last channel is tried with what nothing may hold back, before somebody else must know."""
 
+NO_PLACE = "its turn did not come"
 NO_SUCH_NOTICE = "no such notice"
 NOT_THIS_SUBSCRIBERS = "not this subscriber's notice"
 
 
-Body = Raising | Attempt | Delivered | Failed | HandedOn | Ack | Resolved
+Body = Raising | Attempt | Delivered | Failed | Overdue | HandedOn | Ack | Resolved
 
 
 def decide(record: Record, body: Body, now: datetime) -> Decision:
     """A notice is raised once; attempted when it is due; delivered, or failed and due again later, or for good."""
     state = record.state
     if isinstance(body, Raising):
-        return Decision() if record.version else Decision([_raised(record, body, now)])
+        return Decision(() if record.version else _raised(record, body, now))
     if isinstance(body, Attempt):
         return Decision(_attempted(record, body.claimant, now) if state.get("next_due") == body.due else ())
+    if isinstance(body, Overdue):
+        return Decision(_overdue(record, body, now))
     if isinstance(body, HandedOn):
         is_due = state.get("status") == "handing_on"
         return Decision([Draft(NOTICE_HANDED_ON, (), {"channel": body.channel})] if is_due else ())
@@ -60,7 +63,7 @@ def decide(record: Record, body: Body, now: datetime) -> Decision:
     return Decision(failed(record, body, now))
 
 
-def _raised(record: Record, raising: Raising, now: datetime) -> Draft:
+def _raised(record: Record, raising: Raising, now: datetime) -> list[Draft]:
     data: dict[str, Any] = {
         "notice": record.id,
         "alert": raising.alert,
@@ -79,7 +82,8 @@ def _raised(record: Record, raising: Raising, now: datetime) -> Draft:
     if "give_up_at" not in data and raising.channel != NoticeChannel.KAFKA and (bound := _bound(raising, now)):
         data["give_up_at"] = bound
     is_public = raising.channel == NoticeChannel.KAFKA and raising.silence is None
-    return Draft(NOTICE_RAISED, (topics.notices_to(raising.subscriber),) if is_public else (), data)
+    raised = Draft(NOTICE_RAISED, (topics.notices_to(raising.subscriber),) if is_public else (), data)
+    return [raised, _claimed(1, raising.claimant, now)] if raising.claimant else [raised]
 
 
 def _bound(raising: Raising, now: datetime) -> str | None:
@@ -113,8 +117,20 @@ def _attempted(record: Record, claimant: str, now: datetime) -> list[Draft]:
     if attempts > len(WAITS) or "acknowledged_at" in record.state:
         # Every attempt ended without an outcome, as if its process had died: enough; or nobody waits for it any more.
         return failed(record, Failed(attempts, "no outcome", for_good=True), now)
-    data = {"attempt": attempts + 1, "until": text_of(now + CLAIM)} | ({"claimant": claimant} if claimant else {})
-    return [Draft(NOTICE_ATTEMPTED, (), data)]
+    return [_claimed(attempts + 1, claimant, now)]
+
+
+def _claimed(attempt: int, claimant: str, now: datetime) -> Draft:
+    data = {"attempt": attempt, "until": text_of(now + CLAIM)}
+    return Draft(NOTICE_ATTEMPTED, (), {**data, "claimant": claimant} if claimant else data)
+
+
+def _overdue(record: Record, body: Overdue, now: datetime) -> list[Draft]:
+    state = record.state
+    is_over = state.get("status") == "waiting" and state.get("give_up_at", "~") <= text_of(now)
+    if not is_over or state["next_due"] != body.due:
+        return []
+    return failed(record, Failed(state["attempts"], NO_PLACE, for_good=True), now)
 
 
 def _acknowledged(record: Record, ack: Ack) -> list[Draft]:
