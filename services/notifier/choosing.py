@@ -141,23 +141,23 @@ class Choosing:
 
     async def overdue(self) -> list[dict[str, Any]]:
         """What waits for a recipient without room until its time on this channel is over."""
-        full = [one.name for one in self._recipients.values() if not one.room_for(never_held=True)]
+        full = sorted({one.name for one in self._recipients.values() if not one.room_for(never_held=False)})
         if not full:
             return []
         now = times.text_of(self._notices.now())
         query = {
             "next_due": {"$lte": now},
-            "state.subscriber": {"$in": sorted(set(full))},
+            "state.subscriber": {"$in": full},
             "state.status": "waiting",
             "state.give_up_at": {"$lte": now},
         }
-        wanted = {"next_due": 1, "state.subscriber": 1, "state.channel": 1}
+        wanted = {"next_due": 1, "state.subscriber": 1, "state.channel": 1, "state.never_held": 1}
         found = await self._notices.store.find(query, wanted, limit=LOOK_AT, sort=["next_due"])
-        return [
-            one
-            for one in found
-            if not self.recipient(one["state"]["subscriber"], one["state"]["channel"]).room_for(never_held=True)
-        ]
+        return [one for one in found if not self._has_room(one["state"])]
+
+    def _has_room(self, state: Mapping[str, Any]) -> bool:
+        recipient = self.recipient(state["subscriber"], state["channel"])
+        return recipient.room_for(never_held=bool(state.get("never_held"))) > 0
 
     def recipients(self) -> Iterable[Recipient]:
         """Everybody who was told anything by this process."""

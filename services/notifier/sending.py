@@ -130,7 +130,7 @@ class Sending:
 
     async def _keep(self, claimed: Claimed, outcome: Delivered | Failed) -> None:
         recipient, moment = claimed.recipient, asyncio.get_running_loop().time()
-        is_known = moment - recipient.given_up < SAID_FOR
+        is_known = moment - recipient.given_up < SAID_FOR or (isinstance(outcome, Failed) and outcome.is_known)
         kept = await self.put(
             [_ended(claimed, n, outcome, is_known=is_known or n > 0) for n in range(len(claimed.records))]
         )

@@ -1,7 +1,7 @@
 """Delivery: nothing is claimed that is not sent at once, and a recipient who is away holds up nobody else."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,7 +20,7 @@ from services.notifier.domain.bodies import Attempt, Delivered, Failed, Raising
 from services.notifier.domain.failing import TOGETHER, WAITS
 from services.notifier.domain.notices import CLAIM
 from services.notifier.duty.roster import Person, Roster
-from services.notifier.recipients import IN_FLIGHT, TRUST
+from services.notifier.recipients import AHEAD, FIRST_PACE, IN_FLIGHT, TRUST
 from services.notifier.sending import NO_RECIPIENT, TEST_SAYS, Sending
 from shared import topics
 from shared.decisions import Message
@@ -479,3 +479,197 @@ async def test_one_about_the_same_case_hides_nothing_of_others(world: World, mon
 
     async with world.delivering():
         await until(lambda: world.states("delivered") == ["not_a0000"])
+
+
+# Claimed as they are raised
+
+
+HERE = "notifier-0"
+
+
+@pytest.fixture
+def claiming(world: World) -> World:
+    """A process that has a name may claim what it raises."""
+    world.delivery = world.process(HERE)
+    return world
+
+
+def some(subscriber: str, count: int, **more: Any) -> list[Message]:
+    """Notices that are raised together."""
+    return [raising(subscriber, f"not_{number:05x}", **more) for number in range(count)]
+
+
+async def test_what_can_be_sent_soon_is_claimed_by_the_write_that_raises_it(claiming: World) -> None:
+    async with claiming.delivering():
+        await some_looks()
+        claiming.recipients.silent = {DUTY}
+        await claiming.hears(*some(DUTY, IN_FLIGHT + 2))
+        assert claiming.attempts() == [1] * (IN_FLIGHT + 2)
+        await some_looks()
+        assert claiming.recipients.count(DUTY) == IN_FLIGHT
+
+        reads = claiming.store.reads
+        claiming.recipients.heard.set()
+        await until(lambda: len(claiming.states("delivered")) == IN_FLIGHT + 2)
+        assert claiming.store.reads - reads <= 4, "an outcome needs no look at what this process wrote itself"
+    assert claiming.attempts() == [1] * (IN_FLIGHT + 2)
+
+
+async def test_nothing_is_claimed_before_what_it_was_sending_when_it_died_is_taken_back(claiming: World) -> None:
+    await claiming.hears(*some(DUTY, 1))
+
+    assert claiming.attempts() == [0]
+    async with claiming.delivering():
+        await until(lambda: len(claiming.states("delivered")) == 1)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"rate": 5}, {"in_digest": True}, {"not_before": "2026-03-10T08:00:30.000Z"}, {"silence": "sil_1"}],
+    ids=lambda more: next(iter(more)),
+)
+async def test_what_must_wait_is_not_claimed(claiming: World, more: dict[str, Any]) -> None:
+    async with claiming.delivering():
+        await some_looks()
+        claiming.recipients.silent = {LALA}
+        await claiming.hears(*some(LALA, 1, channel="email", **more))
+        (one,) = claiming.store.documents.values()
+        assert one["version"] == 1
+
+
+async def test_what_a_slow_recipient_cannot_have_soon_waits_unclaimed_and_what_comes_after_waits_behind_it(
+    claiming: World,
+) -> None:
+    claiming.recipients.silent = {DUTY}
+    async with claiming.delivering():
+        await some_looks()
+        most = int(IN_FLIGHT * AHEAD / FIRST_PACE)
+        await claiming.hears(*some(DUTY, most + 3))
+        assert claiming.attempts() == [1] * most + [0] * 3
+        await claiming.hears(raising(DUTY, "not_fffff"), raising(OPERATIONS, "not_ffffe"))
+        assert claiming.attempts()[-2:] == [0, 1]
+
+        claiming.recipients.heard.set()
+        await until(lambda: len(claiming.states("delivered")) == most + 5)
+        assert [name for who, name in claiming.recipients.begun if who == DUTY][-1] == "not_fffff"
+        await some_looks()
+        await claiming.hears(raising(DUTY, "not_ffffd"))
+        assert claiming.attempts()[-1] == 1, "when nothing is due any more, what comes is claimed again"
+        await until(lambda: len(claiming.states("delivered")) == most + 6)
+
+
+async def test_what_nothing_holds_back_is_sent_before_what_was_claimed_earlier(claiming: World) -> None:
+    claiming.recipients.silent = {DUTY}
+    async with claiming.delivering():
+        await some_looks()
+        await claiming.hears(*some(DUTY, IN_FLIGHT + 3))
+        await claiming.hears(*[raising(DUTY, f"not_f000{n}", never_held=True) for n in range(2)])
+        await until(lambda: claiming.recipients.count(DUTY) == IN_FLIGHT + 1)
+        claiming.recipients.heard.set()
+        await until(lambda: len(claiming.states("delivered")) == IN_FLIGHT + 5)
+
+    told = [name for _, name in claiming.recipients.begun]
+    assert told[IN_FLIGHT : IN_FLIGHT + 2] == ["not_f0000", "not_f0001"]
+
+
+async def test_two_that_are_claimed_together_about_one_case_go_one_after_the_other(claiming: World) -> None:
+    claiming.recipients.silent = {DUTY}
+    async with claiming.delivering():
+        await some_looks()
+        await claiming.hears(*some(DUTY, 2, about="cas_1"), raising(DUTY, "not_a0000"))
+        await some_looks()
+        assert [name for _, name in claiming.recipients.begun] == ["not_00000", "not_a0000"]
+        claiming.recipients.heard.set()
+        await until(lambda: len(claiming.states("delivered")) == 3)
+
+
+async def test_what_waits_for_somebody_who_no_longer_answers_is_given_back_and_not_lost(claiming: World) -> None:
+    claiming.recipients.broken = {DUTY}
+    async with claiming.delivering():
+        await some_looks()
+        await claiming.hears(*some(DUTY, TRUST + 6))
+        await until(lambda: claiming.recipients.count(DUTY) >= TRUST)
+        await until(lambda: not claiming.states("attempting"))
+        assert len(claiming.states("waiting")) == TRUST + 6
+
+        claiming.recipients.broken = set()
+        claiming.now += timedelta(minutes=2)
+        await until(lambda: len(claiming.states("delivered")) == TRUST + 6)
+
+
+async def test_what_waits_too_long_in_this_process_is_given_back(
+    claiming: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claiming.recipients.silent = {DUTY}
+    async with claiming.delivering():
+        await some_looks()
+        await claiming.hears(*some(DUTY, IN_FLIGHT + 2))
+        monkeypatch.setattr("services.notifier.delivery.FRESH", 0.0)
+        await until(lambda: len(claiming.states("waiting")) == 2)
+        assert claiming.recipients.count(DUTY) == IN_FLIGHT
+
+
+async def test_a_process_that_ends_gives_back_what_it_has_not_begun_to_send(claiming: World) -> None:
+    async with claiming.delivering():
+        await some_looks()
+        claiming.recipients.silent = {DUTY}
+        await claiming.hears(*some(DUTY, IN_FLIGHT + 2))
+        await some_looks()
+
+    assert len(claiming.states("waiting")) == 2
+    assert len(claiming.states("delivered")) == IN_FLIGHT
+
+
+async def test_no_more_waits_in_one_process_than_it_can_hold(claiming: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.notifier.delivery.MOST_AHEAD", 3)
+    claiming.recipients.silent = {DUTY, OPERATIONS}
+    async with claiming.delivering():
+        await some_looks()
+        await claiming.hears(*some(DUTY, 3))
+        await claiming.hears(raising(OPERATIONS, "not_a0000"), raising(DUTY, "not_b0000"))
+        assert claiming.attempts() == [1, 1, 1, 1, 1], "three are in flight and none waits"
+        await claiming.hears(*[raising(DUTY, f"not_c000{n}") for n in range(4)])
+        assert claiming.attempts()[5:] == [1, 1, 1, 0]
+
+
+# No time left
+
+
+@pytest.mark.parametrize("has_next", [True, False])
+async def test_what_never_got_a_place_in_its_time_goes_on_without_an_attempt(
+    world: World, monkeypatch: pytest.MonkeyPatch, has_next: bool
+) -> None:
+    monkeypatch.setattr("services.notifier.delivery.OVERDUE_EVERY", 0.001)
+    world.recipients.silent = {LALA}
+    many = [f"not_{number:05x}" for number in range(IN_FLIGHT)]
+    await world.told(LALA, *many, channel="email")
+    over, then = "2026-03-10T08:02:00.000Z", ["log"] if has_next else []
+    await world.told(LALA, "not_fffff", channel="email", give_up_at=over, then=then)
+    async with world.delivering():
+        await until(lambda: world.recipients.count(LALA) == IN_FLIGHT)
+        await some_looks()
+        assert world.states("waiting") == ["not_fffff"]
+        world.now += timedelta(minutes=3)
+        await until(lambda: world.states("handing_on" if has_next else "failed") == ["not_fffff"])
+    assert world.store.documents["not_fffff"]["state"]["attempts"] == 0
+    alerts = [e for parcel in world.fed.parcels for e in parcel.events if e.type == ALERT_RAISED]
+    assert bool(alerts) is not has_next
+
+
+async def test_a_large_digest_holds_up_nobody_else(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow, handle = asyncio.Event(), world.loop.handle
+
+    async def handled(messages: Sequence[Message], *more: Any) -> Any:
+        if len(messages) > 1 and messages[0].record.startswith("not_d"):
+            await slow.wait()
+        return await handle(messages, *more)
+
+    await world.told(LALA, *[f"not_d{number:04x}" for number in range(30)], channel="email", in_digest=True)
+    monkeypatch.setattr(world.loop, "handle", handled)
+    async with world.delivering():
+        await some_looks()
+        await world.told(DUTY, "not_10000")
+        await until(lambda: world.states("delivered") == ["not_10000"])
+        slow.set()
+        await until(lambda: len(world.states("delivered")) == 31)
+    assert len([parcel for parcel in world.recipients.parcels if parcel.to.recipient == LALA]) == 1

@@ -17,7 +17,7 @@ from services.notifier.domain.subscriptions import Gone
 from services.notifier.fanout import LAST_PATIENCE, Fanout, window_end
 from services.notifier.lists.directory import Directory
 from services.notifier.rules.alert_rules import AlertRules, Audience, Ladder, Member, Quiet, Rule, Step
-from shared.decisions import Message
+from shared.decisions import NEW, Message
 from shared.events import ALERT_RAISED, CASE_ASSIGNED, CASE_CLOCK_MISSED, CASE_CLOCK_WARNED, CASE_LAPSED, of_case
 from shared.ids import Ids
 from shared.partners import NoticeChannel
@@ -128,7 +128,7 @@ def test_most_letters_are_told_to_one_system_on_its_topic_and_nothing_else_happe
     alert = IDS.alert("everything-else", CAUSE)
     says = "extradition (incoming, FR) is with justice-ministry."
     body = Raising(alert, "everything-else", says, "operations", "kafka", facts(), happened_at=text_of(NOW))
-    assert message == Message(IDS.notice(alert, "operations", "kafka"), CAUSE, "notifier", body, "cas_1")
+    assert message == Message(IDS.notice(alert, "operations", "kafka"), CAUSE, "notifier", body, "cas_1", seen=NEW)
     record = Record(message.record, message.subject, {})
     (draft,) = decide(record, message, NOW).events
     record.append(draft, by="notifier", cause=CAUSE, now=NOW, evolve=evolve, sealer=SEALER)
