@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from shared import times
+from shared.bookkeeping import Booking, Bookkeeper, note
 from shared.decisions import Decide, Message, NeedsHistory
 from shared.failures import Bug, NeverWill, TryAgain, place_of
 from shared.log import Away, logger
@@ -57,6 +58,15 @@ class _Batch:
     wanted: set[str]
     changes: list[Change] = field(default_factory=list)
 
+    @property
+    def fresh(self) -> list[Record]:
+        """The records that it changes."""
+        return [record for record in self.records.values() if record.fresh]
+
+    def landed(self, tries: "_Tries") -> list[Record]:
+        """What stands in MongoDB because of it: what an earlier try wrote, then what the last one did."""
+        return [*tries.recognised.values(), *self.fresh]
+
 
 class Loop:
     """The loop over the records of one collection."""
@@ -77,6 +87,7 @@ class Loop:
         self._log = logger(collection=store.name)
         self._away = Away("MongoDB", self._log)
         self._bugs: deque[float] = deque(maxlen=BUGS_A_MINUTE + 1)
+        self.bookkeepers: list[Bookkeeper] = []
         self.broken = asyncio.Event()
         """Set when unexpected failures pile up: the service must stop."""
 
@@ -88,31 +99,46 @@ class Loop:
         """
         if not messages:
             return []
-        began, now, tries = time.monotonic(), self.now(), _Tries()
+        began, tries = time.monotonic(), _Tries()
+        bookings = [keeper.open() for keeper in self.bookkeepers]
+        landed: list[Record] | None = None
+        try:
+            batch = await self._land(messages, tries, bookings, began + patience)
+            landed = batch.landed(tries)
+        finally:
+            for booking in bookings:
+                booking.close(landed)
+        self._sender.feed(_parcel(self, record) for record in landed if needs_sending(record.fresh))
+        self._count(batch, source, time.monotonic() - began)
+        return batch.outcomes
+
+    async def _land(
+        self, messages: Sequence[Message], tries: "_Tries", bookings: Sequence[Booking], until: float
+    ) -> _Batch:
+        """Try until all of it is written; raises `TryAgain` once the patience is over."""
+        now = self.now()
         while True:
             try:
                 batch = await self._try(messages, now, tries)
                 if batch.wanted:
                     continue
+                await note(bookings, batch.fresh)
                 landed = await self.store.write(batch.changes) if batch.changes else True
             except TryAgain as reason:
                 tries.is_first = False  # what was written may have landed
                 self._lost(reason)
-                if time.monotonic() - began > patience:
+                if time.monotonic() > until:
                     raise
                 await asyncio.sleep(random.uniform(0.05, 0.5))  # noqa: S311 - jitter
                 continue
             self.back()
             if landed:
-                break
+                return batch
             tries.is_first = False
             self._metrics.reruns.inc()
-            if time.monotonic() - began > patience:
+            if time.monotonic() > until:
                 raise TryAgain("other writers win every race")
             await asyncio.sleep(random.uniform(0.001, 0.02))  # noqa: S311 - jitter
-        self._feed(batch, tries)
-        self._count(batch, source, time.monotonic() - began)
-        return batch.outcomes
 
     @property
     def is_away(self) -> bool:
@@ -146,7 +172,7 @@ class Loop:
         tries.wanted |= batch.wanted
         if not batch.wanted:
             self._encode(batch, messages, now)
-            tries.remember(record for record in batch.records.values() if record.fresh)
+            tries.remember(batch.fresh)
         return batch
 
     def _opened(self, head: Mapping[str, Any]) -> Record:
@@ -226,11 +252,6 @@ class Loop:
                 for message, outcome in zip(messages, batch.outcomes, strict=True):
                     if message.record == record.id and message.cause in lost:
                         outcome.fresh, outcome.refused = False, reason
-
-    def _feed(self, batch: _Batch, tries: "_Tries") -> None:
-        last = [_parcel(self, record) for record in batch.records.values() if needs_sending(record.fresh)]
-        earlier = [_parcel(self, record) for record in tries.recognised.values() if needs_sending(record.fresh)]
-        self._sender.feed([*earlier, *last])
 
     def _count(self, batch: _Batch, source: Source, seconds: float) -> None:
         tally = dict.fromkeys(OUTCOMES, 0)
