@@ -16,13 +16,14 @@ COPY shared shared
 COPY services services
 COPY cli cli
 COPY simulate simulate
+COPY verify verify
 COPY deploy/__init__.py deploy/__init__.py
 COPY deploy/local deploy/local
 COPY laws laws
 COPY partners.yaml alerts.yaml roster.yaml life-cycle.yaml ./
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 # The root is read-only when it runs, so what Python would write is made now.
-RUN python -m compileall -q shared services cli deploy simulate
+RUN python -m compileall -q shared services cli deploy simulate verify
 USER 10001:10001
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["python", "-m"]

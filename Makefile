@@ -14,7 +14,7 @@ help: ## list the tasks
 	@# Compiled once here: where Python may not write bytecode, every service would compile 2 s at every start.
 	@$(UV) pip install --quiet --python $(PY) --compile-bytecode --require-hashes -r requirements/run.txt
 	@$(UV) pip install --quiet --python $(PY) --no-deps --no-build-isolation -e .
-	@$(PY) -m compileall -q shared services cli deploy simulate
+	@$(PY) -m compileall -q shared services cli deploy simulate verify
 	@touch $@
 
 .venv/dev.ok: .venv/run.ok requirements/dev.txt

@@ -16,6 +16,7 @@ from cli.silence import silence
 from cli.simulate import simulate
 from cli.subscriber import subscriber
 from cli.up import up
+from cli.verify import verify
 from deploy.local.processes import ChildStopped
 from shared.failures import BadStart
 
@@ -29,6 +30,7 @@ app.command()(up)
 app.command()(demo)
 app.command()(explain)
 app.command()(simulate)
+app.command()(verify)
 app.add_typer(alerts, name="alerts")
 app.add_typer(case, name="case")
 app.add_typer(law, name="law")

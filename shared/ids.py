@@ -49,7 +49,11 @@ class Ids:
 
     def quarantined(self, topic: str, partition: int, offset: int, value: bytes) -> str:
         """The id of a quarantined record: its position and its bytes, for offsets restart when a topic is made anew."""
-        return self._make("qua_", topic, str(partition), str(offset), hashlib.sha256(value).hexdigest())
+        return self.quarantined_as(topic, partition, offset, hashlib.sha256(value).hexdigest())
+
+    def quarantined_as(self, topic: str, partition: int, offset: int, sha256: str) -> str:
+        """The same, of a record whose bytes are known by their digest."""
+        return self._make("qua_", topic, str(partition), str(offset), sha256)
 
     def event(self, record: str, seq: int) -> str:
         """The id of the n-th event of a record; the same on every topic that carries it."""

@@ -116,8 +116,12 @@ def read_settings(kind: type[S]) -> S:
     try:
         return kind()
     except ValidationError as error:
-        faults = [f"{_variable(*e['loc'])} {_fault(e)}" for e in error.errors()]
-        raise BadStart("; ".join(faults)) from None
+        raise BadStart(faults_of(error)) from None
+
+
+def faults_of(error: ValidationError) -> str:
+    """What is wrong with settings, every variable by its name."""
+    return "; ".join(f"{_variable(*e['loc'])} {_fault(e)}" for e in error.errors())
 
 
 def _variable(name: int | str, *place: int | str) -> str:

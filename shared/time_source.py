@@ -20,7 +20,8 @@ EVERY = 1.0
 SIMULATION_EVERY = 0.05
 """Seconds between two looks at where the simulation has been moved to."""
 _RESOLUTION = timedelta(milliseconds=1)
-_COLLECTION, _ID = "simulation", "time"
+_COLLECTION, _ID = KEPT_AS = "simulation", "time"
+"""Where MongoDB has it."""
 
 
 class Clocked(Protocol):

@@ -33,6 +33,7 @@ from tests.service.running import (
     system,
     without_repeats,
 )
+from tests.verified import verified_after
 
 AUTHORITIES = ("security-service", "justice-ministry", DESK)
 AGENCIES = ("contact-point", "interpol-bureau", "central-authority")
@@ -125,7 +126,10 @@ class Flow:
 def running(kafka: Kafka, mongo: Mongo, session_folder: Path) -> Iterator[System]:
     """All three services, with a database of their own."""
     asyncio.run(make_topics(kafka.bootstrap))
-    with system(kafka.bootstrap, mongo.uri, "flow_tests", session_folder / "flow-tests", *SERVICES) as made:
+    with (
+        system(kafka.bootstrap, mongo.uri, "flow_tests", session_folder / "flow-tests", *SERVICES) as made,
+        verified_after(made.settings),
+    ):
         yield made
 
 

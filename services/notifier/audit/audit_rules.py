@@ -19,7 +19,8 @@ OVERLAP = timedelta(minutes=10)
 """For so long a process with the old file may still run beside one with the new."""
 MOST = 5
 """Sets of rules that are remembered."""
-_COLLECTION, _ID = "audit", "rules"
+_COLLECTION, _ID = KEPT_AS = "audit", "rules"
+"""Where MongoDB has them."""
 
 
 class Keeper(Protocol):
@@ -79,6 +80,14 @@ class RulesInForce:
 def may_have_decided(one: RuleSet, seen: Seen) -> bool:
     """Whether a set was still in force when an event came, or came into force after that."""
     return one.until is None or seen.at <= one.until.timestamp()
+
+
+def remembered(kept: Mapping[str, Any] | None) -> tuple[list[RuleSet], datetime | None]:
+    """The sets that a kept document remembers, the present one first, and since when the oldest holds."""
+    sets: Sequence[Mapping[str, Any]] = kept["sets"] if kept else ()
+    ends = [None, *(read(one["since"]) + OVERLAP for one in sets)]
+    rules = [_set(one, end) for one, end in zip(sets, ends, strict=False)]
+    return rules, read(sets[-1]["since"]) if sets else None
 
 
 def _text(rules: AlertRules) -> str:

@@ -1,0 +1,105 @@
+"""`rogatory verify`: counts a second time, from MongoDB and the topics themselves, that nothing was lost or doubled."""
+
+import json
+import os
+import shlex
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.options import AsJson
+from shared.failures import BadStart
+
+if TYPE_CHECKING:
+    from verify.findings import Report
+
+RIGHT, WRONG = 0, 1
+
+
+def verify(
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TIME", help="Only what came since: 2026-11-24T16:00+04:00.")
+    ] = None,
+    only: Annotated[
+        str | None, typer.Option("--only", metavar="NAMES", help="Only these collections, such as letters,cases.")
+    ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option("--state", "--resume", metavar="FOLDER", help="Keep how far it is, and go on from there."),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="FOLDER", help="The folder of the local stack; its settings.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Verify a deployment: the one that ROGATORY_... names, or the local stack. It writes nothing there."""
+    from verify.telling import sentences
+
+    report = run(settings_of(data), since=_time(since), only=only, state=state, progress=True)
+    if as_json:
+        typer.echo(json.dumps(report.as_json(), indent=2))
+    else:
+        for line in sentences(report):
+            typer.echo(line)
+    if not report.is_right:
+        raise typer.Exit(WRONG)
+
+
+def run(
+    environment: Mapping[str, str],
+    *,
+    since: datetime | None = None,
+    only: str | None = None,
+    state: Path | None = None,
+    progress: bool = False,
+) -> "Report":
+    """Verify what an environment names; raises `BadStart` for wrong use, and where a server is away."""
+    # Imported here, for the other commands do without the moment that it takes.
+    from cli.verify_progress import shown
+    from shared.failures import TryAgain
+    from verify.command import verified
+    from verify.running import Asked
+    from verify.world import COLLECTIONS
+
+    names = tuple(dict.fromkeys(name.strip() for name in only.split(",") if name.strip())) if only else ()
+    if unknown := sorted(set(names) - COLLECTIONS.keys()):
+        raise BadStart(f"--only knows {', '.join(COLLECTIONS)}, not {', '.join(unknown)}")
+    asked = Asked(since, names or tuple(COLLECTIONS))
+    try:
+        with shown(progress) as told:
+            return verified(environment, asked, state, told)
+    except TryAgain as away:
+        again = f"; go on with --state {state}" if state else ""
+        raise BadStart(f"the verification was cut short: {away}{again}") from None
+
+
+def settings_of(data: Path | None) -> Mapping[str, str]:
+    """The settings of the local stack in a folder, or the environment's, which wins where no folder is told."""
+    from cli.asking import FOLDERS
+
+    folders = (data,) if data else () if "ROGATORY_MONGO" in os.environ else FOLDERS
+    for folder in folders:
+        file = folder / "environment" / "router.env"
+        if file.is_file():
+            lines = (shlex.split(line) for line in file.read_text().splitlines())
+            return {**os.environ, **dict(one.partition("=")[::2] for line in lines for one in line)}
+    if data:
+        raise BadStart(f"{data} holds no settings of a local stack")
+    if not folders:
+        return os.environ
+    raise BadStart("what is to be verified? Set ROGATORY_MONGO and the rest, or start a local stack: `rogatory up`")
+
+
+def _time(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise BadStart(f"--since takes a time with its zone, such as 2026-11-24T16:00+04:00, not {text!r}")
+    return at

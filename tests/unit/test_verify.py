@@ -1,0 +1,334 @@
+"""What a verification finds: nothing in a good world, and of each kind of fault that is planted exactly that."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import ConsumerRecord
+
+from shared import topics
+from shared.failures import BadStart
+from shared.sealing import Sealer
+from shared.vocabulary import Lane
+from tests.unit.verify_world import NOW, World, a_good_world
+from verify.findings import Kind
+from verify.shards import Shards
+
+CASE_EVENTS = topics.case_events(Lane.NORMAL)
+RECEIVED = topics.letters_received(Lane.NORMAL)
+
+
+@cache
+def _good() -> World:
+    return a_good_world()
+
+
+@pytest.fixture
+def world() -> World:
+    """A good world, for one test alone."""
+    return _good().copy()
+
+
+def test_nothing_is_wrong_in_a_good_world(world: World, tmp_path: Path) -> None:
+    report = world.verify(tmp_path)
+
+    assert report.numbers == {}
+    assert report.is_right
+    counts = report.tally.counts
+    assert counts["letters"] >= 30
+    assert counts["events told"] == counts["events on topics"] > 100
+    assert counts["taken"] > 60
+    assert counts["quarantined"] == 2
+
+
+def _chain(world: World) -> None:
+    world.some("cases")["history"][0]["data"] += b" "
+
+
+def _version(world: World) -> None:
+    one = world.some("notices", status="delivered")
+    one["version"] = one["published"] = one["version"] + 1
+
+
+def _state(world: World) -> None:
+    world.some("cases")["state"]["status"] = "closed"
+
+
+def _clock(world: World) -> None:
+    world.some("notices", status="delivered")["next_due"] = "2026-11-24T08:00:00.000000Z"
+
+
+def _sent(world: World) -> None:
+    world.some("letters", status="received")["state"]["sent"][RECEIVED] = 7
+
+
+def _unsent(world: World) -> None:
+    world.some("letters", status="received").update(published=1, unsent_since=NOW - timedelta(minutes=2))
+
+
+def _unmarked(world: World) -> None:
+    world.some("letters", status="received")["published"] = 1
+
+
+def _key(world: World) -> None:
+    del world.some("cases")["key"]
+
+
+def _sealed(world: World) -> None:
+    one = world.some("cases")["history"][0]
+    one["sealed"] = one["sealed"][:-1] + bytes([one["sealed"][-1] ^ 1])
+
+
+def _twice(world: World) -> None:
+    letter = world.some("letters", status="received")
+    letter["history"][-1]["cause"] = letter["history"][0]["cause"]
+
+
+def _strange(world: World) -> None:
+    world.some("notices", status="delivered")["history"] = None
+
+
+def _alien(world: World) -> None:
+    world.documents["letters"]["zzz"] = {"_id": "zzz"}
+
+
+def _lost(world: World) -> None:
+    world.topics[_one(world).topic, _one(world).partition].pop()
+
+
+def _one(world: World, topic: str = topics.answers_to("contact-point")) -> ConsumerRecord[Any, Any]:
+    """The last record of a topic that no service of ours reads."""
+    return world.on(topic)[-1]
+
+
+def _header(record: ConsumerRecord[Any, Any], name: str, value: bytes) -> list[tuple[str, bytes]]:
+    return [(one, value if one == name else text) for one, text in record.headers]
+
+
+def _unknown(world: World) -> None:
+    world.again(_one(world), headers=_header(_one(world), "ce_sequence", b"0000000099"))
+    world.topics[_one(world).topic, _one(world).partition][-1].headers = _header(
+        _one(world), "ce_id", b"evt_" + b"0" * 32
+    )
+
+
+def _not_ours(world: World) -> None:
+    world.again(_one(world), headers=[])
+
+
+def _conflict(world: World) -> None:
+    one = _one(world)
+    world.topics[one.topic, one.partition][-1] = replace(one, headers=_header(one, "ce_id", b"evt_" + b"0" * 32))
+
+
+def _changed(world: World) -> None:
+    world.again(_one(world), value=(_one(world).value or b"")[:-1] + b' ,"more":1}')
+
+
+def _order(world: World) -> None:
+    """Two events of one letter, the later one first."""
+    one = _one(world)
+    records = world.topics[one.topic, one.partition]
+    source = dict(one.headers)["ce_source"]
+    first, second = [n for n, record in enumerate(records) if dict(record.headers)["ce_source"] == source][:2]
+    a, b = records[first], records[second]
+    records[first], records[second] = replace(b, offset=first), replace(a, offset=second)
+
+
+def _partition(world: World) -> None:
+    one = _one(world)
+    world.again(one, partition=(one.partition + 1) % 3)
+
+
+def _misrouted(world: World) -> None:
+    one = _one(world)
+    there = topics.answers_to("interpol-bureau")
+    source = dict(one.headers)["ce_source"].replace(one.topic.encode(), there.encode())
+    world.put(there, one.key or b"", one.value, _header(one, "ce_source", source))
+
+
+def _passed_over(world: World) -> None:
+    """A letter comes, its reader has committed it, and nothing says so."""
+    topic = topics.letters_from("contact-point", Lane.NORMAL)
+    good = next(one for one in world.topics[topic, world.on(topic)[0].partition] if one.value)
+    world.again(good, headers=_header(good, "ce_id", b"another"))
+    world.committed["rogatory-intake-letters-normal", topic, good.partition] = 1_000
+
+
+def _not_set_aside(world: World) -> None:
+    world.documents["router_quarantine"].clear()
+
+
+PLANTED: dict[Callable[[World], None], set[str]] = {
+    _chain: {Kind.CHAIN, Kind.CHANGED},
+    _version: {Kind.GAP},
+    _state: {Kind.STATE},
+    _clock: {Kind.STATE},
+    _sent: {Kind.SENT},
+    _unsent: {Kind.UNSENT},
+    _unmarked: {Kind.UNSENT},
+    _key: {Kind.KEY},
+    _sealed: {Kind.SEALED, Kind.CHAIN},
+    _strange: {Kind.STRANGE},
+    _alien: {Kind.STRANGE},
+    _lost: {Kind.LOST},
+    _unknown: {Kind.UNKNOWN},
+    _not_ours: {Kind.UNKNOWN},
+    _conflict: {Kind.CONFLICT},
+    _changed: {Kind.CHANGED},
+    _order: {Kind.ORDER},
+    _partition: {Kind.PARTITION},
+    _misrouted: {Kind.MISROUTED},
+    _passed_over: {Kind.NOT_TAKEN},
+    _not_set_aside: {Kind.NOT_TAKEN, Kind.UNKNOWN},
+}
+
+
+@pytest.mark.parametrize("plant", PLANTED, ids=lambda plant: plant.__name__.strip("_"))
+def test_what_is_planted_is_found_and_nothing_else(
+    world: World, tmp_path: Path, plant: Callable[[World], None]
+) -> None:
+    plant(world)
+
+    report = world.verify(tmp_path)
+
+    assert report.numbers.keys() == PLANTED[plant]
+    assert not report.is_right
+
+
+def test_what_reached_its_topic_while_the_documents_were_checked_is_not_lost(world: World, tmp_path: Path) -> None:
+    one = _one(world)
+    place = one.topic, one.partition
+    world.later[place] = [world.topics[place].pop()]
+
+    assert world.verify(tmp_path).is_right
+
+
+def test_what_its_reader_has_not_committed_is_on_its_way(world: World, tmp_path: Path) -> None:
+    _passed_over(world)
+    world.committed.clear()
+
+    report = world.verify(tmp_path)
+
+    assert report.is_right
+    assert report.tally.counts["in flight"] == 3
+
+
+def test_what_the_topics_no_longer_hold_is_beyond_retention_and_not_lost(world: World, tmp_path: Path) -> None:
+    for place, records in world.topics.items():
+        world.starts[place] = len(records) // 2
+    whole = world.verify(tmp_path / "whole")
+    later = NOW + timedelta(days=40)
+    for records in world.topics.values():
+        records[len(records) // 2 :] = [
+            replace(one, timestamp=int(later.timestamp() * 1000)) for one in records[len(records) // 2 :]
+        ]
+
+    report = world.verify(tmp_path)
+
+    assert report.is_right, report.tally.findings[:5]
+    assert whole.is_right
+    assert report.tally.counts["beyond_retention"] == whole.tally.counts["beyond_retention"] > 50
+
+
+def test_only_what_came_since_a_time_is_looked_for(world: World, tmp_path: Path) -> None:
+    report = world.verify(tmp_path, since=NOW + timedelta(hours=1))
+
+    assert report.is_right
+    assert report.tally.counts["events told"] == 0
+    assert report.tally.counts["beyond_retention"] > 100
+
+
+def test_what_was_erased_is_said_as_erased(world: World, tmp_path: Path) -> None:
+    case = world.some("cases")
+    case["history"][0]["type"] = "case.erased"
+    del case["key"]
+
+    report = world.verify(tmp_path)
+
+    assert Kind.KEY not in report.numbers
+    assert report.tally.counts["erased"] == 1
+
+
+def test_without_the_sealing_key_the_rest_is_verified(world: World, tmp_path: Path) -> None:
+    world.deployment = replace(world.deployment, sealer=None)
+
+    report = world.verify(tmp_path)
+
+    assert report.is_right
+    assert report.tally.counts["cannot_tell"] > 0
+
+
+def test_a_key_of_another_deployment_opens_nothing(world: World, tmp_path: Path) -> None:
+    world.deployment = replace(world.deployment, sealer=Sealer(b"x" * 32))
+
+    assert world.verify(tmp_path).numbers.keys() == {Kind.SEALED}
+
+
+def test_only_the_collections_that_are_asked_for_are_looked_at(world: World, tmp_path: Path) -> None:
+    _state(world)
+
+    assert world.verify(tmp_path, only=("letters", "notices")).is_right
+    assert not world.verify(tmp_path, only=("cases",)).is_right
+
+
+@pytest.mark.parametrize("at", [1, 5, 12, 20])
+async def test_one_that_is_cut_short_goes_on_and_says_the_same(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    """Cut between any two notes that it takes: after some records, or between two shards."""
+    for plant in (_chain, _lost, _changed, _passed_over):
+        plant(world)
+    monkeypatch.setattr("verify.running.SAVE_EVERY", 50)
+    monkeypatch.setattr("verify.running.digits_for", lambda _: 1)
+    whole = await world.verification(Shards(tmp_path / "whole")).run()
+    save, left = Shards.save, at
+
+    def save_or_die(shards: Shards) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            shards.add("seen", 0, b"half a row")
+            raise KeyboardInterrupt
+        save(shards)
+
+    monkeypatch.setattr(Shards, "save", save_or_die)
+    with pytest.raises(KeyboardInterrupt):
+        await world.verification(Shards(tmp_path / "cut")).run()
+    monkeypatch.setattr(Shards, "save", save)
+
+    report = await world.verification(Shards(tmp_path / "cut")).run()
+
+    assert report.as_json() == whole.as_json()
+
+
+async def test_a_state_of_another_question_is_not_gone_on_with(world: World, tmp_path: Path) -> None:
+    shards = Shards(tmp_path)
+    shards.note |= {"of": "in memory  letters"}
+    shards.save()
+
+    with pytest.raises(BadStart, match="another question"):
+        await world.verification(Shards(tmp_path), only=("cases",)).run()
+
+
+async def test_one_that_has_come_to_its_end_leaves_no_state(world: World, tmp_path: Path) -> None:
+    await world.verification(Shards(tmp_path)).run()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_findings_are_the_same_by_any_number_of_shards(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for plant in (_chain, _lost, _changed, _passed_over, _not_set_aside):
+        plant(world)
+    said = []
+    for digits in (0, 1, 2):
+        monkeypatch.setattr("verify.running.digits_for", lambda _, digits=digits: digits)
+        said.append((await world.verification(Shards(tmp_path / str(digits))).run()).numbers)
+
+    assert said[0] == said[1] == said[2]

@@ -1,0 +1,116 @@
+"""`rogatory verify`: how it is asked, and what it says and returns."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from cli import verify as command
+from cli.__main__ import app
+from shared.failures import BadStart
+from verify.findings import Finding, Kind, Report, Tally
+from verify.telling import sentences
+
+RUNNER = CliRunner()
+
+
+def report(*findings: Finding, **counts: int) -> Report:
+    tally = Tally(Counter(counts))
+    tally.found(findings)
+    return Report(tally)
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, told: Report) -> list[dict[str, Any]]:
+    """What the command asked for."""
+    asked: list[dict[str, Any]] = []
+
+    def run(_environment: Any, **options: Any) -> Report:
+        asked.append(options)
+        return told
+
+    monkeypatch.setattr(command, "run", run)
+    monkeypatch.setenv("ROGATORY_MONGO", "mongodb://127.0.0.1:1")
+    return asked
+
+
+def test_it_says_in_one_line_that_nothing_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = answering(monkeypatch, report(letters=3, cases=4, events=20, beyond_retention=2))
+
+    done = RUNNER.invoke(app, ["verify", "--since", "2026-11-24T16:00+04:00"])
+
+    assert done.exit_code == 0
+    assert done.stdout.splitlines()[-1] == "verified: nothing is wrong (7 records, 20 events, 0 on topics)."
+    assert "2 events lie before what the topics still hold" in done.stdout
+    assert asked[0]["since"].isoformat() == "2026-11-24T16:00:00+04:00"
+
+
+def test_of_each_kind_twenty_are_shown_and_all_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = [Finding(Kind.LOST, f"cas_{n}", "event 1", "some.topic") for n in range(50)]
+    answering(monkeypatch, report(*many, Finding(Kind.CHAIN, "let_1", "the chain breaks at event 2")))
+
+    done = RUNNER.invoke(app, ["verify"])
+
+    assert done.exit_code == 1
+    assert done.stdout.count("cas_") == 20
+    assert "lost: 50. An event that was sent does not stand on its topic." in done.stdout
+    assert "  and 30 more" in done.stdout
+    assert "  let_1: the chain breaks at event 2" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("verified: 51 things are wrong")
+
+
+def test_programs_get_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    answering(monkeypatch, report(Finding(Kind.LOST, "cas_1", "event 1", "some.topic"), letters=1, erased=4))
+
+    done = RUNNER.invoke(app, ["verify", "--json"])
+
+    said = json.loads(done.stdout)
+    assert (done.exit_code, said["verdict"], said["erased"], said["cannot_tell"]) == (1, "failed", 4, 0)
+    assert said["findings"] == [{"kind": "lost", "record": "cas_1", "topic": "some.topic", "detail": "event 1"}]
+    assert (said["counts"], said["numbers"]) == ({"letters": 1}, {"lost": 1})
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--since", "yesterday"], "--since takes a time with its zone"),
+        (["--since", "2026-11-24T16:00"], "--since takes a time with its zone"),
+        (["--only", "letters,spoons"], "not spoons"),
+        (["--data", "/nowhere"], "holds no settings of a local stack"),
+    ],
+)
+def test_wrong_use_is_one_sentence(monkeypatch: pytest.MonkeyPatch, options: list[str], says: str) -> None:
+    monkeypatch.setenv("ROGATORY_MONGO", "mongodb://127.0.0.1:1")
+
+    done = RUNNER.invoke(app, ["verify", *options])
+
+    assert isinstance(done.exception, BadStart)
+    assert says in str(done.exception)
+
+
+def test_wrong_settings_are_named_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = "not-a-key-but-secret"
+    for name, value in (("MONGO", "mongodb://127.0.0.1:1"), ("KAFKA", "127.0.0.1:1"), ("ID_KEY", secret)):
+        monkeypatch.setenv(f"ROGATORY_{name}", value)
+
+    done = RUNNER.invoke(app, ["verify"])
+
+    assert "ROGATORY_ID_KEY is wrong" in str(done.exception)
+    assert secret not in str(done.exception)
+
+
+def test_every_kind_has_its_sentence_and_none_is_said_of_nothing() -> None:
+    told = [Finding(kind, "let_1", "-") for kind in Kind]
+
+    assert all(len(line.partition(". ")[2]) > 10 for line in sentences(report(*told)) if line.count(": 1. "))
+
+
+def test_a_folder_of_the_local_stack_tells_where_it_is(tmp_path: Path) -> None:
+    (tmp_path / "environment").mkdir()
+    (tmp_path / "environment" / "router.env").write_text("ROGATORY_MONGO='mongodb://a b'\nROGATORY_KAFKA=h:1\n")
+
+    found = command.settings_of(tmp_path)
+
+    assert (found["ROGATORY_MONGO"], found["ROGATORY_KAFKA"]) == ("mongodb://a b", "h:1")

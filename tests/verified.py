@@ -1,0 +1,39 @@
+"""The end of tests on real servers: `rogatory verify` over what they left, in this process, finds nothing wrong."""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+
+from shared import times
+from verify.command import verified
+from verify.findings import Report
+from verify.running import Asked
+from verify.telling import sentences
+
+WAITS = (0.0, 1.0, 2.0, 5.0, 10.0)
+"""Seconds between further looks at what may settle: tests come to rest before they end."""
+
+
+def report_on(settings: Mapping[str, str], since: datetime | None = None, *only: str) -> Report:
+    """What is found; in a thread, for the test may have a loop of its own."""
+    found: list[Report] = []
+    asked = Asked(since, only) if only else Asked(since)
+    thread = threading.Thread(target=lambda: found.append(verified(settings, asked, waits=WAITS)))
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+def verify(settings: Mapping[str, str], since: datetime | None = None) -> None:
+    """Nothing may be wrong with what came since then: other tests' events lie before it on the same topics."""
+    report = report_on(settings, since)
+    assert report.is_right, "\n" + "\n".join(sentences(report))
+
+
+@contextmanager
+def verified_after(settings: Mapping[str, str]) -> Iterator[None]:
+    """Verifies at the end of the block what came during it."""
+    since = times.now()
+    yield
+    verify(settings, since)

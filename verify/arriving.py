@@ -1,0 +1,137 @@
+"""Whether what arrived was taken: each message left its trace, or stands in quarantine, or is still on its way."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from services.intake.domain import CaseNews, news
+from shared.events import ANSWER_STATUS, Event
+from shared.failures import NeverWill
+from shared.ids import Ids
+from shared.payloads import CaseEvent
+from shared.records import Record
+from verify.documents import Documents
+from verify.findings import Finding, Kind
+from verify.history import Known
+from verify.inputs import Input, Trace
+from verify.rows import Heard, unpacked
+from verify.scanning import cause_digest
+from verify.world import Bounds
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A case event, and which letter's measure it is about."""
+
+    measure: int
+    agency: str
+    data: bytes
+
+
+@dataclass
+class Arrived:
+    """What was found of a shard's messages."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    untraced: list[Heard] = field(default_factory=list)
+    """What no history knows."""
+    news: dict[bytes, tuple[Known, list[Heard]]] = field(default_factory=dict)
+    """Case events without a trace, by letter."""
+
+    def look(self, known: Known, rows: Sequence[Heard]) -> None:
+        """Note what of a record's messages left no trace."""
+        causes = {cause_digest(event.cause) for event in known.events}
+        for row in rows:
+            if row.cause in causes:
+                self.counts["taken"] += 1
+            elif row.trace == Trace.NOTHING:
+                self.counts["nothing to do"] += 1
+            elif row.trace == Trace.FIRST and "acknowledged_at" in known.state:
+                self.counts["heard before"] += 1
+            elif row.trace == Trace.NEWS:
+                self.news.setdefault(row.record, (known, []))[1].append(row)
+            else:
+                self.untraced.append(row)
+
+
+class Arriving:
+    """Decides on what left no trace."""
+
+    def __init__(self, inputs: Sequence[Input], bounds: Bounds, documents: Documents, ids: Ids) -> None:
+        self._inputs, self._bounds, self._documents, self._ids = inputs, bounds, documents, ids
+
+    def judge(self, arrived: Arrived) -> list[Finding]:
+        """What was passed over."""
+        untraced = arrived.untraced + self._no_news(arrived)
+        asides = [(self._entry(row), row.input, row.partition, row.offset, unpacked(row.record)) for row in untraced]
+        return self.aside(asides, arrived.counts)
+
+    def aside(self, asides: Sequence[tuple[str, int, int, int, str]], counts: Counter[str]) -> list[Finding]:
+        """Which of these is neither in quarantine nor on its way: entry, input, partition, offset, record."""
+        waiting: defaultdict[str, list[tuple[str, int, int, int, str]]] = defaultdict(list)
+        for one in asides:
+            if self.is_in_flight(one[1], one[2], one[3]):
+                counts["in flight"] += 1
+            else:
+                waiting[self._inputs[one[1]].service].append(one)
+        found = []
+        for service, group in waiting.items():
+            there = self._documents.present(f"{service}_quarantine", sorted({entry for entry, *_ in group}))
+            for entry, number, partition, offset, record in group:
+                if entry in there:
+                    counts["quarantined"] += 1
+                else:
+                    detail = f"{service} passed over {partition}/{offset}"
+                    found.append(Finding(Kind.NOT_TAKEN, record, detail, self._inputs[number].topic, settles=True))
+        return found
+
+    def is_in_flight(self, number: int, partition: int, offset: int) -> bool:
+        """Whether its reader had not committed it when the reading began."""
+        one = self._inputs[number]
+        return offset >= self._bounds.committed.get((one.group, one.topic, partition), 0)
+
+    def _entry(self, row: Heard) -> str:
+        topic = self._inputs[row.input].topic
+        return self._ids.quarantined_as(topic, row.partition, row.offset, row.digest.hex())
+
+    def _no_news(self, arrived: Arrived) -> list[Heard]:
+        """Of case events without a trace those that told something new."""
+        cases = sorted({unpacked(row.source) for _, rows in arrived.news.values() for row in rows})
+        said: dict[bytes, dict[int, _Said]] = {}
+        for case in self._documents.some("cases", cases):
+            numbers = said.setdefault(bytes.fromhex(case["_id"][4:]), {})
+            measure, agency = int(case["context"]["measure"]), case["context"]["agency"]
+            for form in case["history"]:
+                for topic, number in form["to"].items():
+                    if topic.startswith("cases.events."):
+                        numbers[number] = _Said(measure, agency, form["data"])
+        untraced = []
+        for known, rows in arrived.news.values():
+            for row in rows:
+                told = said.get(row.source[4:], {}).get(row.sequence)
+                if told is None or _is_news(known, told, row.sequence):
+                    untraced.append(row)
+                else:
+                    arrived.counts["nothing new"] += 1
+        return untraced
+
+
+def _is_news(known: Known, said: _Said, sequence: int) -> bool:
+    """Whether a case event would have told its letter something, as the letter then stood."""
+    before: Mapping[str, Any] = {"measure": said.measure}
+    for event in known.events:
+        if _tells(event, said.measure) and event.data.get("case_event", 0) < sequence:
+            before = {name: value for name, value in event.data.items() if name != "letter"}
+    letter = Record(known.record, known.record, {}, version=1, state={"cases": [before]})
+    try:
+        told = CaseNews(said.agency, said.measure, CaseEvent.model_validate_json(said.data), sequence)
+        return bool(news.decide(letter, told).events)
+    except (ValidationError, NeverWill):
+        return True
+
+
+def _tells(event: Event, measure: int) -> bool:
+    return event.type == ANSWER_STATUS and event.data["measure"] == measure

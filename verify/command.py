@@ -1,0 +1,50 @@
+"""A verification put together from its settings: the servers, the state's folder, the run."""
+
+import asyncio
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from shared.failures import BadStart
+from shared.settings import faults_of
+from verify.deployment import Deployment
+from verify.documents import Mongo
+from verify.findings import Report
+from verify.running import WAITS, Asked, Told, Verification
+from verify.settings import VerifySettings
+from verify.shards import Shards
+from verify.topics import Kafka
+
+
+def settings_from(environment: Mapping[str, str]) -> VerifySettings:
+    """The settings in an environment; raises `BadStart` with every wrong variable by name, never its value."""
+    told = {name.removeprefix("ROGATORY_").lower(): value for name, value in environment.items() if value}
+    wanted = VerifySettings.model_fields.keys()
+    try:
+        return VerifySettings.model_validate({name: value for name, value in told.items() if name in wanted})
+    except ValidationError as error:
+        raise BadStart(faults_of(error)) from None
+
+
+def verified(
+    environment: Mapping[str, str],
+    asked: Asked,
+    state: Path | None = None,
+    told: Told = lambda *_: None,
+    waits: tuple[float, ...] = WAITS,
+) -> Report:
+    """Verify a deployment; raises `BadStart`, and `TryAgain` where a server is away."""
+    settings = settings_from(environment)
+    with ExitStack() as held:
+        folder = state or Path(held.enter_context(tempfile.TemporaryDirectory(prefix="rogatory-verify-")))
+        documents = held.enter_context(Mongo(settings.mongo.get_secret_value(), settings.database))
+
+        async def run() -> Report:
+            async with Kafka(settings.kafka) as topics:
+                deployment = Deployment.of(settings)
+                return await Verification(deployment, topics, documents, Shards(folder), asked, told, waits).run()
+
+        return asyncio.run(run())

@@ -1,0 +1,162 @@
+"""What a verification can find, and how it is counted. No finding holds personal data."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Self
+
+
+class Kind(StrEnum):
+    """What is wrong."""
+
+    CHAIN = "chain"
+    GAP = "gap"
+    STATE = "state"
+    SENT = "sent"
+    UNSENT = "unsent"
+    KEY = "key"
+    SEALED = "sealed"
+    TWICE = "twice"
+    STRANGE = "strange"
+    LOST = "lost"
+    UNKNOWN = "unknown"
+    CONFLICT = "conflict"
+    CHANGED = "changed"
+    ORDER = "order"
+    PARTITION = "partition"
+    MISROUTED = "misrouted"
+    NOT_TAKEN = "not taken"
+    NO_CASE = "no case"
+    NEVER_ENDED = "never ended"
+    NEVER_FIRED = "never fired"
+    NEVER_ALERTED = "never alerted"
+    OVERDUE = "overdue"
+    TOTALS = "totals"
+
+
+SAYS: dict[str, str] = {
+    Kind.CHAIN: "The chain of a history does not hold: something in it was changed after it was written.",
+    Kind.GAP: "A history has a gap, or says another number of events than it has.",
+    Kind.STATE: "A state is not what the history says.",
+    Kind.SENT: "The sequences per topic are not those of the history.",
+    Kind.UNSENT: "Events wait to be sent for longer than they should.",
+    Kind.KEY: "Something is sealed and the key of its record is gone, though no event says that it was erased.",
+    Kind.SEALED: "What is sealed does not open.",
+    Kind.TWICE: "One cause had its effect twice.",
+    Kind.STRANGE: "A document is no record as we write them.",
+    Kind.LOST: "An event that was sent does not stand on its topic.",
+    Kind.UNKNOWN: "An event stands on a topic, and no history knows it.",
+    Kind.CONFLICT: "Another event stands on a topic in the place of the one that the history has.",
+    Kind.CHANGED: "An event has other bytes on its topic than in the history.",
+    Kind.ORDER: "Events of one record stand on a topic in another order than they happened.",
+    Kind.PARTITION: "An event stands on another partition than its key's.",
+    Kind.MISROUTED: "An event stands on a topic to which it was not sent.",
+    Kind.NOT_TAKEN: "Something arrived, was passed over, and left no trace.",
+    Kind.NO_CASE: "A measure of an accepted letter has no case.",
+    Kind.NEVER_ENDED: "A letter does not know what became of one of its cases.",
+    Kind.NEVER_FIRED: "A clock is past due and has not rung.",
+    Kind.NEVER_ALERTED: "Somebody had to be told of an event, and no notice says so.",
+    Kind.OVERDUE: "A notice waits past its time.",
+    Kind.TOTALS: "The running totals are not what the records add up to.",
+}
+"""One sentence for each kind; the checkpoints' own are said by who finds them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that must not be."""
+
+    kind: str
+    record: str
+    detail: str
+    topic: str = ""
+    settles: bool = False
+    """It may be right a moment later: it is looked at once more before it is said."""
+
+    def as_json(self) -> dict[str, str]:
+        """The same for programs."""
+        return {"kind": str(self.kind), "record": self.record, "topic": self.topic, "detail": self.detail}
+
+
+KEPT = 10_000
+"""Findings of one kind that are remembered; beyond that they are only counted."""
+
+
+@dataclass
+class Tally:
+    """What was counted, and what was found."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    findings: list[Finding] = field(default_factory=list)
+    more: Counter[str] = field(default_factory=Counter)
+    """Findings per kind that are counted and not kept."""
+
+    def found(self, findings: Iterable[Finding]) -> None:
+        """Take findings; what is too many of a kind is counted."""
+        for one in findings:
+            if self.of_kind[one.kind] >= KEPT:
+                self.more[one.kind] += 1
+            else:
+                self.of_kind[one.kind] += 1
+                self.findings.append(one)
+
+    def __post_init__(self) -> None:
+        """Count what it begins with."""
+        self.of_kind: Counter[str] = Counter(one.kind for one in self.findings)
+
+    def add(self, other: Self) -> None:
+        """Take what another one counted and found."""
+        self.counts += other.counts
+        self.more += other.more
+        self.found(other.findings)
+
+    def replace(self, findings: Iterable[Finding]) -> None:
+        """Keep these in the place of all that were kept."""
+        self.findings = list(findings)
+        self.of_kind = Counter(one.kind for one in self.findings)
+
+    def as_json(self) -> dict[str, Any]:
+        """For a file between two runs."""
+        kept = [[one.kind, one.record, one.detail, one.topic, one.settles] for one in self.findings]
+        return {"counts": dict(self.counts), "more": dict(self.more), "findings": kept}
+
+    @classmethod
+    def of_json(cls, told: dict[str, Any]) -> Self:
+        """What such a file says."""
+        return cls(Counter(told["counts"]), [Finding(*one) for one in told["findings"]], Counter(told["more"]))
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a verification says at its end."""
+
+    tally: Tally
+    accounts: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Per quantity its terms."""
+    totals: str = ""
+    """What is said of the durable totals."""
+
+    @property
+    def is_right(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.tally.findings and not self.tally.more
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """How many findings there are of each kind."""
+        return dict(sorted((self.tally.of_kind + self.tally.more).items()))
+
+    def as_json(self) -> dict[str, Any]:
+        """The same for programs."""
+        counts = dict(sorted(self.tally.counts.items()))
+        apart = {name: counts.pop(name, 0) for name in ("beyond_retention", "erased", "cannot_tell")}
+        return {
+            "verdict": "ok" if self.is_right else "failed",
+            "counts": counts,
+            "numbers": self.numbers,
+            "findings": [one.as_json() for one in self.tally.findings],
+            **apart,
+            "accounts": self.accounts,
+            "totals": self.totals,
+        }

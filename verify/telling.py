@@ -1,0 +1,63 @@
+"""What a verification says to people: what was counted, what is wrong, and what could not be told."""
+
+from collections.abc import Iterator
+
+from verify.findings import SAYS, Report
+
+SHOWN = 20
+"""Findings of each kind that are shown; the number is always said."""
+
+
+def verdict(report: Report) -> str:
+    """The one line."""
+    counts = report.tally.counts
+    seen = f"{_records(report):,} records, {counts['events']:,} events, {counts['events on topics']:,} on topics"
+    if report.is_right:
+        return f"verified: nothing is wrong ({seen})."
+    number = sum(report.numbers.values())
+    return f"verified: {number:,} thing{'s are' if number > 1 else ' is'} wrong ({seen})."
+
+
+def sentences(report: Report) -> Iterator[str]:
+    """All of it, the verdict last."""
+    counts = report.tally.counts
+    yield from _accounts(report)
+    for name, says in _APART.items():
+        if counts[name]:
+            yield f"{counts[name]:,} {says}"
+    for kind, number in report.numbers.items():
+        yield ""
+        yield f"{kind}: {number:,}. {SAYS.get(kind, '')}".rstrip()
+        for one in [one for one in report.tally.findings if one.kind == kind][:SHOWN]:
+            place = " on ".join(part for part in (one.record, one.topic) if part)
+            yield f"  {place}: {one.detail}"
+        if number > SHOWN:
+            yield f"  and {number - SHOWN:,} more"
+    if report.numbers:
+        yield ""
+    yield verdict(report)
+
+
+_APART = {
+    "beyond_retention": "events lie before what the topics still hold: they were not looked for.",
+    "erased": "times an event's content was erased with its key: its bytes are not compared.",
+    "in flight": "messages were on their way to their reader.",
+    "quarantined": "messages stand in quarantine.",
+    "cannot_tell": "times nothing can be told: a topic or rules that are gone, or content without the sealing key.",
+}
+
+
+def _records(report: Report) -> int:
+    from verify.world import COLLECTIONS
+
+    return sum(report.tally.counts[name] for name in COLLECTIONS)
+
+
+def _accounts(report: Report) -> Iterator[str]:
+    if not report.accounts:
+        return
+    width = max(map(len, report.accounts))
+    for quantity, terms in report.accounts.items():
+        yield f"{quantity:<{width}}  " + "  ".join(f"{name} {number:,}" for name, number in terms.items())
+    if report.totals:
+        yield report.totals

@@ -1,0 +1,127 @@
+"""The topics as Kafka has them: their bounds, what of them was read by whom, and their records; without a group."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Protocol, Self
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from shared import lenient_records
+from shared.failures import TryAgain
+from verify.world import Bounds, Place
+
+AT_ONCE = 2_000
+ANSWER_IN = 60.0
+"""Seconds without a record after which Kafka counts as away."""
+
+Batch = Sequence[ConsumerRecord[Any, Any]]
+
+
+class Topics(Protocol):
+    """Where records come from."""
+
+    async def bounds(self, names: Sequence[str], groups: Sequence[str], since: int | None) -> Bounds:
+        """How far the topics reach now; `since`: in milliseconds, from when they are read."""
+        ...
+
+    def records(self, starts: Mapping[Place, int], ends: Mapping[Place, int]) -> AsyncIterator[Batch]:
+        """Every record between."""
+        ...
+
+    async def ends(self, places: Sequence[Place]) -> Mapping[Place, int]:
+        """How far they reach now."""
+        ...
+
+
+class Kafka:
+    """A connection that reads and commits nothing."""
+
+    def __init__(self, bootstrap: str) -> None:
+        """Opens when its block begins; raises `TryAgain` where Kafka is away."""
+        lenient_records.install()
+        servers = bootstrap.split(",")
+        self._admin = AIOKafkaAdminClient(bootstrap_servers=servers, client_id="rogatory-verify")
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=servers,
+            client_id="rogatory-verify",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_bytes=32 * 1024 * 1024,
+            max_partition_fetch_bytes=4 * 1024 * 1024,
+        )
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._admin.start()
+            await self._consumer.start()
+        except (KafkaError, OSError) as error:
+            await self._close()
+            raise TryAgain(f"Kafka: {type(error).__name__}") from error
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._close()
+
+    async def _close(self) -> None:
+        await self._consumer.stop()
+        await self._admin.close()
+
+    async def bounds(self, names: Sequence[str], groups: Sequence[str], since: int | None) -> Bounds:
+        """How far the topics reach now, and what the groups had read a moment before."""
+        committed: dict[tuple[str, str, int], int] = {}
+        for group in groups:
+            found = await self._admin.list_consumer_group_offsets(group)
+            for place, offset in found.items():
+                committed[group, place.topic, place.partition] = offset.offset
+        described = await self._admin.describe_topics(list(names))
+        partitions = {one["topic"]: len(one["partitions"]) for one in described if not one["error_code"]}
+        places = [TopicPartition(topic, n) for topic, count in partitions.items() for n in range(count)]
+        begins = await self._consumer.beginning_offsets(places) if places else {}
+        ends = await self._consumer.end_offsets(places) if places else {}
+        starts, first_at = dict(begins), {}
+        if since is not None:
+            asked = await self._consumer.offsets_for_times(dict.fromkeys(places, since))
+            for place in places:
+                at = asked.get(place)
+                starts[place] = max(begins[place], at.offset if at else ends[place])
+                if starts[place]:
+                    first_at[place] = since
+        return Bounds(
+            {(p.topic, p.partition): offset for p, offset in starts.items()},
+            {(p.topic, p.partition): offset for p, offset in ends.items()},
+            committed,
+            partitions,
+            {(p.topic, p.partition): at for p, at in first_at.items()},
+        )
+
+    async def ends(self, places: Sequence[Place]) -> Mapping[Place, int]:
+        """How far they reach now."""
+        found = await self._consumer.end_offsets([TopicPartition(*place) for place in places])
+        return {(place.topic, place.partition): offset for place, offset in found.items()}
+
+    async def records(self, starts: Mapping[Place, int], ends: Mapping[Place, int]) -> AsyncIterator[Batch]:
+        """Every record between; raises `TryAgain` where Kafka falls silent."""
+        left = {TopicPartition(*place): end for place, end in ends.items() if starts[place] < end}
+        self._consumer.assign(list(left))
+        for place in left:
+            self._consumer.seek(place, starts[place.topic, place.partition])
+        silent = 0.0
+        while left:
+            try:
+                fetched = await self._consumer.getmany(timeout_ms=500, max_records=AT_ONCE)
+                done = [place for place in left if await self._consumer.position(place) >= left[place]]
+            except KafkaError as error:
+                raise TryAgain(f"Kafka: {type(error).__name__}") from error
+            silent = 0.0 if fetched else silent + 0.5
+            if silent > ANSWER_IN:
+                raise TryAgain("Kafka gives no more records")
+            for place, batch in fetched.items():
+                end = ends[place.topic, place.partition]
+                yield batch if batch[-1].offset < end else [one for one in batch if one.offset < end]
+            for place in done:
+                del left[place]
+            if done:
+                self._consumer.pause(*done)
+            await asyncio.sleep(0)
