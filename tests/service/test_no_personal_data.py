@@ -19,6 +19,7 @@ import httpx
 import pymongo
 import pytest
 from pymongo.database import Database
+from pymongo.read_concern import ReadConcern
 
 from deploy.local.jars import ROOT
 from deploy.local.mongo import Mongo
@@ -142,7 +143,9 @@ def duty(needs_kafka: None, mongo: Mongo, module_folder: Path) -> Iterator[Offic
 async def told(duty: Office, law: Law) -> AsyncIterator[Told]:
     """Everything has happened, and everybody was told."""
     with pymongo.MongoClient[Document](duty.services.mongo) as client:
-        made = Told(duty, client[duty.services.database], law, load_life_cycle(ROOT / "life-cycle.yaml", law))
+        # As the services read: what only the primary has yet, they do not have.
+        database = client.get_database(duty.services.database, read_concern=ReadConcern("majority"))
+        made = Told(duty, database, law, load_life_cycle(ROOT / "life-cycle.yaml", law))
         await subscribe(made)
         await all_that_can_be_said(made)
         await all_that_cannot_be_read(made)
