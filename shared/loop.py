@@ -205,7 +205,8 @@ class Loop:
         if message.cause in record.causes:
             fresh = mine in tries.landed and mine not in claimed
             claimed.add(mine)
-            return Outcome(record, fresh=fresh)
+            # What an earlier try of this batch wrote stands as that try wrote it.
+            return Outcome(tries.landed[mine] if fresh else record, fresh=fresh)
         if record.broken:
             return Outcome(record, refused=NeverWill("what is sealed in its record does not open"))
         before = (record.version, record.state, record.sent, record.chain, record.size, record.key, len(record.fresh))
@@ -272,7 +273,7 @@ class _Tries:
     def __init__(self) -> None:
         self.is_first = True
         self.wanted: set[str] = set()
-        self.landed: set[tuple[str, str]] = set()
+        self.landed: dict[tuple[str, str], Record] = {}
         self.recognised: dict[bytes, Record] = {}
         self.bugs: dict[tuple[str, str], Bug] = {}
         """One message is one bug, however often its batch is run."""
@@ -291,7 +292,7 @@ class _Tries:
         attempt = self._attempted.get(stored.chain)
         if attempt is not None and stored.chain not in self.recognised:
             self.recognised[stored.chain] = attempt
-            self.landed |= {(attempt.id, event.cause) for event in attempt.fresh}
+            self.landed |= {(attempt.id, event.cause): attempt for event in attempt.fresh}
 
 
 def _parcel(loop: Loop, record: Record) -> Parcel:

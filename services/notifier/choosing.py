@@ -94,9 +94,10 @@ class Choosing:
             never_held = bool(state.get("never_held"))
             rate = None if never_held else state.get("rate")
             if len(mine) >= recipient.room_for(never_held=never_held) or about in mine or recipient.is_busy_with(about):
-                recipient.passed_over = True
+                recipient.passed_over = recipient.behind = True
                 continue
             if not recipient.may_have(rate, moment):
+                recipient.behind = True
                 continue
             mine.add(about)
             if not never_held:
@@ -125,19 +126,18 @@ class Choosing:
         if len(due) >= LOOK_AT or not behind:
             return
         for one in behind:
-            # Whatever is raised during the look puts it behind again.
-            one.behind = False
+            one.raised = False
         query = {
             "next_due": {"$lte": times.text_of(self._notices.now())},
             "state.subscriber": {"$in": sorted({one.name for one in behind})},
         }
         wanted = {"state.subscriber": 1, "state.channel": 1}
         left = await self._notices.store.find(query, wanted, limit=LOOK_AT, sort=["next_due"])
-        for document in left:
-            self.recipient(document["state"]["subscriber"], document["state"]["channel"]).behind = True
         if len(left) >= LOOK_AT:
-            for recipient in behind:
-                recipient.behind = True
+            return
+        still = {(one["state"]["subscriber"], one["state"]["channel"]) for one in left}
+        for one in behind:
+            one.behind = one.raised or (one.name, one.channel) in still
 
     async def overdue(self) -> list[dict[str, Any]]:
         """What waits for a recipient without room until its time on this channel is over."""

@@ -8,15 +8,14 @@ nobody else's.
 
 import asyncio
 import contextlib
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from services.notifier.choosing import DIGEST, LOOK_AT, Choosing
-from services.notifier.domain.bodies import Attempt, Failed, Overdue, Raising
-from services.notifier.domain.notices import BY
+from services.notifier.claiming import Claiming
+from services.notifier.domain.bodies import Attempt, Failed, Overdue
+from services.notifier.domain.notices import BY, CLAIM
 from services.notifier.recipients import GATHERING, Claimed, Recipient
 from services.notifier.sending import Sending
 from shared.decisions import Message
@@ -24,8 +23,8 @@ from shared.events import Event
 from shared.failures import TryAgain
 from shared.log import logger
 from shared.loop import Loop, Outcome
-from shared.partners import NoticeChannel
 from shared.records import Record, event_of
+from shared.times import read
 
 EVERY = 0.25
 """Seconds between looks for what is due."""
@@ -33,10 +32,9 @@ OVERDUE_EVERY = 5.0
 """Seconds between looks for what has no time left on its channel, and no place."""
 CLAIM_PATIENCE = 5.0
 """Seconds for which claiming is tried while MongoDB is away: a claim must be young when its request begins."""
-FRESH = 30.0
-"""Seconds after which a claim that waits is given back: a request must end before its claim does."""
-MOST_AHEAD = 5_000
-"""Notices that wait in this process, claimed as they were raised, at most."""
+FRESH = 8.0
+"""Seconds after which a claim that waits is given back: a request must end before its claim does, and a mail may take
+50 seconds with its wait for a connection."""
 INTERRUPTED = "interrupted"
 
 
@@ -51,54 +49,43 @@ class Delivery:
         self._running: set[asyncio.Task[bool]] = set()
         self._gathering: set[asyncio.Task[None]] = set()
         self._awake = asyncio.Event()
+        self._claiming = Claiming(self._choosing, instance)
         self._is_open = False
-        """Whether it may claim: not before it has taken back what it was sending when it died, not while it ends."""
+        """Whether it may claim what is raised: not before it has looked at what is due, not while it ends."""
+        self._is_ending = False
 
     def claiming(self, messages: Sequence[Message]) -> Sequence[Message]:
-        """A batch before it is decided: what can be sent soon is claimed as it is raised, one write instead of two."""
-        if not self._is_open:
-            return messages
-        more: Counter[int] = Counter()
-        ahead = sum(len(recipient.ahead) for recipient in self._choosing.recipients())
-        return [self._claiming(message, more, ahead) if _is_due(message) else message for message in messages]
-
-    def _claiming(self, message: Message, more: Counter[int], ahead: int) -> Message:
-        body: Raising = message.body
-        recipient = self._choosing.recipient(body.subscriber, body.channel)
-        is_free = not recipient.behind and recipient.may_claim(more[id(recipient)])
-        if not (is_free or body.never_held) or ahead + more.total() >= MOST_AHEAD:
-            return message
-        more[id(recipient)] += 1
-        return replace(message, body=replace(body, claimant=self._instance))
+        """A batch before it is decided: what can be sent soon is claimed as it is raised."""
+        return self._claiming.claim(messages) if self._is_open else messages
 
     def heard(self, messages: Sequence[Message], outcomes: Sequence[Outcome]) -> None:
         """A batch is in MongoDB: what was claimed with it is sent, without waiting for a look."""
-        for message, outcome in zip(messages, outcomes, strict=True):
-            if not outcome.fresh or not isinstance(message.body, Raising):
-                continue
-            record, body = outcome.record, message.body
-            if body.claimant and record.state.get("status") == "attempting":
-                self._queue(self._claimed([(record, record.fresh[0])]))
-            elif "next_due" in record.state:
-                if _is_due(message):
-                    self._choosing.recipient(body.subscriber, body.channel).behind = True
-                self._awake.set()
+        heard = self._claiming.heard(messages, outcomes)
+        for record in heard.claimed:
+            claimed = self._claimed([(record, record.fresh[0])])
+            if not claimed.never_held:
+                claimed.recipient.sent.append(claimed.at)
+            self._queue(claimed)
+        if heard.forgotten:
+            self._later(self._give_back(heard.forgotten))
+        if heard.is_more:
+            self._awake.set()
 
     async def run(self) -> None:
         """Deliver until cancelled; an attempt that is cut off is taken up again when its claim ends."""
         more = [asyncio.create_task(self._sending.keep()), asyncio.create_task(self._hand_on_overdue())]
         try:
             await self._take_back()
-            self._is_open = True
             while True:
                 with contextlib.suppress(TryAgain):
                     await self._look()
+                    self._is_open = True
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(EVERY):
                         await self._awake.wait()
                 self._awake.clear()
         finally:
-            self._is_open = False
+            self._is_open, self._is_ending = False, True
             await self._end()
             for task in more:
                 task.cancel()
@@ -116,8 +103,8 @@ class Delivery:
 
     async def _end(self) -> None:
         """Give back what waits, and let what is on its way end."""
-        waiting = [claimed for recipient in self._choosing.recipients() for claimed in recipient.ahead]
-        giving_back = asyncio.create_task(self._give_back(waiting))
+        waiting = [claimed for recipient in self._choosing.recipients() for claimed in recipient.empty()]
+        giving_back = asyncio.create_task(self._give_back(_records(waiting)))
         _, late = await asyncio.wait([giving_back, *self._running], timeout=5)
         for task in [*late, *self._gathering]:
             task.cancel()
@@ -127,9 +114,8 @@ class Delivery:
         """Claim what is due and can be sent now; two that try for one notice are told apart by the guarded write."""
         oldest = asyncio.get_running_loop().time() - FRESH
         # What waits too long, or for somebody who does not answer, need not wait here.
-        await self._give_back(
-            [late for recipient in self._choosing.recipients() for late in recipient.too_late(oldest)]
-        )
+        late = [one for recipient in self._choosing.recipients() for one in recipient.too_late(oldest)]
+        await self._give_back(_records(late))
         due = await self._choosing.due()
         chosen = self._choosing.choose(due)
         if len(due) >= LOOK_AT and chosen:
@@ -165,7 +151,14 @@ class Delivery:
             Message(one["_id"], f"clock/deliver/{one['next_due']}", BY, Attempt(one["next_due"], self._instance))
             for one in notices
         ]
-        return [self._won(outcome) for outcome in await self._handle(claims)]
+        won: list[Record | None] = []
+        for at in range(0, len(claims), LOOK_AT):
+            part = claims[at : at + LOOK_AT]
+            try:
+                won += [self._won(outcome) for outcome in await self._handle(part)]
+            except TryAgain:
+                won += [None] * len(part)  # the parts before it are won all the same
+        return won
 
     def _won(self, outcome: Outcome) -> Record | None:
         state = outcome.record.state
@@ -185,25 +178,36 @@ class Delivery:
 
     def _claimed(self, won: Sequence[tuple[Record, Event]]) -> Claimed:
         state = won[0][0].state
+        left = read(state["next_due"]) - self._notices.now()
         return Claimed(
             self._choosing.recipient(state["subscriber"], state["channel"]),
             tuple(record.kept() for record, _ in won),
             tuple(raised for _, raised in won),
             state["about"],
             bool(state.get("never_held")),
-            asyncio.get_running_loop().time(),
+            # Its claim counts from when its batch began, which may have waited for MongoDB.
+            asyncio.get_running_loop().time() - (CLAIM - left).total_seconds(),
         )
+
+    def _later(self, giving_back: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(giving_back)
+        self._gathering.add(task)
+        task.add_done_callback(self._gathering.discard)
 
     def _recipient(self, one: Mapping[str, Any]) -> Recipient:
         return self._choosing.recipient(one["state"]["subscriber"], one["state"]["channel"])
 
     def _queue(self, claimed: Claimed) -> None:
+        if self._is_ending:
+            self._later(self._give_back(claimed.records))
+            return
         claimed.recipient.queue(claimed)
         self._begin(claimed.recipient)
 
     def _begin(self, recipient: Recipient) -> None:
         """Send what there is room for."""
-        while (claimed := recipient.next()) is not None:
+        oldest = asyncio.get_running_loop().time() - FRESH
+        while (claimed := recipient.next(oldest)) is not None:
             sending = asyncio.create_task(self._sending.send(claimed))
             self._running.add(sending)
             sending.add_done_callback(partial(self._sent, claimed))
@@ -219,17 +223,18 @@ class Delivery:
         if isinstance(error, Exception):
             # The claim runs out and the notice is tried again, a bounded number of times.
             self._notices.bug(error, "delivery")
-        if self._is_open:
+        if not self._is_ending:
             self._begin(claimed.recipient)
         if error is None and task.result() and (claimed.recipient.behind or claimed.recipient.passed_over):
             self._awake.set()
 
-    async def _give_back(self, waiting: Sequence[Claimed]) -> None:
+    async def _give_back(self, waiting: Sequence[Record]) -> None:
         """What was claimed and is not sent here is due again at once; if that fails, when its claim ends."""
+        if not waiting:
+            return
         with contextlib.suppress(TryAgain):
-            await self._handle(
-                [_interrupted(one.id, one.state["attempts"], one) for claimed in waiting for one in claimed.records]
-            )
+            await self._handle([_interrupted(one.id, one.state["attempts"]) for one in waiting])
+        self._awake.set()
 
     async def _hand_on_overdue(self) -> None:
         """What has no time left on its channel, and whose recipient has no room for it, goes on without an attempt."""
@@ -242,20 +247,14 @@ class Delivery:
                 )
 
 
-def _is_due(message: Message) -> bool:
-    """Whether a message raises a notice that is sent as soon as it can be."""
-    body = message.body
-    return (
-        isinstance(body, Raising)
-        and body.channel != NoticeChannel.KAFKA
-        and not (body.silence or body.not_before or body.in_digest or body.rate)
-    )
-
-
 def _raised(one: Mapping[str, Any]) -> Event:
     return event_of(one["_id"], one["history"][0])
 
 
-def _interrupted(notice: str, attempt: int, seen: Record | None = None) -> Message:
+def _records(waiting: Iterable[Claimed]) -> list[Record]:
+    return [record for claimed in waiting for record in claimed.records]
+
+
+def _interrupted(notice: str, attempt: int) -> Message:
     """The attempt ended before it began, or with the process that made it."""
-    return Message(notice, f"interrupted/{attempt}", BY, Failed(attempt, INTERRUPTED, at_once=True), seen=seen)
+    return Message(notice, f"interrupted/{attempt}", BY, Failed(attempt, INTERRUPTED, at_once=True))

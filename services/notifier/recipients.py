@@ -37,7 +37,7 @@ class Claimed:
     about: str
     never_held: bool
     at: float
-    """When it was claimed, on the event loop's clock."""
+    """When its claim began, on the event loop's clock."""
 
     def attempt(self, number: int = 0) -> int:
         """Which attempt this is for one of its notices."""
@@ -58,6 +58,8 @@ class Recipient:
     """What is claimed and waits for room, in order."""
     behind: bool = False
     """More is due than was claimed as it was raised: what comes now waits behind it."""
+    raised: bool = False
+    """Something was raised for it and not claimed, since the last look for whether it is still behind."""
     passed_over: bool = False
     """The last look for what is due left something of it out: there may be more when it has room again."""
     pace: float = FIRST_PACE
@@ -72,7 +74,8 @@ class Recipient:
 
     def room_for(self, *, never_held: bool) -> int:
         """How many more notices may be claimed to be sent now; what nothing may hold back has one more place."""
-        return max(0, (1 if self.away.is_away else IN_FLIGHT) + never_held - len(self.busy) - len(self.ahead))
+        ahead = sum(one.never_held for one in self.ahead) if never_held else len(self.ahead)
+        return max(0, (1 if self.away.is_away else IN_FLIGHT) + never_held - len(self.busy) - ahead)
 
     def is_busy_with(self, about: str) -> bool:
         """Whether something about this is in flight, or waits for room."""
@@ -90,13 +93,16 @@ class Recipient:
         else:
             self.ahead.append(claimed)
 
-    def next(self) -> Claimed | None:
-        """What there is room for now, one about each case at a time; it is in flight when it comes out."""
+    def next(self, oldest: float) -> Claimed | None:
+        """What there is room for now and was claimed since `oldest`, one about each case at a time.
+
+        It is in flight when it comes out.
+        """
         limit, passed = 1 if self.away.is_away else IN_FLIGHT, set[str]()
         for number, claimed in enumerate(self.ahead):
             if len(self.busy) >= limit + claimed.never_held:
                 return None  # what nothing may hold back stands before the rest
-            if claimed.about not in self.busy and claimed.about not in passed:
+            if claimed.at >= oldest and claimed.about not in self.busy and claimed.about not in passed:
                 del self.ahead[number]
                 self.busy.add(claimed.about)
                 return claimed
@@ -104,13 +110,26 @@ class Recipient:
         return None
 
     def too_late(self, oldest: float) -> list[Claimed]:
-        """What waits since before `oldest`; all of it where the recipient does not answer. It waits no longer here."""
+        """What was claimed before `oldest`, with what follows it about the same case: it waits no longer here.
+
+        All of it where the recipient does not answer.
+        """
         late: list[Claimed] = []
         kept: deque[Claimed] = deque()
+        about: set[str] = set()
         for one in self.ahead:
-            (late if one.at < oldest or self.away.is_away else kept).append(one)
+            if one.at < oldest or self.away.is_away or one.about in about:
+                about.add(one.about)
+                late.append(one)
+            else:
+                kept.append(one)
         self.ahead, self.behind = kept, self.behind or bool(late)
         return late
+
+    def empty(self) -> list[Claimed]:
+        """All that waits; it waits no longer here."""
+        waiting, self.ahead = list(self.ahead), deque()
+        return waiting
 
     def took(self, seconds: float) -> None:
         """Note how long a request lasted."""

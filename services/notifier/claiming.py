@@ -1,0 +1,81 @@
+"""Claiming as raised: what can be sent soon is claimed by the write that raises it, one write instead of two."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from services.notifier.choosing import Choosing
+from services.notifier.domain.bodies import Raising
+from shared.decisions import Message
+from shared.loop import Outcome
+from shared.partners import NoticeChannel
+from shared.records import Record
+
+MOST_AHEAD = 5_000
+"""Notices that wait in this process, claimed as they were raised, at most."""
+
+
+@dataclass(slots=True)
+class Heard:
+    """What a batch that is in MongoDB means for the delivery."""
+
+    claimed: list[Record] = field(default_factory=list)
+    """Won by the write that raised them, to be sent now."""
+    forgotten: list[Record] = field(default_factory=list)
+    """Claimed by an earlier run of the batch that failed before anybody was told."""
+    is_more: bool = False
+    """There is more to look for."""
+
+
+class Claiming:
+    """Claims for one process, by what its recipients can take soon."""
+
+    def __init__(self, choosing: Choosing, instance: str) -> None:
+        self._choosing, self._instance = choosing, instance
+
+    def claim(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """A batch before it is decided, with the claims."""
+        more: Counter[int] = Counter()
+        left: set[int] = set()
+        """Recipients for whom something of this batch is due and not claimed: what follows waits behind it."""
+        room = MOST_AHEAD - sum(len(recipient.ahead) for recipient in self._choosing.recipients())
+        claimed: list[Message] = []
+        for message in messages:
+            body = message.body
+            if isinstance(body, Raising) and _is_due(body):
+                recipient = self._choosing.recipient(body.subscriber, body.channel)
+                number = id(recipient)
+                is_free = number not in left and not recipient.behind and recipient.may_claim(more[number])
+                if (body.never_held or (is_free and not body.rate)) and more.total() < room:
+                    more[number] += 1
+                    message = replace(message, body=replace(body, claimant=self._instance))
+                else:
+                    left.add(number)
+            claimed.append(message)
+        return claimed
+
+    def heard(self, messages: Sequence[Message], outcomes: Sequence[Outcome]) -> Heard:
+        """What became of a batch."""
+        heard = Heard()
+        for message, outcome in zip(messages, outcomes, strict=True):
+            body, state = message.body, outcome.record.state
+            if not isinstance(body, Raising) or "next_due" not in state:
+                continue
+            recipient = self._choosing.recipient(body.subscriber, body.channel)
+            is_mine = bool(body.claimant) and state["status"] == "attempting" and state.get("claimant") == body.claimant
+            if not outcome.fresh:
+                # What is being sent is busy until its outcome is kept.
+                if is_mine and not recipient.is_busy_with(state["about"]):
+                    heard.forgotten.append(outcome.record)
+            elif is_mine:
+                heard.claimed.append(outcome.record)
+            else:
+                if not body.not_before:
+                    recipient.behind = recipient.raised = True
+                heard.is_more = True
+        return heard
+
+
+def _is_due(body: Raising) -> bool:
+    """Whether a notice is due as soon as it is raised."""
+    return body.channel != NoticeChannel.KAFKA and not (body.silence or body.not_before or body.in_digest)
