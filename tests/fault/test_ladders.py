@@ -21,6 +21,7 @@ from aiokafka import AIOKafkaProducer
 from deploy.local.kafka import Kafka
 from deploy.local.mongo import Mongo
 from services.notifier.domain.ladders import LADDER
+from services.notifier.following import NOTHING_DONE
 from shared import times, topics
 from shared.events import CASE_ASSIGNED, LADDER_ACKNOWLEDGED, LADDER_ENDED, NOTICE_GIVEN_UP, of_case
 from shared.vocabulary import Urgency
@@ -216,6 +217,8 @@ def _ends(alerts: Alerts, histories: Histories) -> list[Fault]:
         case = state["about"]
         # It may have been done or acknowledged when the ladder was at its end already.
         right = {NOBODY} | ({BEGUN} if case in alerts.done else set())
+        if is_acknowledged:  # so late that no step is left when it reminds
+            right.add(NOTHING_DONE)
         stays_acknowledged = is_acknowledged and state["status"] == "acknowledged" and not reasons
         if is_acknowledged and case not in alerts.acknowledged:
             faults.append(Fault(Kind.WRONG, f"{held.record.id} is acknowledged, and nobody did"))
