@@ -37,6 +37,7 @@ SUBSCRIBER_LEFT = "subscriber.left"
 SILENCE_BEGUN = "silence.begun"
 SILENCE_ENDED = "silence.ended"
 ALERT_RAISED = "alert.raised"
+AUDIT_CHECKPOINT = "audit.checkpoint"
 
 UPDATES: Mapping[str, str] = {
     "acknowledged": "The case has arrived, under its holder's own number.",
@@ -157,6 +158,7 @@ TYPES: Mapping[str, str] = {
     SILENCE_BEGUN: "Some notices are held back until a time, by whom and why.",
     SILENCE_ENDED: "A silence was ended before its time.",
     ALERT_RAISED: "What is no case event and somebody must know.",
+    AUDIT_CHECKPOINT: "To auditors: a signed root over the chains of the records that changed.",
 }
 """Every type that any of our topics can carry, and what it says."""
 

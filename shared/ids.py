@@ -55,6 +55,10 @@ class Ids:
         """The same, of a record whose bytes are known by their digest."""
         return self._make("qua_", topic, str(partition), str(offset), sha256)
 
+    def checkpoint(self, service: str, instance: str, number: int) -> str:
+        """The id of the n-th checkpoint of one process."""
+        return self._make("chk_", service, instance, str(number))
+
     def event(self, record: str, seq: int) -> str:
         """The id of the n-th event of a record; the same on every topic that carries it."""
         return self._make("evt_", record, str(seq))

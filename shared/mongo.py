@@ -27,6 +27,7 @@ Driver = Literal["motor", "pymongo"]
 
 SAFE = WriteConcern("majority", j=True, wtimeout=15_000)
 """How everything is written that somebody is told of: by majority and journal."""
+_QUICK = WriteConcern(1)
 DUPLICATE_KEY = 11000
 PATIENCE_MS = 5_000
 """How long a call waits for a primary before it says `TryAgain`."""
@@ -103,6 +104,32 @@ class Mongo:
         except PyMongoError as error:
             raise TryAgain(type(error).__name__) from error
 
+    async def note(self, collection: str, document: Mapping[str, Any]) -> None:
+        """Keep a document without waiting for journal or majority; raises `TryAgain`.
+
+        The same primary has it before whatever is written after it, so who keeps that keeps this too.
+        """
+        try:
+            await self._database[collection].with_options(write_concern=_QUICK).insert_one(document)
+        except PyMongoError as error:
+            raise TryAgain(type(error).__name__) from error
+
+    async def noted(self, collection: str, query: Mapping[str, Any], limit: int) -> list[dict[str, Any]]:
+        """What was kept so, the oldest first; raises `TryAgain`."""
+        try:
+            cursor = self._database[collection].find(query, limit=limit).sort("at", 1)
+            found: list[dict[str, Any]] = await cursor.to_list(None)
+        except PyMongoError as error:
+            raise TryAgain(type(error).__name__) from error
+        return found
+
+    async def forget(self, collection: str, ids: Sequence[str]) -> None:
+        """Let such documents go; raises `TryAgain`."""
+        try:
+            await self._database[collection].with_options(write_concern=_QUICK).delete_many({"_id": {"$in": list(ids)}})
+        except PyMongoError as error:
+            raise TryAgain(type(error).__name__) from error
+
     def _plain(self, collection: str) -> Any:
         return self._database[collection].with_options(write_concern=SAFE)
 
@@ -123,7 +150,7 @@ class Store:
             read_preference=ReadPreference.PRIMARY,
         )
         # A mark needs no journal: a lost one only repeats an event.
-        self._marks: Any = self._safe.with_options(write_concern=WriteConcern(1))
+        self._marks: Any = self._safe.with_options(write_concern=_QUICK)
 
     async def prepare(self, indexes: Iterable[Mapping[str, Any]] = ()) -> None:
         """Make the indexes that every store needs, and the given ones (arguments of pymongo's `IndexModel`)."""

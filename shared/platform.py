@@ -12,12 +12,17 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from shared import quarantine as quarantine_domain
+from shared.checkpoints import keeping
+from shared.checkpoints.anchoring import Anchoring
+from shared.checkpoints.checkpoint import SigningKey
+from shared.checkpoints.measures import CheckpointMetrics
 from shared.decisions import Decide
 from shared.failures import TryAgain
 from shared.ids import Ids
 from shared.kafka import KafkaSource, broker_at
 from shared.law import Law, load_law
 from shared.life_cycle import LifeCycle, load_life_cycle
+from shared.log import logger
 from shared.loop import Loop
 from shared.metrics import Metrics
 from shared.mongo import Mongo, Store
@@ -67,6 +72,8 @@ class Platform:
     beat: float = field(default_factory=monotonic)
     consuming: bool = False
     prepared: bool = False
+    anchoring: Anchoring | None = None
+    """Where the deployment signs checkpoints."""
 
     def loop(self, collection: str, decide: Decide, evolve: Evolve, indexes: Iterable[Mapping[str, Any]] = ()) -> Loop:
         """The loop over one collection, swept and indexed."""
@@ -74,6 +81,8 @@ class Platform:
         loop = Loop(store, decide, evolve, self.sealer, self.sender, self.metrics, self.time.now)
         self.loops.append(loop)
         self.indexes[loop.store] = list(indexes)
+        if self.anchoring:
+            self.anchoring.watch(loop)
         return loop
 
     def why_stop(self) -> str | None:
@@ -159,4 +168,29 @@ def connect(name: str, settings: Settings, may_be_simulated: bool = True) -> Pla
         loops=[entries],
     )
     platform.indexes[entries.store] = []
+    if settings.checkpoint_key:
+        key = SigningKey(settings.checkpoint_key.get_secret_value())
+        _make_checkpoints(platform, key, settings.checkpoint_every)
+    else:
+        logger().warning("no checkpoints", reason="ROGATORY_CHECKPOINT_KEY is not set")
     return platform
+
+
+def _make_checkpoints(platform: Platform, key: SigningKey, every: float) -> None:
+    name = platform.name
+    # Before the others are watched: a checkpoint of checkpoints would have no end.
+    loop = platform.loop(f"{name}_checkpoints", keeping.decide, keeping.evolve, [keeping.INDEX])
+    measures = CheckpointMetrics(platform.metrics.registry)
+    platform.anchoring = Anchoring(
+        name,
+        platform.settings.instance,
+        every,
+        key,
+        loop,
+        platform.mongo,
+        platform.ids,
+        measures,
+        platform.time.real,
+    )
+    platform.anchoring.watch(platform.loops[0])
+    platform.tasks.append(platform.anchoring.run)

@@ -81,6 +81,10 @@ class Settings(BaseSettings):
     """The name of this process; fixed over restarts, so that a restart is no rebalance (`group_instance_id`)."""
     id_key: Key
     sealing_key: Key
+    checkpoint_key: Key | None = None
+    """Signs checkpoints for auditors (Ed25519, the private key's 32 bytes); without it there are none."""
+    checkpoint_every: Annotated[float, Field(ge=1, le=3600)] = 60.0
+    """Seconds."""
     partners: Path = Path("partners.yaml")
     law: Path | None = None
     """The law file; without it, the one that the partners file names."""

@@ -40,6 +40,7 @@ class Deployment:
         write_tokens(folder / "tokens", keys, partners.agencies, law.authorities)
         jwks = folder / "jwks.json"
         jwks.write_text(json.dumps(keys.jwks))
+        (folder / "checkpoint.pub").write_text(f"{keys.checkpoint_public_key}\n")
         topics = all_topics(law.authorities, partners.agencies, partners.subscribers)
         hear = [name for name, one in partners.subscribers.items() if SubscriberChannel.WEBHOOK in one.channels]
         return cls(partners_file, law_file, assumptions, keys, jwks, topics, tuple(hear))
@@ -53,6 +54,8 @@ class Deployment:
             "ROGATORY_DATABASE": "rogatory",
             "ROGATORY_ID_KEY": self.keys.id_key,
             "ROGATORY_SEALING_KEY": self.keys.sealing_key,
+            "ROGATORY_CHECKPOINT_KEY": self.keys.checkpoint_key,
+            "ROGATORY_CHECKPOINT_EVERY": "5",
             "ROGATORY_PARTNERS": str(self.partners),
             "ROGATORY_LAW": str(self.law),
             "ROGATORY_LAW_ASSUMPTIONS": ",".join(map(str, self.assumptions)),

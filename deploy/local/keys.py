@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from deploy.local.secret_files import write_secret
+from shared.checkpoints.checkpoint import SigningKey
 from shared.tokens import make_key, make_token
 from shared.vocabulary import DESK
 
@@ -31,22 +32,27 @@ class Keys:
     webhook_secret: str
     token_key: dict[str, Any]
     jwks: dict[str, Any]
+    checkpoint_key: str
 
     @classmethod
     def make(cls) -> Self:
         """New keys."""
         token_key, jwks = make_key()
         webhook = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
-        return cls(secrets.token_hex(32), secrets.token_hex(32), webhook, token_key, jwks)
+        return cls(secrets.token_hex(32), secrets.token_hex(32), webhook, token_key, jwks, secrets.token_hex(32))
 
     @classmethod
     def load_or_make(cls, path: Path) -> Self:
         """The keys that the kept data were written with, or new ones."""
-        if path.exists():
-            return cls(**json.loads(path.read_text()))
-        keys = cls.make()
+        kept = json.loads(path.read_text()) if path.exists() else {}
+        keys = cls(**(asdict(cls.make()) | kept))  # those of an older build have fewer
         write_secret(path, json.dumps(asdict(keys)))
         return keys
+
+    @property
+    def checkpoint_public_key(self) -> str:
+        """By what anybody can check a checkpoint; in hexadecimal."""
+        return SigningKey(bytes.fromhex(self.checkpoint_key)).public.hex()
 
     def token(self, *, agency: str | None = None, authority: str | None = None) -> str:
         """A token for one agency or one authority."""

@@ -208,6 +208,8 @@ def settings_of(
         "ROGATORY_DATABASE": database,
         "ROGATORY_ID_KEY": keys.id_key,
         "ROGATORY_SEALING_KEY": keys.sealing_key,
+        "ROGATORY_CHECKPOINT_KEY": keys.checkpoint_key,
+        "ROGATORY_CHECKPOINT_EVERY": "5",
         "ROGATORY_PARTNERS": str(ROOT / "partners.yaml"),
         "ROGATORY_ALERTS": str(ROOT / "alerts.yaml"),
         "ROGATORY_ROSTER": str(ROOT / "roster.yaml"),

@@ -141,6 +141,8 @@ class System:
             "ROGATORY_DATABASE": self.database,
             "ROGATORY_ID_KEY": self.keys.id_key,
             "ROGATORY_SEALING_KEY": self.keys.sealing_key,
+            "ROGATORY_CHECKPOINT_KEY": self.keys.checkpoint_key,
+            "ROGATORY_CHECKPOINT_EVERY": "2",
             "ROGATORY_PARTNERS": str(ROOT / "partners.yaml"),
             "ROGATORY_ALERTS": str(ROOT / "alerts.yaml"),
             "ROGATORY_ROSTER": str(ROOT / "roster.yaml"),

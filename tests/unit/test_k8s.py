@@ -274,7 +274,7 @@ def test_the_base_holds_no_secret_and_names_the_keys_that_one_needs() -> None:
 
     assert not list(of_kind(things, "Secret"))
     needed = {("rogatory", key, False) for key in ("mongo", "id-key", "sealing-key", "webhooks")}
-    assert wanted == needed | {("rogatory", "smtp", True), ("rogatory", "heartbeat-url", True)}
+    assert wanted == needed | {("rogatory", key, True) for key in ("checkpoint-key", "smtp", "heartbeat-url")}
 
 
 IN_THE_IMAGE = """
