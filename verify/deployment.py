@@ -38,14 +38,14 @@ class Deployment:
 
     @cached_property
     def outputs(self) -> list[str]:
-        """The topics on which our services write, all but the checkpoints'."""
+        """The topics on which our services write."""
         names = []
         for lane in Lane:
             names += [topics.letters_received(lane), topics.case_events(lane), topics.answers_due(lane)]
             names += [topics.cases_of(one, lane) for one in (*self.law.authorities, DESK)]
         names += [topics.answers_to(one) for one in self.partners.agencies]
         names += [topics.notices_to(one) for one in self.partners.subscribers]
-        return [*names, topics.ALERTS_RAISED]
+        return [*names, topics.ALERTS_RAISED, topics.CHECKPOINTS]
 
     @cached_property
     def inputs(self) -> list[Input]:

@@ -11,6 +11,7 @@ from services.notifier.domain import evolve as of_notices
 from services.notifier.domain.silences import evolve as of_silences
 from services.notifier.domain.subscription_state import evolve as of_subscriptions
 from services.router.domain import evolve as of_cases
+from shared.checkpoints.keeping import evolve as of_checkpoints
 from shared.quarantine import evolve as of_quarantine
 from shared.records import Evolve
 
@@ -33,6 +34,7 @@ COLLECTIONS: Mapping[str, Collection] = {
     "subscriptions": Collection(of_subscriptions, ("sub_", "lft_")),
     "silences": Collection(of_silences, ("sil_",)),
     **{f"{name}_quarantine": Collection(of_quarantine, ("qua_", "alt_"), name != "notifier") for name in SERVICES},
+    **{f"{name}_checkpoints": Collection(of_checkpoints, ("chk_",), name != "notifier") for name in SERVICES},
 }
 """Each with the fold of its own service, which is all that is shared with it."""
 

@@ -53,8 +53,8 @@ async def test_every_topic_that_a_service_reads_is_verified_by_the_same_group_an
     assert collections == COLLECTIONS.keys()
 
 
-def test_every_topic_of_ours_is_an_output_or_an_input_or_the_checkpoints(tmp_path: Any) -> None:
+def test_every_topic_of_ours_is_an_output_or_an_input(tmp_path: Any) -> None:
     local = Local.prepare(tmp_path)
     told = local.settings("127.0.0.1:1", "mongodb://127.0.0.1:1", "http://127.0.0.1:1")
 
-    assert {*Deployment.of(settings_from(told)).topics, "audit.checkpoints.v1"} == local.topics.keys()
+    assert {*Deployment.of(settings_from(told)).topics} == local.topics.keys()
