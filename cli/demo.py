@@ -3,10 +3,16 @@
 import asyncio
 import os
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from shared import times
+
+if TYPE_CHECKING:
+    from deploy.local.stack import Stack
 
 _SAID = "Assumed for this demo: the UN Convention against Cybercrime is in force. Today it is not."
 _TIME_SAID = "The time is simulated: it begins on the first letter's day and runs fast. No date shown is real."
@@ -46,7 +52,10 @@ def demo(
             from cli.demo_show import Show
 
             show = Show(stack, samples, script, fresh=fresh, once=once, as_json=as_json)
+            began = times.now()
             right = asyncio.run(show.run())
+            if once:
+                right &= _verified(stack, None if fresh else began)
             if picture:
                 from cli.demo_picture import drawn
 
@@ -56,6 +65,18 @@ def demo(
         right = not once
     if not right:
         raise typer.Exit(1)
+
+
+def _verified(stack: "Stack", since: datetime | None) -> bool:
+    """Whether nothing was lost, counted a second time; where data were there before, of this run alone."""
+    from cli.verify import run
+    from verify.telling import sentences
+
+    told = stack.deployment.settings(stack.kafka_address, stack.mongo_uri, stack.webhook_url)
+    report = run(told, since=since)
+    for line in sentences(report):
+        typer.echo(line, err=True)
+    return report.is_right
 
 
 def _assume_in_force() -> None:

@@ -93,6 +93,10 @@ class Arriving:
         one = self._inputs[number]
         return offset >= self._bounds.committed.get((one.group, one.topic, partition), 0)
 
+    def topic_of(self, number: int) -> str:
+        """The topic of an input by its number."""
+        return self._inputs[number].topic
+
     def _entry(self, row: Heard) -> str:
         topic = self._inputs[row.input].topic
         return self._ids.quarantined_as(topic, row.partition, row.offset, row.digest.hex())

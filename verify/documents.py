@@ -1,6 +1,7 @@
 """The records as MongoDB has them, whole, by a majority: the only file here that knows the driver. It never writes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from types import TracebackType
@@ -29,6 +30,18 @@ class Documents(Protocol):
 
     def present(self, collection: str, ids: Sequence[str]) -> set[str]:
         """Which of these ids have a document."""
+        ...
+
+    def heads(self, collection: str, ids: Sequence[str], wanted: Sequence[str]) -> Iterator[Document]:
+        """Of the documents with these ids what is wanted."""
+        ...
+
+    def alerts(self, about: Collection[str]) -> set[str]:
+        """The alerts about these cases and alerts of which somebody was told, or is to be told by a ladder."""
+        ...
+
+    def has_set_aside(self, service: str, word: str) -> bool:
+        """Whether a service's quarantine holds anything of the topics with this in their name."""
         ...
 
     def outside(self, collection: str, ranges: Sequence[tuple[str, str]]) -> list[str]:
@@ -88,11 +101,24 @@ class Mongo:
 
     def present(self, collection: str, ids: Sequence[str]) -> set[str]:
         """Which of these ids have a document."""
-        there: set[str] = set()
+        return {one["_id"] for one in self.heads(collection, ids, ())}
+
+    def heads(self, collection: str, ids: Sequence[str], wanted: Sequence[str]) -> Iterator[Document]:
+        """Of the documents with these ids what is wanted."""
+        shown = {"_id": 1, **dict.fromkeys(wanted, 1)}
         for at in range(0, len(ids), 1_000):
-            query = {"_id": {"$in": list(ids[at : at + 1_000])}}
-            there |= {one["_id"] for one in self._database[collection].find(query, {"_id": 1})}
-        return there
+            yield from self._database[collection].find({"_id": {"$in": list(ids[at : at + 1_000])}}, shown)
+
+    def alerts(self, about: Collection[str]) -> set[str]:
+        """The alerts about these cases and alerts of which somebody was told, or is to be told by a ladder."""
+        query = {"state.about": {"$in": sorted(about)}}
+        found = self._database["notices"].find(query, {"_id": 0, "state.alert": 1})
+        return {one["state"].get("alert", "") for one in found}
+
+    def has_set_aside(self, service: str, word: str) -> bool:
+        """Whether a service's quarantine holds anything of the topics with this in their name."""
+        query = {"state.topic": {"$regex": re.escape(word)}}
+        return self._database[f"{service}_quarantine"].find_one(query, {"_id": 1}) is not None
 
     def outside(self, collection: str, ranges: Sequence[tuple[str, str]]) -> list[str]:
         """Ids beside these ranges, a few of them."""

@@ -28,6 +28,7 @@ class Kind(StrEnum):
     MISROUTED = "misrouted"
     NOT_TAKEN = "not taken"
     NO_CASE = "no case"
+    NO_LETTER = "no letter"
     NEVER_ENDED = "never ended"
     NEVER_FIRED = "never fired"
     NEVER_ALERTED = "never alerted"
@@ -54,7 +55,8 @@ SAYS: dict[str, str] = {
     Kind.MISROUTED: "An event stands on a topic to which it was not sent.",
     Kind.NOT_TAKEN: "Something arrived, was passed over, and left no trace.",
     Kind.NO_CASE: "A measure of an accepted letter has no case.",
-    Kind.NEVER_ENDED: "A letter does not know what became of one of its cases.",
+    Kind.NO_LETTER: "A case stands for a letter that is not there.",
+    Kind.NEVER_ENDED: "A case has ended, and its letter does not know.",
     Kind.NEVER_FIRED: "A clock is past due and has not rung.",
     Kind.NEVER_ALERTED: "Somebody had to be told of an event, and no notice says so.",
     Kind.OVERDUE: "A notice waits past its time.",

@@ -11,6 +11,7 @@ from shared import topics
 from shared.events import Event
 from shared.records import Evolve, fold, link, needs_sending
 from shared.sealing import Broken, RecordKey, Sealer, place_of
+from shared.times import text_of
 from verify.findings import Finding, Kind
 
 Document = Mapping[str, Any]
@@ -134,9 +135,9 @@ def _unsent(known: Known, now: datetime) -> Iterator[Finding]:
     elif published == version:
         return
     elif since is None:
-        yield Finding(Kind.UNSENT, record, f"nobody will look for events {published + 1} to {version}", settles=True)
+        yield Finding(Kind.UNSENT, record, f"nobody will look for event {published + 1}", settles=True)
     elif now - since > GRACE and needs_sending(known.events[published:]):
-        yield Finding(Kind.UNSENT, record, f"events {published + 1} to {version}", settles=True)
+        yield Finding(Kind.UNSENT, record, f"since {text_of(since)}", settles=True)
 
 
 def _causes(record: str, events: list[Event]) -> Iterator[Finding]:

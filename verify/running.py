@@ -11,6 +11,7 @@ from shared.failures import BadStart
 from shared.time_source import KEPT_AS as SIMULATION
 from shared.time_source import Simulation
 from shared.times import read, text_of
+from verify.across import Across, Delays
 from verify.arriving import Arriving
 from verify.deployment import Deployment
 from verify.documents import Documents
@@ -172,16 +173,39 @@ class Verification:
 
     def _checker(self, bounds: Bounds) -> Checker:
         deployment = self._deployment
+        arriving = Arriving(deployment.inputs, bounds, self._documents, deployment.ids)
         return Checker(
             self._shards,
             self._documents,
             Sending(self._numbers, bounds, deployment.ids),
-            Arriving(deployment.inputs, bounds, self._documents, deployment.ids),
+            arriving,
+            Across(self._documents, arriving, deployment.ids, deployment.life.ends, self._delays(arriving, bounds)),
             deployment.outputs,
             self._asked.only,
             deployment.ids,
             deployment.sealer,
             self._times(),
+        )
+
+    def _delays(self, arriving: Arriving, bounds: Bounds) -> Delays:
+        """What waits, by a word in its topics' names."""
+
+        def is_behind(service: str, word: str) -> bool:
+            return any(
+                arriving.is_in_flight(number, place[1], end - 1)
+                for number, one in enumerate(self._deployment.inputs)
+                if one.service == service and word in one.topic
+                for place, end in bounds.ends.items()
+                if place[0] == one.topic and end > bounds.starts[place]
+            )
+
+        def has(service: str, word: str) -> bool:
+            return is_behind(service, word) or self._documents.has_set_aside(service, word)
+
+        return Delays(
+            updates=is_behind("router", ".updates."),
+            letters=has("router", "letters.received."),
+            news=has("intake", "cases.events."),
         )
 
     def _times(self) -> dict[bool, datetime]:
@@ -224,14 +248,14 @@ class Verification:
 
     def _look_again(self, findings: Sequence[Finding], bounds: Bounds) -> list[Finding]:
         """Of findings that may settle those that stand: their whole shards are checked anew."""
-        standing = {(one.kind, one.record, one.topic) for one in findings}
+        standing = {(one.kind, one.record, one.detail, one.topic) for one in findings}
         checker = self._checker(bounds)
         shards = sorted({self._shards.of_name(one.record) for one in findings})
         again: list[Finding] = []
         for shard in shards:
             checked: Checked = checker.check(shard)
             again += [one for one in checked.tally.findings if one.settles]
-        return [one for one in again if (one.kind, one.record, one.topic) in standing]
+        return [one for one in again if (one.kind, one.record, one.detail, one.topic) in standing]
 
 
 def _row(one: Missing) -> tuple[str, str, int, int, int]:

@@ -9,6 +9,7 @@ import orjson
 
 from shared.ids import Ids
 from shared.sealing import Sealer
+from verify.across import OWED, Across, Met
 from verify.arriving import Arrived, Arriving
 from verify.documents import Document, Documents
 from verify.findings import Finding, Kind, Tally
@@ -49,6 +50,7 @@ class Checker:
         documents: Documents,
         sending: Sending,
         arriving: Arriving,
+        across: Across,
         names: Sequence[str],
         selected: Sequence[str],
         ids: Ids,
@@ -57,6 +59,7 @@ class Checker:
     ) -> None:
         """`names`: of the topics in rows; `now`: the real time and the simulated one."""
         self._shards, self._documents, self._sending, self._arriving = shards, documents, sending, arriving
+        self._across = across
         self._names, self._selected, self._ids, self._sealer, self._now = names, selected, ids, sealer, now
         self._is_simulated = now[True] != now[False]
         left_out = [COLLECTIONS[name] for name in COLLECTIONS if name not in selected]
@@ -65,19 +68,26 @@ class Checker:
 
     def check(self, shard: int) -> Checked:
         """Everything about one shard."""
-        checked, arrived, rows = Checked(), Arrived(), self._rows(shard)
+        checked, arrived, met, rows = Checked(), Arrived(), Met(), self._rows(shard)
         for name in self._selected:
             collection = COLLECTIONS[name]
             for prefix in collection.prefixes:
                 for document in self._documents.between(name, *self._shards.range_of(prefix, shard)):
-                    self._document(name, collection, document, rows, checked, arrived)
+                    self._document(name, collection, document, rows, checked, arrived, met)
         for waiting in rows.heard.values():
             arrived.untraced += waiting
         checked.tally.found(self._left(rows))
         checked.tally.found(self._arriving.judge(arrived))
         checked.tally.found(self._aside(shard, checked.tally))
+        if self._has({"letters", "cases"}):
+            checked.tally.found(self._across.judge(met, checked.tally.counts))
+        owed = self._shards.read(OWED, shard).splitlines()
+        checked.tally.found(self._across.owed(owed, checked.tally.counts))
         checked.tally.counts += arrived.counts
         return checked
+
+    def _has(self, names: Iterable[str]) -> bool:
+        return set(self._selected).issuperset(names)
 
     def _rows(self, shard: int) -> _Rows:
         seen: defaultdict[bytes, list[Seen]] = defaultdict(list)
@@ -89,14 +99,24 @@ class Checker:
         return _Rows(seen, heard)
 
     def _document(
-        self, name: str, collection: Collection, document: Document, rows: _Rows, checked: Checked, arrived: Arrived
+        self,
+        name: str,
+        collection: Collection,
+        document: Document,
+        rows: _Rows,
+        checked: Checked,
+        arrived: Arrived,
+        met: Met,
     ) -> None:
         tally = checked.tally
         tally.counts[name] += 1
         try:
             known, findings = known_of(document, self._sealer)
             record = packed(known.record)
-            findings += check(known, collection.evolve, self._now[collection.is_simulated])
+            now = self._now[collection.is_simulated]
+            findings += check(known, collection.evolve, now)
+            findings += self._across.due(name, known, now, tally.counts)
+            self._across.note(name, known, met)
             mine = rows.seen.get(record, ())
             simulated = collection.is_simulated and self._is_simulated
             sent = self._sending.check(known, mine, simulated=simulated)

@@ -13,6 +13,7 @@ from aiokafka import ConsumerRecord
 from shared import topics
 from shared.failures import BadStart
 from shared.sealing import Sealer
+from shared.times import text_of
 from shared.vocabulary import Lane
 from tests.unit.verify_world import NOW, World, a_good_world
 from verify.findings import Kind
@@ -55,7 +56,7 @@ def _version(world: World) -> None:
 
 
 def _state(world: World) -> None:
-    world.some("cases")["state"]["status"] = "closed"
+    world.some("cases")["state"]["status"] = "triage?"
 
 
 def _clock(world: World) -> None:
@@ -163,10 +164,53 @@ def _not_set_aside(world: World) -> None:
     world.documents["router_quarantine"].clear()
 
 
+def _no_case(world: World) -> None:
+    """A case is gone, with all that was said of it."""
+    case = world.some("cases")
+    del world.documents["cases"][case["_id"]]
+
+
+def _no_letter(world: World) -> None:
+    letter = world.some("letters", status="received")
+    del world.documents["letters"][letter["_id"]]
+
+
+def _never_ended(world: World) -> None:
+    """The router closed a case, and nobody told the letter."""
+    world.some("cases")["state"]["status"] = "closed"
+
+
+def _never_fired(world: World) -> None:
+    late = text_of(NOW - timedelta(minutes=2))
+    case = world.some("cases")
+    case["next_due"] = case["state"]["next_due"] = late
+
+
+def _never_alerted(world: World) -> None:
+    told = [one for one in world.documents["notices"].values() if "step" in one["state"]]
+    alert = told[0]["state"]["alert"]
+    notices = world.documents["notices"]
+    world.documents["notices"] = {name: one for name, one in notices.items() if one["state"]["alert"] != alert}
+
+
+def _overdue(world: World) -> None:
+    late = text_of(NOW - timedelta(minutes=6))
+    ladder = world.some("notices", record="ladder")
+    ladder["state"]["follow_at"] = late
+    waiting = world.some("notices", status="delivered")
+    waiting["next_due"] = waiting["state"]["next_due"] = late
+
+
 PLANTED: dict[Callable[[World], None], set[str]] = {
     _chain: {Kind.CHAIN, Kind.CHANGED},
     _version: {Kind.GAP},
     _state: {Kind.STATE},
+    _no_case: {Kind.NO_CASE, Kind.UNKNOWN, Kind.NOT_TAKEN},
+    _no_letter: {Kind.NO_LETTER, Kind.UNKNOWN, Kind.NOT_TAKEN},
+    _never_ended: {Kind.NEVER_ENDED, Kind.STATE},
+    _never_fired: {Kind.NEVER_FIRED, Kind.STATE},
+    _never_alerted: {Kind.NEVER_ALERTED, Kind.UNKNOWN},
+    _overdue: {Kind.OVERDUE, Kind.STATE},
     _clock: {Kind.STATE},
     _sent: {Kind.SENT},
     _unsent: {Kind.UNSENT},

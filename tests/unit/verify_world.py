@@ -5,7 +5,7 @@ import copy
 import random
 import uuid
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -302,6 +302,19 @@ class Documents:
     def present(self, collection: str, ids: Sequence[str]) -> set[str]:
         """Which are there."""
         return set(ids) & self._kept(collection).keys()
+
+    def heads(self, collection: str, ids: Sequence[str], wanted: Sequence[str]) -> Iterator[Document]:
+        """Whole ones: whoever asks takes what it wants."""
+        return self.some(collection, ids)
+
+    def alerts(self, about: Collection[str]) -> set[str]:
+        """By what they are about."""
+        states = [one["state"] for one in self._kept("notices").values()]
+        return {one["alert"] for one in states if one.get("about") in about}
+
+    def has_set_aside(self, service: str, word: str) -> bool:
+        """By the topics in the states."""
+        return any(word in one["state"].get("topic", "") for one in self._kept(f"{service}_quarantine").values())
 
     def outside(self, collection: str, ranges: Sequence[tuple[str, str]]) -> list[str]:
         """Ids beside the ranges."""

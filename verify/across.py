@@ -1,0 +1,161 @@
+"""Whether records agree with each other: letters with cases, events with the notices they owe, clocks with time."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+
+from services.notifier.audit.audit_steps import DUE, FOLLOWED
+from shared.ids import Ids
+from shared.times import text_of
+from verify.arriving import Arriving
+from verify.documents import Documents
+from verify.findings import Finding, Kind
+from verify.history import GRACE, Known
+
+ACCEPTED = "received"
+"""The status of a letter that was accepted."""
+AT_ONCE = 500
+OWED = "owed"
+
+State = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Owed:
+    """An event, what it is about, and the alerts by any one of these sets of which somebody must have been told."""
+
+    about: str
+    ways: list[list[str]]
+    input: int
+    partition: int
+    offset: int
+    digest: str
+    event: str
+
+    def is_told(self, stand: set[str]) -> bool:
+        """Whether by some rules everybody was told."""
+        return any(stand.issuperset(way) for way in self.ways)
+
+
+@dataclass
+class Met:
+    """What of a shard is held against records elsewhere."""
+
+    letters: dict[str, State] = field(default_factory=dict)
+    """Accepted letters' states."""
+    cases: dict[str, str] = field(default_factory=dict)
+    """The letter of each case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """What waits to be read, or was set aside, for which others rightly wait; each message is judged by itself."""
+
+    updates: bool
+    """Of authorities: a clock does not ring before it is known that nobody stopped it."""
+    letters: bool
+    """On their way to the router: their cases are still to be opened."""
+    news: bool
+    """Of cases, on their way to intake: letters do not know yet."""
+
+
+class Across:
+    """Looks records up elsewhere."""
+
+    def __init__(
+        self, documents: Documents, arriving: Arriving, ids: Ids, ends: frozenset[str], delays: Delays
+    ) -> None:
+        """`ends`: the statuses that end a case."""
+        self._documents, self._arriving, self._ids = documents, arriving, ids
+        self._ends, self._delays = ends, delays
+
+    def note(self, name: str, known: Known, met: Met) -> None:
+        """Note what of a record is to be looked up."""
+        if name == "letters" and known.state.get("status") == ACCEPTED:
+            met.letters[known.record] = known.state
+        elif name == "cases":
+            met.cases[known.record] = known.document["context"]["letterid"]
+
+    def due(self, name: str, known: Known, now: datetime, counts: Counter[str]) -> Iterator[Finding]:
+        """What of a record is past its time."""
+        state, due = known.state, known.document.get("next_due")
+        if name == "cases" and due is not None and due < text_of(now - GRACE):
+            if self._delays.updates:
+                counts["clocks that wait for updates"] += 1
+            else:
+                yield Finding(Kind.NEVER_FIRED, known.record, f"due {due}", settles=True)
+        if name != "notices":
+            return
+        follow = state.get("follow_at")
+        if follow is not None and follow < text_of(now - _late(FOLLOWED.late)):
+            yield Finding(Kind.OVERDUE, known.record, f"its next step was due {follow}", settles=True)
+        waits = "rate" in state and not state.get("never_held")
+        if due is not None and not waits and due < text_of(now - _late(DUE.late)):
+            yield Finding(Kind.OVERDUE, known.record, f"to be sent {due}", settles=True)
+
+    def judge(self, met: Met, counts: Counter[str]) -> Iterator[Finding]:
+        """Which letters and cases do not agree."""
+        letters = list(met.letters)
+        for at in range(0, len(letters), AT_ONCE):
+            yield from self._of_letters({name: met.letters[name] for name in letters[at : at + AT_ONCE]}, counts)
+        there = self._documents.present("letters", sorted(set(met.cases.values())))
+        for case, letter in met.cases.items():
+            if letter not in there:
+                yield Finding(Kind.NO_LETTER, case, f"of the letter {letter}", settles=True)
+
+    def _of_letters(self, letters: Mapping[str, State], counts: Counter[str]) -> Iterator[Finding]:
+        wanted = {
+            self._ids.case(letter, head["measure"]): (letter, int(head["measure"]))
+            for letter, state in letters.items()
+            for head in state["measures"]
+        }
+        cases = {case["_id"]: case for case in self._documents.heads("cases", list(wanted), ("state.status",))}
+        for case, (letter, measure) in wanted.items():
+            found = cases.get(case)
+            if found is None and self._delays.letters:
+                counts["in flight"] += 1
+                continue
+            if found is None:
+                yield Finding(Kind.NO_CASE, letter, f"measure {measure}", settles=True)
+                continue
+            status = found["state"]["status"]
+            told = [one for one in letters[letter]["cases"] if one["measure"] == measure]
+            knows = told[0].get("status") if told else None
+            if status in self._ends and knows != status and self._delays.news:
+                counts["in flight"] += 1
+            elif status in self._ends and knows != status:
+                detail = f"measure {measure} is {status}, and the letter knows {knows or 'nothing'}"
+                yield Finding(Kind.NEVER_ENDED, letter, detail, settles=True)
+            else:
+                counts["measures with their case"] += 1
+
+    def owed(self, lines: Iterable[bytes], counts: Counter[str]) -> Iterator[Finding]:
+        """Which events owe somebody a notice."""
+        owed = [Owed(*orjson.loads(line)) for line in lines]
+        for at in range(0, len(owed), AT_ONCE):
+            part = owed[at : at + AT_ONCE]
+            stand = self._documents.alerts({one.about for one in part})
+            missing = [one for one in part if not one.is_told(stand)]
+            counts["events told of"] += len(part) - len(missing)
+            yield from self._never_told(missing, counts)
+
+    def _never_told(self, missing: Sequence[Owed], counts: Counter[str]) -> Iterator[Finding]:
+        """Of these the ones that the notifier has neither set aside nor still to read."""
+        by_entry: defaultdict[str, list[Owed]] = defaultdict(list)
+        for one in missing:
+            topic = self._arriving.topic_of(one.input)
+            by_entry[self._ids.quarantined_as(topic, one.partition, one.offset, one.digest)].append(one)
+        asides = [(entry, one.input, one.partition, one.offset, entry) for entry, of in by_entry.items() for one in of]
+        for finding in self._arriving.aside(asides, counts):
+            for one in by_entry[finding.record]:
+                detail = f"of {one.event} at {one.partition}/{one.offset}"
+                yield Finding(Kind.NEVER_ALERTED, one.about, detail, finding.topic, settles=True)
+
+
+def _late(late: timedelta) -> timedelta:
+    """At least the grace of everything else."""
+    return max(late, GRACE)
