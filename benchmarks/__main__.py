@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from benchmarks import on_notices, report
+from benchmarks import on_notices, on_verify, report
 from benchmarks.books import Measured
 from benchmarks.figures import Figure, Turn, against
 from benchmarks.ground import Ground, Ours, Side, bare, bare_clocks, bare_updates, insert_one, naive
@@ -160,6 +160,7 @@ MEASURES: dict[str, Callable[[Ground, Rounds, Size], Figure | None]] = {
     "fanout_50": on_notices.fan_out,
     "notices_p50_ms": on_notices.in_time,
     "notices_vs_alertmanager": on_notices.vs_alertmanager,
+    "verify_vs_scan": on_verify.vs_scan,
 }
 """What could not be measured here gives no figure, and has said why."""
 LETTERS: dict[str, Callable[[Size], int]] = {
@@ -174,6 +175,7 @@ LETTERS: dict[str, Callable[[Size], int]] = {
     "fanout_50": lambda _: 0,
     "notices_p50_ms": lambda _: 0,
     "notices_vs_alertmanager": lambda _: 0,
+    "verify_vs_scan": lambda size: size.letters,
 }
 """How many letters each needs beside the warm ones: making them takes a while."""
 

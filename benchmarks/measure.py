@@ -106,6 +106,10 @@ class Rounds:
         with self.fresh(side, measured.services):
             return asyncio.run(self._run(side, measured, count))
 
+    def go(self, side: Side, measured: Measured, count: int) -> None:
+        """So many letters through processes that are up; what they leave stays until the block of `fresh` ends."""
+        asyncio.run(self._run(side, measured, count))
+
     def run_latency(self, side: Side, rates: Mapping[float, int]) -> dict[float, Latency]:
         """The router alone, letters at fixed rates: rate -> how many."""
         with self.fresh(side, ("router",)):

@@ -45,6 +45,7 @@ AIMS = {
     "fanout_50": Aim("one event to 50 webhooks, times the direct loop's milliseconds", 5, at_most=True),
     "notices_p50_ms": Aim("event to webhook at 100 events/s, milliseconds", 50, at_most=True),
     "notices_vs_alertmanager": Aim("webhooks taken, share of Alertmanager's rate", 0.5),
+    "verify_vs_scan": Aim("verifying all records and topics, share of the rate of a bare read", 0.3),
 }
 """Every key of the results file."""
 

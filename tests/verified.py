@@ -25,9 +25,12 @@ def report_on(settings: Mapping[str, str], since: datetime | None = None, *only:
     return found[0]
 
 
-def verify(settings: Mapping[str, str], since: datetime | None = None) -> None:
-    """Nothing may be wrong with what came since then: other tests' events lie before it on the same topics."""
-    report = report_on(settings, since)
+def verify(settings: Mapping[str, str], since: datetime | None = None, *only: str) -> None:
+    """Nothing may be wrong with what came since then: other tests' events lie before it on the same topics.
+
+    `only`: the collections whose services run.
+    """
+    report = report_on(settings, since, *only)
     assert report.is_right, "\n" + "\n".join(sentences(report))
 
 

@@ -117,7 +117,9 @@ class Verification:
             if not batch:
                 continue
             place = batch[0].topic, batch[0].partition
-            if bounds.starts[place] and positions[place] == bounds.starts[place]:
+            if batch[0].offset > positions[place]:
+                bounds.first_at[place] = batch[0].timestamp  # retention has moved on meanwhile
+            elif bounds.starts[place] and positions[place] == bounds.starts[place]:
                 bounds.first_at.setdefault(place, batch[0].timestamp)
             positions[place] = batch[-1].offset + 1
             done += len(batch)

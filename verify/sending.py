@@ -71,8 +71,11 @@ class Sending:
             event_id = bytes.fromhex(self._ids.event(known.record, event.seq)[4:])
             for topic, number in event.to.items():
                 place = self._topics.get(topic)
-                if place is None or topic not in self._bounds.partitions:
+                if place is None:
                     sent.counts["cannot_tell"] += 1
+                    continue
+                if topic not in self._bounds.partitions:
+                    sent.findings.append(Finding(Kind.LOST, known.record, "its topic is not there", topic))
                     continue
                 partition = partition_of(subject, self._bounds.partitions[topic])
                 found = there.get((place, number), ())

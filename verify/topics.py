@@ -1,7 +1,8 @@
 """The topics as Kafka has them: their bounds, what of them was read by whom, and their records; without a group."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol, Self
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -35,6 +36,15 @@ class Topics(Protocol):
         ...
 
 
+@contextmanager
+def _away() -> Iterator[None]:
+    """What goes wrong with Kafka during the block comes out as `TryAgain`."""
+    try:
+        yield
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise TryAgain(f"Kafka: {type(error).__name__}") from error
+
+
 class Kafka:
     """A connection that reads and commits nothing."""
 
@@ -54,11 +64,12 @@ class Kafka:
 
     async def __aenter__(self) -> Self:
         try:
-            await self._admin.start()
-            await self._consumer.start()
-        except (KafkaError, OSError) as error:
+            with _away():
+                await self._admin.start()
+                await self._consumer.start()
+        except TryAgain:
             await self._close()
-            raise TryAgain(f"Kafka: {type(error).__name__}") from error
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -69,7 +80,11 @@ class Kafka:
         await self._admin.close()
 
     async def bounds(self, names: Sequence[str], groups: Sequence[str], since: int | None) -> Bounds:
-        """How far the topics reach now, and what the groups had read a moment before."""
+        """How far the topics reach now, and what the groups had read a moment before; raises `TryAgain`."""
+        with _away():
+            return await self._bounds(names, groups, since)
+
+    async def _bounds(self, names: Sequence[str], groups: Sequence[str], since: int | None) -> Bounds:
         committed: dict[tuple[str, str, int], int] = {}
         for group in groups:
             found = await self._admin.list_consumer_group_offsets(group)
@@ -98,7 +113,8 @@ class Kafka:
 
     async def ends(self, places: Sequence[Place]) -> Mapping[Place, int]:
         """How far they reach now."""
-        found = await self._consumer.end_offsets([TopicPartition(*place) for place in places])
+        with _away():
+            found = await self._consumer.end_offsets([TopicPartition(*place) for place in places])
         return {(place.topic, place.partition): offset for place, offset in found.items()}
 
     async def records(self, starts: Mapping[Place, int], ends: Mapping[Place, int]) -> AsyncIterator[Batch]:
@@ -109,11 +125,9 @@ class Kafka:
             self._consumer.seek(place, starts[place.topic, place.partition])
         silent = 0.0
         while left:
-            try:
+            with _away():
                 fetched = await self._consumer.getmany(timeout_ms=500, max_records=AT_ONCE)
                 done = [place for place in left if await self._consumer.position(place) >= left[place]]
-            except KafkaError as error:
-                raise TryAgain(f"Kafka: {type(error).__name__}") from error
             silent = 0.0 if fetched else silent + 0.5
             if silent > ANSWER_IN:
                 raise TryAgain("Kafka gives no more records")

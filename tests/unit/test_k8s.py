@@ -22,6 +22,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from cli import verify as command
 from deploy.k8s import dev_token
 from deploy.k8s.topics import manifest, topics_of
 from services.intake.settings import IntakeSettings
@@ -30,6 +31,7 @@ from services.router.settings import RouterSettings
 from shared.keys import KeySource
 from shared.settings import Settings
 from shared.tokens import Verifier
+from verify.settings import VerifySettings
 
 Object = dict[str, Any]
 
@@ -106,8 +108,14 @@ def of_kind(things: list[Object], kind: str) -> Iterator[Object]:
     return (each for each in things if each["kind"] == kind)
 
 
+def template(thing: Object) -> Object:
+    """What the pods of a thing are made from."""
+    spec: Object = thing["spec"]
+    return spec["jobTemplate"]["spec"]["template"] if thing["kind"] == "CronJob" else spec["template"]  # type: ignore[no-any-return]
+
+
 def pods(things: list[Object]) -> dict[str, Object]:
-    return {each["metadata"]["name"]: each["spec"]["template"]["spec"] for each in things if each["kind"] in PODS}
+    return {each["metadata"]["name"]: template(each)["spec"] for each in things if each["kind"] in PODS}
 
 
 def services(things: list[Object]) -> dict[str, tuple[Object, Object]]:
@@ -330,6 +338,12 @@ def run_as_image(folder: Path, code: str, *arguments: str, **environment: str) -
     return done.stdout
 
 
+def test_a_verification_can_be_asked_for_from_the_images_files(image: Path) -> None:
+    said = run_as_image(image, "from cli.__main__ import app; app(['verify', '--help'])")
+
+    assert "--since" in said
+
+
 def test_the_command_line_works_from_the_images_files(image: Path) -> None:
     printed = run_as_image(image, "from cli.__main__ import main\nmain()", "explain", "--help")
 
@@ -417,6 +431,27 @@ def test_every_pod_keeps_to_the_restricted_standard(folder: str) -> None:
             assert resources["limits"].keys() == {"memory"}, name
 
 
+@pytest.mark.parametrize("version", KUBERNETES)
+def test_the_nightly_verification_is_valid_and_is_told_what_it_needs(version: str) -> None:
+    job = yaml.safe_load((K8S / "base" / "verify.yaml").read_text())
+    settings = yaml.safe_load((K8S / "base" / "kustomization.yaml").read_text())["configMapGenerator"][0]
+    check(job, version)
+    pod = template(job)["spec"]
+    (container,) = pod["containers"]
+    told = {line.partition("=")[0] for line in settings["literals"]} | {one["name"] for one in container["env"]}
+
+    needed = {f"ROGATORY_{name.upper()}" for name, one in VerifySettings.model_fields.items() if one.is_required()}
+    assert needed | {"ROGATORY_SEALING_KEY"} <= told
+    assert [source["configMapRef"]["name"] for source in container["envFrom"]] == [settings["name"]]
+    assert container["args"] == ["cli", "verify", "--json"]
+    assert (pod["restartPolicy"], pod["automountServiceAccountToken"]) == ("Never", False)
+    (rule,) = job["spec"]["jobTemplate"]["spec"]["podFailurePolicy"]["rules"]
+    assert rule["onExitCodes"]["values"] == [command.WRONG]
+    assert rule["onExitCodes"]["containerName"] == container["name"]
+    mounts = {one["mountPath"]: one["name"] for one in container["volumeMounts"]}
+    assert {one["name"]: one["value"] for one in container["env"] if "value" in one}["TMPDIR"] in mounts
+
+
 @needs_kubectl
 def test_the_dev_kafka_may_run_in_a_restricted_namespace() -> None:
     things = objects("overlays/dev")
@@ -461,9 +496,9 @@ def test_names_that_point_to_something_point_to_something() -> None:
     for service in of_kind(things, "Service"):
         spec = service["spec"]
         chosen = [
-            each["spec"]["template"]
+            template(each)
             for each in found.values()
-            if spec["selector"].items() <= each["spec"]["template"]["metadata"]["labels"].items()
+            if spec["selector"].items() <= template(each)["metadata"]["labels"].items()
         ]
         assert len(chosen) == 1, service["metadata"]["name"]
         ports = {(p["name"], p["containerPort"]) for p in chosen[0]["spec"]["containers"][0]["ports"]}
@@ -472,7 +507,7 @@ def test_names_that_point_to_something_point_to_something() -> None:
     for name, each in found.items():
         if each["kind"] == "StatefulSet":
             assert named(things, "Service", each["spec"]["serviceName"])
-        pod = each["spec"]["template"]["spec"]
+        pod = template(each)["spec"]
         mounts = [mount["name"] for container in pod["containers"] for mount in container["volumeMounts"]]
         assert sorted(mounts) == sorted(volume["name"] for volume in pod["volumes"]), name
         for volume in pod["volumes"]:

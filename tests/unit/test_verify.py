@@ -279,6 +279,15 @@ def test_what_the_topics_no_longer_hold_is_beyond_retention_and_not_lost(world: 
     assert report.tally.counts["beyond_retention"] == whole.tally.counts["beyond_retention"] > 50
 
 
+def test_a_topic_that_is_gone_has_lost_its_events(world: World, tmp_path: Path) -> None:
+    gone = topics.answers_to("contact-point")
+    for place in [place for place in world.topics if place[0] == gone]:
+        del world.topics[place]
+    world.partitions = {name: count for name, count in world.partitions.items() if name != gone}
+
+    assert world.verify(tmp_path).numbers.keys() == {Kind.LOST}
+
+
 def test_only_what_came_since_a_time_is_looked_for(world: World, tmp_path: Path) -> None:
     report = world.verify(tmp_path, since=NOW + timedelta(hours=1))
 

@@ -194,7 +194,7 @@ class _Run:
 
     def _climb(self, message: Message) -> None:
         alert = self.say("notices", message)
-        for told in self.fanout.raisings(alert.id, alert.state, FIRST, alert.state["owed"]):
+        for told in self.fanout.raisings(alert.id, alert.state, FIRST, alert.state.get("owed", ())):
             self._notice(told)
         self.say("notices", Message(alert.id, f"told/{FIRST}", "notifier", Told(FIRST)))
 
@@ -257,7 +257,7 @@ class Topics:
     async def bounds(self, names: Sequence[str], groups: Sequence[str], since: int | None) -> Bounds:
         """How far they reach."""
         world = self._world
-        partitions = {name: world.partitions[name] for name in names}
+        partitions = {name: world.partitions[name] for name in names if name in world.partitions}
         places = [(name, n) for name, count in partitions.items() for n in range(count)]
         starts = {place: world.starts.get(place, 0) for place in places}
         first_at = {}
