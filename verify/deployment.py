@@ -1,16 +1,19 @@
 """What is verified: the deployment's keys, law, life cycle and partners, and which topics follow from them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Self
 
 from shared import topics
+from shared.checkpoints.checkpoint import SigningKey
 from shared.ids import Ids
 from shared.law import Law, load_law
 from shared.life_cycle import LifeCycle, load_life_cycle
 from shared.partners import Partners, load_partners
 from shared.sealing import Sealer
 from shared.vocabulary import DESK, Lane
+from verify.anchored import keys_of
 from verify.inputs import Input, inputs_of
 from verify.settings import VerifySettings
 
@@ -26,6 +29,8 @@ class Deployment:
     partners: Partners
     name: str = field(default="")
     """By which a state of a verification is known again."""
+    checkpoint_keys: Mapping[str, bytes] = field(default_factory=dict)
+    """The public keys by which checkpoints are checked, by their names."""
 
     @classmethod
     def of(cls, settings: VerifySettings) -> Self:
@@ -34,7 +39,7 @@ class Deployment:
         law = load_law(settings.law or partners.law_file, settings.law_assumptions)
         sealer = Sealer(settings.sealing_key.get_secret_value()) if settings.sealing_key else None
         ids, life = Ids(settings.id_key.get_secret_value()), load_life_cycle(settings.life_cycle, law)
-        return cls(ids, sealer, law, life, partners, f"{settings.kafka} {settings.database}")
+        return cls(ids, sealer, law, life, partners, f"{settings.kafka} {settings.database}", _keys(settings))
 
     @cached_property
     def outputs(self) -> list[str]:
@@ -61,3 +66,11 @@ class Deployment:
     def groups(self) -> list[str]:
         """The consumer groups of our services."""
         return list(dict.fromkeys(one.group for one in self.inputs))
+
+
+def _keys(settings: VerifySettings) -> Mapping[str, bytes]:
+    """The public keys that are given, and the one of the signing key where that is known."""
+    given = [key.get_secret_value() for key in settings.checkpoint_public_keys]
+    if settings.checkpoint_key:
+        given.append(SigningKey(settings.checkpoint_key.get_secret_value()).public)
+    return keys_of(given)

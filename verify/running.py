@@ -13,6 +13,7 @@ from shared.time_source import Simulation
 from shared.times import read, text_of
 from verify.across import Across, Delays
 from verify.arriving import Arriving
+from verify.checkpoints import Checkpoints
 from verify.deployment import Deployment
 from verify.documents import Documents
 from verify.findings import Finding, Kind, Report, Tally
@@ -64,6 +65,7 @@ class Verification:
     ) -> None:
         self._deployment, self._topics, self._documents = deployment, topics, documents
         self._shards, self._asked, self._told, self._waits = shards, asked, told, waits
+        self._checkpoints = Checkpoints(deployment.checkpoint_keys, deployment.ids, shards, documents)
         self._numbers = {topic: n for n, topic in enumerate(deployment.outputs)}
 
     async def run(self) -> Report:
@@ -148,6 +150,7 @@ class Verification:
             self._shards,
             tally,
             prefixes,
+            self._checkpoints,
         )
 
     async def _check(self, note: dict[str, Any], bounds: Bounds) -> Report:
@@ -182,6 +185,8 @@ class Verification:
             Sending(self._numbers, bounds, deployment.ids),
             arriving,
             Across(self._documents, arriving, deployment.ids, deployment.life.ends, self._delays(arriving, bounds)),
+            self._checkpoints,
+            bounds,
             deployment.outputs,
             self._asked.only,
             deployment.ids,

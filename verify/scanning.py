@@ -12,6 +12,8 @@ from services.notifier.audit.audit_owed import seen_in
 from services.notifier.audit.audit_rules import may_have_decided
 from shared.failures import NeverWill, NewerBuild, NotForUs
 from shared.ids import Ids
+from shared.topics import CHECKPOINTS
+from verify.checkpoints import Checkpoints
 from verify.findings import Finding, Kind, Tally
 from verify.inputs import Input, number_in
 from verify.rows import DIGEST, NOBODY, is_id, pack_heard, pack_seen, packed
@@ -41,6 +43,7 @@ class Scan:
     tally: Tally
     prefixes: Collection[bytes]
     """Of the records of these collections."""
+    checkpoints: Checkpoints
 
     def __post_init__(self) -> None:
         """Sort the inputs by topic."""
@@ -55,6 +58,8 @@ class Scan:
         source = NOBODY
         if (number := self.outputs.get(record.topic)) is not None:
             source = self._seen(record, number, digest)
+        if record.topic == CHECKPOINTS:
+            self.checkpoints.take(record, self.tally)
         for at, one in self._inputs.get(record.topic, ()):
             if one.read is None:
                 self._owed(record, at, digest)

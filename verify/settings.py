@@ -1,12 +1,16 @@
 """What a verification is told: the same variables as the services, of which it needs few."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.settings import Brokers, Database, Key, Paths
+
+
+def _parts(value: Any) -> Any:
+    return [part for part in value.split(",") if part] if isinstance(value, str) else value
 
 
 class VerifySettings(BaseSettings):
@@ -19,6 +23,10 @@ class VerifySettings(BaseSettings):
     database: Database = "rogatory"
     id_key: Key
     sealing_key: Key | None = None
+    checkpoint_public_keys: Annotated[list[Key], NoDecode, BeforeValidator(_parts)] = []
+    """By which checkpoints are checked: 64 hexadecimal digits each, with commas between, those of before too."""
+    checkpoint_key: Key | None = None
+    """The signing key, where it is at hand: its public key counts too."""
     partners: Path = Path("partners.yaml")
     law: Path | None = None
     law_assumptions: Paths = []

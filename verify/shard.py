@@ -11,13 +11,14 @@ from shared.ids import Ids
 from shared.sealing import Sealer
 from verify.across import OWED, Across, Met
 from verify.arriving import Arrived, Arriving
+from verify.checkpoints import Checkpoints, Held
 from verify.documents import Document, Documents
 from verify.findings import Finding, Kind, Tally
 from verify.history import Known, check, known_of
 from verify.rows import Heard, Seen, heard_in, packed, seen_in, unpacked
 from verify.sending import Missing, Sending, left
 from verify.shards import Shards
-from verify.world import COLLECTIONS, Collection
+from verify.world import COLLECTIONS, Bounds, Collection
 
 _Row = tuple[int, int, int]
 
@@ -51,6 +52,8 @@ class Checker:
         sending: Sending,
         arriving: Arriving,
         across: Across,
+        checkpoints: Checkpoints,
+        bounds: Bounds,
         names: Sequence[str],
         selected: Sequence[str],
         ids: Ids,
@@ -59,24 +62,29 @@ class Checker:
     ) -> None:
         """`names`: of the topics in rows; `now`: the real time and the simulated one."""
         self._shards, self._documents, self._sending, self._arriving = shards, documents, sending, arriving
-        self._across = across
+        self._across, self._checkpoints, self._bounds = across, checkpoints, bounds
         self._names, self._selected, self._ids, self._sealer, self._now = names, selected, ids, sealer, now
         self._is_simulated = now[True] != now[False]
         left_out = [COLLECTIONS[name] for name in COLLECTIONS if name not in selected]
         self._partly = {prefix.encode() for one in left_out for prefix in one.prefixes}
         """Kinds of records of which some were not looked at."""
+        self._whole = {prefix.encode() for name in selected for prefix in COLLECTIONS[name].prefixes} - self._partly
+        """Kinds of which all were."""
 
     def check(self, shard: int) -> Checked:
         """Everything about one shard."""
         checked, arrived, met, rows = Checked(), Arrived(), Met(), self._rows(shard)
+        held = self._checkpoints.of(shard)
         for name in self._selected:
             collection = COLLECTIONS[name]
             for prefix in collection.prefixes:
                 for document in self._documents.between(name, *self._shards.range_of(prefix, shard)):
-                    self._document(name, collection, document, rows, checked, arrived, met)
+                    self._document(name, collection, document, rows, checked, arrived, met, held)
         for waiting in rows.heard.values():
             arrived.untraced += waiting
         checked.tally.found(self._left(rows))
+        checked.tally.found(held.left(self._whole))
+        checked.tally.found(self._checkpoints.linked(shard, self._bounds))
         checked.tally.found(self._arriving.judge(arrived))
         checked.tally.found(self._aside(shard, checked.tally))
         if self._has({"letters", "cases"}):
@@ -107,6 +115,7 @@ class Checker:
         checked: Checked,
         arrived: Arrived,
         met: Met,
+        held: Held,
     ) -> None:
         tally = checked.tally
         tally.counts[name] += 1
@@ -117,6 +126,7 @@ class Checker:
             findings += check(known, collection.evolve, now)
             findings += self._across.due(name, known, now, tally.counts)
             self._across.note(name, known, met)
+            held.look(known, tally)
             mine = rows.seen.get(record, ())
             simulated = collection.is_simulated and self._is_simulated
             sent = self._sending.check(known, mine, simulated=simulated)

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 
+from verify.anchored import SAYS as OF_CHECKPOINTS
 from verify.findings import SAYS, Report
 
+_SAYS = SAYS | OF_CHECKPOINTS
 SHOWN = 20
 """Findings of each kind that are shown; the number is always said."""
 
@@ -27,7 +29,7 @@ def sentences(report: Report) -> Iterator[str]:
             yield f"{counts[name]:,} {says}"
     for kind, number in report.numbers.items():
         yield ""
-        yield f"{kind}: {number:,}. {SAYS.get(kind, '')}".rstrip()
+        yield f"{kind}: {number:,}. {_SAYS.get(kind, '')}".rstrip()
         for one in [one for one in report.tally.findings if one.kind == kind][:SHOWN]:
             place = " on ".join(part for part in (one.record, one.topic) if part)
             yield f"  {place}: {one.detail}"
@@ -43,6 +45,7 @@ _APART = {
     "erased": "times an event's content was erased with its key: its bytes are not compared.",
     "in flight": "messages were on their way to their reader.",
     "quarantined": "messages stand in quarantine.",
+    "signatures_unchecked": "checkpoints, whose signatures were not checked: set ROGATORY_CHECKPOINT_PUBLIC_KEYS.",
     "cannot_tell": "times nothing can be told: a topic or rules that are gone, or content without the sealing key.",
 }
 
