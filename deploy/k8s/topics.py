@@ -11,7 +11,7 @@ from pathlib import Path
 from shared.failures import BadStart
 from shared.law import load_law
 from shared.partners import load_partners
-from shared.topics import all_topics
+from shared.topics import CHECKPOINTS, all_topics
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,8 +24,10 @@ _TOPIC = """\
 apiVersion: kafka.strimzi.io/v1
 kind: KafkaTopic
 metadata: {{name: {name}, labels: {{strimzi.io/cluster: rogatory}}}}
-spec: {{topicName: {name}, partitions: {partitions}, replicas: 3, config: {{min.insync.replicas: 2}}}}
+spec: {{topicName: {name}, partitions: {partitions}, replicas: 3, config: {{min.insync.replicas: 2{more}}}}}
 """
+_MORE = {CHECKPOINTS: ", retention.ms: -1"}
+"""What must be there for as long as the records are."""
 
 
 def topics_of(partners_file: Path, law_file: Path | None = None) -> dict[str, int]:
@@ -37,7 +39,8 @@ def topics_of(partners_file: Path, law_file: Path | None = None) -> dict[str, in
 
 def manifest(topics: Mapping[str, int]) -> str:
     """The KafkaTopics as YAML, in the order of their names."""
-    return _HEAD + "".join(_TOPIC.format(name=name, partitions=topics[name]) for name in sorted(topics))
+    forms = (_TOPIC.format(name=name, partitions=topics[name], more=_MORE.get(name, "")) for name in sorted(topics))
+    return _HEAD + "".join(forms)
 
 
 def main() -> None:
