@@ -29,7 +29,7 @@ OWN_AFTER = timedelta(seconds=30)
 """What an earlier process of our name had under way has landed by then, or never will."""
 OTHERS_AFTER = timedelta(minutes=3)
 """Beside three of its intervals: who has not anchored by then is gone."""
-NOTES_AT_ONCE, READ_AT_ONCE = 1_000, 500
+NOTES_AT_ONCE, READ_AT_ONCE = 200, 500
 _HEAD = {"version": 1, "chain": {"$last": "$history.chain"}}
 
 

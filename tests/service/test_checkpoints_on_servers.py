@@ -1,7 +1,7 @@
 """Checkpoints on real servers: whatever changes is anchored on the auditors' topic, whoever is killed."""
 
 from collections.abc import AsyncIterator, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pymongo
@@ -9,11 +9,14 @@ import pytest
 
 from deploy.local.kafka import Kafka
 from deploy.local.mongo import Mongo
+from shared import times
 from shared.checkpoints.checkpoint import Checkpoint
 from shared.events import AUDIT_CHECKPOINT
-from shared.records import chain_holds, event_of
+from shared.records import chain_holds, event_of, link
 from shared.topics import CHECKPOINTS
 from tests.service.running import Document, Ear, Heard, System, eventually, letter, make_topics, system
+from tests.verified import report_on
+from verify.anchored import Kind
 
 
 def anchors(record: str, version: int = 1) -> Callable[[Heard], bool]:
@@ -97,6 +100,47 @@ async def test_a_checkpoint_that_was_not_sent_when_its_process_died_is_sent_late
     numbers = sorted(document["state"]["number"] for document in alone.documents("intake_checkpoints"))
     assert numbers == list(range(1, len(numbers) + 1))
     assert heard_numbers(alone, ear) == set(numbers)
+
+
+async def test_who_rewrites_a_history_with_all_its_hashes_is_found_by_its_checkpoint(
+    alone: System, prefix: str
+) -> None:
+    alone.stop()
+    alone.settings["ROGATORY_CHECKPOINT_EVERY"] = "1"
+    alone.launch("intake")
+    alone.wait("intake")
+    since = times.now()
+    async with alone.listening(CHECKPOINTS) as ear:
+        filed = (await alone.post(letter(f"{prefix}-1"))).json()["id"]
+        await ear.wait_for(anchors(filed))
+    assert of_checkpoints(alone, since, filed) == set()
+
+    rewrite(alone, filed)
+
+    assert of_checkpoints(alone, since, filed) == {Kind.REWRITTEN}
+
+
+def of_checkpoints(alone: System, since: datetime, record: str) -> set[str]:
+    """What a verification finds of a record that checkpoints alone show."""
+    findings = report_on(alone.settings, since).tally.findings
+    return {one.kind for one in findings if one.record == record} & set(Kind)
+
+
+def rewrite(alone: System, record: str) -> None:
+    """Let somebody else have filed a letter, with every hash as it would then be."""
+    with pymongo.MongoClient[Document](alone.mongo, tz_aware=True) as client:
+        letters = client[alone.database]["letters"]
+        document = letters.find_one({"_id": record})
+        assert document is not None
+        chain = b""
+        for form in document["history"]:
+            form["by"] = "somebody-else"
+            f = {"sealed": None, **form}
+            chain = link(
+                chain, record, f["seq"], f["type"], f["at"], f["by"], f["cause"], f["to"], f["data"], f["sealed"]
+            )
+            form["chain"] = chain
+        letters.replace_one({"_id": record}, document)
 
 
 def heard_numbers(alone: System, ear: Ear) -> set[int]:
