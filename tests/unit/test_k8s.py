@@ -28,6 +28,7 @@ from deploy.k8s.topics import manifest, topics_of
 from services.intake.settings import IntakeSettings
 from services.notifier.settings import NotifierSettings
 from services.router.settings import RouterSettings
+from shared.checkpoints.checkpoint import SigningKey
 from shared.keys import KeySource
 from shared.settings import Settings
 from shared.tokens import Verifier
@@ -452,6 +453,14 @@ def test_the_nightly_verification_is_valid_and_is_told_what_it_needs(version: st
     assert rule["onExitCodes"]["containerName"] == container["name"]
     mounts = {one["mountPath"]: one["name"] for one in container["volumeMounts"]}
     assert {one["name"]: one["value"] for one in container["env"] if "value" in one}["TMPDIR"] in mounts
+
+
+@needs_kubectl
+def test_the_dev_overlays_verification_knows_the_key_that_signs_its_checkpoints() -> None:
+    held = named(objects("overlays/dev"), "Secret", "rogatory")["data"]
+    seed, public = (base64.b64decode(held[name]).decode() for name in ("checkpoint-key", "checkpoint-public-keys"))
+
+    assert SigningKey(bytes.fromhex(seed)).public.hex() == public
 
 
 @needs_kubectl
