@@ -457,7 +457,7 @@ def test_the_nightly_verification_is_valid_and_is_told_what_it_needs(version: st
 
 @needs_kubectl
 def test_the_dev_overlays_verification_knows_the_key_that_signs_its_checkpoints() -> None:
-    held = named(objects("overlays/dev"), "Secret", "rogatory")["data"]
+    [held] = [each["data"] for each in of_kind(objects("overlays/dev"), "Secret")]
     seed, public = (base64.b64decode(held[name]).decode() for name in ("checkpoint-key", "checkpoint-public-keys"))
 
     assert SigningKey(bytes.fromhex(seed)).public.hex() == public
