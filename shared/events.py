@@ -165,7 +165,18 @@ TYPES: Mapping[str, str] = {
 
 QUARANTINE, EVENT_REFUSED, NOTICE_GIVEN_UP, STOPPED = "quarantine", "event-refused", "notice-failed", "stopped"
 AUDIT_GAP, ROSTER_GAP, SUBSCRIPTION_FULL, TECHNICAL = "audit-gap", "roster-gap", "subscription-full", "technical"
-KINDS = (QUARANTINE, EVENT_REFUSED, NOTICE_GIVEN_UP, STOPPED, AUDIT_GAP, ROSTER_GAP, SUBSCRIPTION_FULL, TECHNICAL)
+UNBALANCED = "unbalanced"
+KINDS = (
+    QUARANTINE,
+    EVENT_REFUSED,
+    NOTICE_GIVEN_UP,
+    STOPPED,
+    AUDIT_GAP,
+    ROSTER_GAP,
+    SUBSCRIPTION_FULL,
+    UNBALANCED,
+    TECHNICAL,
+)
 """What an `alert.raised` can be about."""
 
 

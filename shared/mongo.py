@@ -4,8 +4,9 @@ Motor is what runs; `ROGATORY_MONGO_DRIVER=pymongo` runs the same code on PyMong
 its end of life. Only calls that are the same on both are used, save the two in `_settled`.
 """
 
+import contextlib
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -16,7 +17,7 @@ from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient, IndexModel, ReadPreference, UpdateMany, UpdateOne, WriteConcern
-from pymongo.errors import BulkWriteError, ConfigurationError, InvalidURI, PyMongoError
+from pymongo.errors import BulkWriteError, ConfigurationError, DuplicateKeyError, InvalidURI, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from shared import records
@@ -70,6 +71,19 @@ class Mongo:
     def store(self, collection: str) -> "Store":
         """The records of one collection."""
         return Store(self._database[collection])
+
+    def slots(self, collection: str) -> "Slots":
+        """Documents that are no records and belong to somebody."""
+        return Slots(self._database[collection])
+
+    @contextlib.asynccontextmanager
+    async def moment(self) -> AsyncIterator["Moment"]:
+        """Everything as a majority had it at one moment, for as long as the server keeps that (300 s by itself)."""
+        try:
+            async with await _settled(self._client.start_session(snapshot=True)) as session:
+                yield Moment(self._database, session)
+        except PyMongoError as error:
+            raise TryAgain(type(error).__name__) from error
 
     async def ping(self) -> None:
         """Returns when a primary answers; raises `TryAgain` otherwise."""
@@ -138,6 +152,55 @@ class Mongo:
         await _settled(self._client.close())
 
 
+class Moment:
+    """What all collections hold at one and the same moment; `Mongo.moment` makes one."""
+
+    def __init__(self, database: Any, session: Any) -> None:
+        self._database, self._session = database, session
+
+    async def find(
+        self, collection: str, query: Mapping[str, Any], projection: Mapping[str, Any] | None = None
+    ) -> AsyncIterator[dict[str, Any]]:
+        """The documents of one collection, as they come."""
+        kept = self._database[collection].with_options(codec_options=CodecOptions(tz_aware=True))
+        async for document in kept.find(query, projection, session=self._session):
+            yield document
+
+
+class Slots:
+    """Documents `<of>/<name>` that belong to an owner each, and are written whole by the owner alone."""
+
+    def __init__(self, collection: Any) -> None:
+        options = {"codec_options": CodecOptions(tz_aware=True), "read_preference": ReadPreference.PRIMARY}
+        self._safe: Any = collection.with_options(write_concern=SAFE, **options)
+        self._quick: Any = collection.with_options(write_concern=WriteConcern(1), **options)
+
+    async def of(self, what: str) -> list[dict[str, Any]]:
+        """All whose id begins with `<what>/`."""
+        try:
+            found: list[dict[str, Any]] = await self._quick.find(
+                {"_id": {"$gte": f"{what}/", "$lt": f"{what}0"}}  # in ASCII, 0 follows the slash
+            ).to_list(None)
+        except PyMongoError as error:
+            raise TryAgain(type(error).__name__) from error
+        return found
+
+    async def put(self, document: Mapping[str, Any], owner: str, *, safe: bool = False) -> bool:
+        """Put a document in the place of the one with its id; False if that belongs to somebody else than `owner`.
+
+        The primary has it when this returns, before whatever is written next; the journal, and a majority, only if
+        `safe`.
+        """
+        target = self._safe if safe else self._quick
+        try:
+            await target.replace_one({"_id": document["_id"], "owner": owner}, document, upsert=True)
+        except DuplicateKeyError:
+            return False
+        except PyMongoError as error:
+            raise TryAgain(type(error).__name__) from error
+        return True
+
+
 class Store:
     """The records of one collection; every error of the driver comes out as `TryAgain`."""
 
@@ -169,6 +232,11 @@ class Store:
     async def histories(self, ids: Sequence[str]) -> list[dict[str, Any]]:
         """The whole documents; for the rare need only."""
         return await self.find({"_id": {"$in": list(ids)}}, None, limit=len(ids))
+
+    async def chains(self, ids: Sequence[str]) -> dict[str, list[bytes]]:
+        """The chain after every event of these records."""
+        found = await self.find({"_id": {"$in": list(ids)}}, {"chains": "$history.chain"}, limit=len(ids))
+        return {one["_id"]: one["chains"] for one in found}
 
     async def unsent(self, before: datetime, limit: int, skip: int = 0) -> list[dict[str, Any]]:
         """Ids and sizes of records with events that nobody was seen to send since before a time, the oldest first."""

@@ -12,6 +12,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from shared import quarantine as quarantine_domain
+from shared import totals as running
+from shared.accounting import Accounting
+from shared.accounts import Terms, of_entry
 from shared.checkpoints import keeping
 from shared.checkpoints.anchoring import Anchoring
 from shared.checkpoints.checkpoint import SigningKey
@@ -35,6 +38,7 @@ from shared.sender import Sender
 from shared.settings import Settings
 from shared.time_source import Time
 from shared.times import text_of
+from shared.totals import Totals
 
 ASGI = Callable[..., Awaitable[None]]
 Task = Callable[[], Coroutine[Any, Any, None]]
@@ -64,6 +68,8 @@ class Platform:
     needs_kafka: bool = True
     """Whether the service is of use only while it consumes; intake takes letters while Kafka is down."""
     loops: list[Loop] = field(default_factory=list)
+    totals: list[Totals] = field(default_factory=list)
+    """Of every collection whose records are counted."""
     indexes: dict[Store, list[Mapping[str, Any]]] = field(default_factory=dict)
     tasks: list[Task] = field(default_factory=list)
     """Run beside the server until the end."""
@@ -75,15 +81,32 @@ class Platform:
     anchoring: Anchoring | None = None
     """Where the deployment signs checkpoints."""
 
-    def loop(self, collection: str, decide: Decide, evolve: Evolve, indexes: Iterable[Mapping[str, Any]] = ()) -> Loop:
-        """The loop over one collection, swept and indexed."""
+    def loop(
+        self,
+        collection: str,
+        decide: Decide,
+        evolve: Evolve,
+        indexes: Iterable[Mapping[str, Any]] = (),
+        terms: Terms | None = None,
+    ) -> Loop:
+        """The loop over one collection, swept and indexed; `terms`: what its records count for in the totals."""
         store = self.mongo.store(collection)
         loop = Loop(store, decide, evolve, self.sealer, self.sender, self.metrics, self.time.now)
         self.loops.append(loop)
         self.indexes[loop.store] = list(indexes)
         if self.anchoring:
             self.anchoring.watch(loop)
+        if terms:
+            self.count(loop, terms)
         return loop
+
+    def count(self, loop: Loop, terms: Terms) -> None:
+        """Keep running totals over the records of a loop."""
+        slots = self.mongo.slots(running.COLLECTION)
+        totals = Totals(slots, loop.store, terms, self.settings.instance, self.time.real)
+        loop.bookkeepers.append(totals)
+        self.totals.append(totals)
+        self.tasks.append(totals.run)
 
     def why_stop(self) -> str | None:
         """Why the service must not go on; None while it may."""
@@ -173,6 +196,9 @@ def connect(name: str, settings: Settings, may_be_simulated: bool = True) -> Pla
         _make_checkpoints(platform, key, settings.checkpoint_every)
     else:
         logger().warning("no checkpoints", reason="ROGATORY_CHECKPOINT_KEY is not set")
+    platform.count(entries, of_entry)
+    accounting = Accounting(platform.totals, metrics.registry, quarantine.alarm, time_source.real)
+    platform.tasks.append(accounting.run)
     return platform
 
 

@@ -49,6 +49,8 @@ class Record:
     unsent_since: datetime | None = None
     key: RecordKey | None = None
     stored_version: int = 0
+    stored_state: State = field(default_factory=dict)
+    """The state as it stands in MongoDB, before the events of this batch."""
     fresh: list[Event] = field(default_factory=list)
     """The events of this batch."""
     broken: bool = False
@@ -86,6 +88,7 @@ class Record:
             self.unsent_since,
             self.key,
             self.version,
+            self.state,
         )
 
     def _event(self, draft: Draft, by: str, cause: str, at: str, sealer: Sealer) -> tuple[Event, RecordKey | None]:
@@ -259,6 +262,7 @@ def record_of(document: Mapping[str, Any], sealer: Sealer) -> Record:
         unsent_since=document.get("unsent_since"),
         key=sealer.key_of(document["_id"], wrapped) if wrapped else None,
         stored_version=document["version"],
+        stored_state=state,
     )
 
 

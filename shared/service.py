@@ -130,6 +130,9 @@ async def _stop(platform: Platform, tasks: list[asyncio.Task[Any]], sending: asy
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await platform.kafka.stop()
+    with contextlib.suppress(TryAgain, TimeoutError):  # what is not settled now is at the next start
+        async with asyncio.timeout(2):
+            await asyncio.gather(*(totals.flush(idle=0) for totals in platform.totals))
     await platform.sender.drain(5)
     sending.cancel()
     await asyncio.gather(sending, return_exceptions=True)

@@ -5,6 +5,7 @@ from typing import Any
 
 from services.intake import domain, handlers
 from services.intake.api import Letters, build_api
+from services.intake.domain.accounts import terms_by
 from services.intake.door import PATH, Door, Receive, Send
 from services.intake.messages_api import MessagesDoor
 from services.intake.settings import IntakeSettings
@@ -22,7 +23,7 @@ def build(platform: Platform, settings: IntakeSettings) -> ASGI:
     agencies, known_types, ids = platform.partners.agencies, frozenset(platform.law.request_types), platform.ids
     life = platform.life
     check_messages(life)
-    letters = platform.loop("letters", domain.decide_by(platform.law), domain.evolve, INDEXES)
+    letters = platform.loop("letters", domain.decide_by(platform.law), domain.evolve, INDEXES, terms_by(life.ends))
     for lane in Lane:
         read = handlers.on_letter(agencies, known_types, ids, life)
         entrances = [topics.letters_from(agency, lane) for agency in agencies]

@@ -19,6 +19,7 @@ from services.notifier.choosing import INDEX as DUE
 from services.notifier.delivery import Delivery
 from services.notifier.destinations import Destinations
 from services.notifier.domain import decide, evolve
+from services.notifier.domain.accounts import terms
 from services.notifier.duty.roster import load_roster
 from services.notifier.duty.roster_watch import RosterWatch
 from services.notifier.fanout import Fanout
@@ -61,7 +62,7 @@ def build(platform: Platform, settings: NotifierSettings) -> ASGI:
     for warning in rules.warnings:
         logger().warning("alerts file", says=warning)
     channels_open.check(settings, platform.partners, rules)
-    notices = platform.loop("notices", decide, evolve, INDEXES)
+    notices = platform.loop("notices", decide, evolve, INDEXES, terms)
     lists, posts, moving = Lists(platform, rules), Posts(notices), Moving(notices.store, rules.owns_ladder)
     fanout = Fanout(rules, platform.partners.subscribers, roster, lists.directory, platform.ids, notices.now)
     links = Links(settings.public_url, settings.id_key.get_secret_value())

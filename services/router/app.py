@@ -2,6 +2,7 @@
 
 from services.router import domain, handlers, linking, ticking
 from services.router.api import Cases, build_api
+from services.router.domain.accounts import terms_by
 from services.router.domain.checks import check_life_cycle
 from services.router.holding import Holding
 from services.router.settings import RouterSettings
@@ -18,7 +19,7 @@ def build(platform: Platform, settings: RouterSettings) -> ASGI:
     """Subscribe to both lanes of letters and of every authority's updates, over one loop of cases."""
     check_life_cycle(platform.life)
     rules = domain.Rules(platform.law, platform.life, platform.ids)
-    cases = platform.loop("cases", domain.decide_by(rules), domain.evolve, INDEXES)
+    cases = platform.loop("cases", domain.decide_by(rules), domain.evolve, INDEXES, terms_by(platform.life.ends))
     links = linking.Linking(cases, platform.law, platform.ids)
     authorities = (*platform.law.authorities, DESK)
     on_letter, on_update = handlers.on_letter(platform.ids), handlers.on_update(platform.life, platform.ids)
