@@ -230,6 +230,28 @@ def left_note(world: World) -> dict[str, Any]:
     return note | {"collection": "cases", "records": ["cas_never"]}
 
 
+async def test_a_write_that_lands_after_its_process_has_died_is_not_forgotten() -> None:
+    world = World()
+    under_way: list[Sequence[Change]] = []
+
+    def never_answered(changes: Sequence[Change]) -> bool:
+        under_way.append(changes)
+        raise TryAgain("no answer")
+
+    world.cases.faults.append(never_answered)
+    with pytest.raises(TryAgain):
+        await world.process().hear(("cas_1", "a"))
+    after = world.process()
+    world.later(timedelta(seconds=20))
+    assert await after.anchoring.anchor() == 0
+
+    world.cases.keep(under_way[0])
+    world.later(timedelta(seconds=20))
+    await after.anchoring.anchor()
+
+    assert list(world.published[0].leaves) == [world.leaf("cas_1")]
+
+
 async def test_what_was_noted_once_is_not_noted_again_until_it_is_anchored() -> None:
     world = World()
     process = world.process()
