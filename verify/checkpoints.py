@@ -24,6 +24,8 @@ from verify.world import Bounds
 
 _LEAF = struct.Struct(">20sI32s")
 LEAVES, LINKS = "leaves", "links"
+OWN = "chk_"
+"""How the ids of checkpoints begin; they are not anchored themselves."""
 
 
 class Checkpoints:
@@ -53,7 +55,7 @@ class Checkpoints:
             self._shards.add(LEAVES, self._shards.of(name), leaf)
         link = link_of(checkpoint)
         of_instance = hashlib.sha256(f"{link.service}/{link.instance}".encode()).digest()
-        self._shards.add(LINKS, self._shards.of(b"chk_" + of_instance), orjson.dumps(tuple(link)) + b"\n")
+        self._shards.add(LINKS, self._shards.of(OWN.encode() + of_instance), orjson.dumps(tuple(link)) + b"\n")
 
     def of(self, shard: int) -> "Held":
         """What the records of a shard were anchored as."""
@@ -85,7 +87,11 @@ class Held:
 
     def look(self, known: Known, tally: Tally) -> None:
         """Hold a record against what was anchored of it."""
-        for version, chain in sorted(self._leaves.pop(packed(known.record), ())):
+        anchored = sorted(self._leaves.pop(packed(known.record), ()))
+        is_checkpoint = known.record.startswith(OWN)
+        if not is_checkpoint and (not anchored or anchored[-1][0] < len(known.events)):
+            tally.counts["unanchored"] += 1
+        for version, chain in anchored:
             tally.counts["anchored"] += 1
             wrong = differs((known.record, version, chain.hex()), chain_at(known.events, version))
             tally.found([wrong] if wrong else [])

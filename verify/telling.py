@@ -25,7 +25,7 @@ def sentences(report: Report) -> Iterator[str]:
     counts = report.tally.counts
     yield from _accounts(report)
     for name, says in _APART.items():
-        if counts[name]:
+        if counts[name] and (name != "unanchored" or counts["checkpoints"]):
             yield f"{counts[name]:,} {says}"
     for kind, number in report.numbers.items():
         yield ""
@@ -46,6 +46,7 @@ _APART = {
     "in flight": "messages were on their way to their reader.",
     "quarantined": "messages stand in quarantine.",
     "signatures_unchecked": "checkpoints, whose signatures were not checked: set ROGATORY_CHECKPOINT_PUBLIC_KEYS.",
+    "unanchored": "records as they stand are under no checkpoint that was read: changed since, or older than the first.",
     "cannot_tell": "times nothing can be told: a topic or rules that are gone, or content without the sealing key.",
 }
 

@@ -78,6 +78,7 @@ def test_a_good_world_is_right_and_says_how_much_is_anchored(anchored: World, tm
     assert found(report) == {}
     assert counts["checkpoints"] == 3
     assert counts["anchored"] == sum(len(anchored.documents[name]) for name in ("letters", "cases", "notices"))
+    assert counts["unanchored"] == sum(len(kept) for name, kept in anchored.documents.items() if "quarantine" in name)
 
 
 def rewritten(world: World) -> None:
