@@ -46,7 +46,7 @@ _APART = {
     "in flight": "messages were on their way to their reader.",
     "quarantined": "messages stand in quarantine.",
     "signatures_unchecked": "checkpoints, whose signatures were not checked: set ROGATORY_CHECKPOINT_PUBLIC_KEYS.",
-    "unanchored": "records as they stand are under no checkpoint that was read: changed since, or older than the first.",
+    "unanchored": "records are, as they stand, under no checkpoint that was read: they changed since, or are older.",
     "cannot_tell": "times nothing can be told: a topic or rules that are gone, or content without the sealing key.",
 }
 
