@@ -130,14 +130,19 @@ async def _stop(platform: Platform, tasks: list[asyncio.Task[Any]], sending: asy
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await platform.kafka.stop()
-    with contextlib.suppress(TryAgain, TimeoutError):  # what is not settled now is at the next start
-        async with asyncio.timeout(2):
-            await asyncio.gather(*(totals.flush(idle=0) for totals in platform.totals))
+    await _settle(platform, 2)
     await platform.sender.drain(5)
     sending.cancel()
     await asyncio.gather(sending, return_exceptions=True)
     await platform.producer.stop()
     await platform.mongo.close()
+
+
+async def _settle(platform: Platform, seconds: float) -> None:
+    """Write the running totals as they are, at most so long: what is not settled now is at the next start."""
+    with contextlib.suppress(TryAgain, TimeoutError):
+        async with asyncio.timeout(seconds):
+            await asyncio.gather(*(totals.flush(idle=0) for totals in platform.totals))
 
 
 def _bind(settings: Settings) -> socket.socket:

@@ -489,6 +489,7 @@ def test_a_pod_has_longer_to_stop_than_the_longest_orderly_stop(folder: str) -> 
     stop = (
         _seconds_in_code("shared/service.py", r"timeout_graceful_shutdown=([\d.]+)")
         + _seconds_in_code("shared/kafka.py", r"_broker\.stop\(\), ([\d.]+)\)")
+        + _seconds_in_code("shared/service.py", r"_settle\(platform, ([\d.]+)\)")
         + _seconds_in_code("shared/service.py", r"sender\.drain\(([\d.]+)\)")
         + _seconds_in_code("shared/producer.py", r"_producer\.stop\(\), ([\d.]+)\)")
     )

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from benchmarks.fanout import fanout
 from services.notifier.acknowledgement.notices_views import STATUSES
 from services.notifier.domain import decide, evolve, facts_of
+from services.notifier.domain.accounts import terms
 from services.notifier.domain.bodies import Ack, Attempt, Delivered, Failed, HandedOn, Raising, Resolved
 from services.notifier.domain.failing import JITTER, LONGEST_WAIT, WAITS
 from services.notifier.domain.notices import CLAIM, NO_SUCH_NOTICE, NOT_THIS_SUBSCRIBERS
@@ -21,6 +22,7 @@ from services.notifier.fanout import Fanout
 from services.notifier.handlers import doing, on_event
 from services.notifier.moving import Moved
 from shared import topics
+from shared.accounts import adds_up
 from shared.decisions import Decision, Message
 from shared.events import (
     ALERT_RAISED,
@@ -490,6 +492,7 @@ def test_whatever_is_said_a_notice_has_one_clock_at_most_and_an_end_is_an_end(sa
         state = record.state
         assert fold(record.fresh, evolve) == state
         assert all(evolve(state, other) == state for other in OTHERS)
+        assert adds_up("notice", terms(state))
         if state:
             assert state["status"] in STATUSES
             assert {"next_due", "follow_at"} & state.keys() == {HAS_A_CLOCK.get(state["status"])} - {None}

@@ -9,11 +9,12 @@ import orjson
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from services.router.domain import decide_by, evolve
+from services.router.domain import accounts, decide_by, evolve
 from services.router.domain.clocking import Tick
 from services.router.domain.linking import CaseHead, FollowUpDecided, Link, LinkedBy, SameElsewhere
 from services.router.domain.opening import split
 from services.router.domain.updating import Heard
+from shared.accounts import adds_up, total
 from shared.clocks import is_running
 from shared.decisions import Message
 from shared.failures import NeverWill
@@ -283,6 +284,13 @@ class Lives(RuleBasedStateMachine):
                         assert may_follow(status, what, event.data["status"]), (status, what, event.data["status"])
                     status = event.data["status"]
             assert status == record.state["status"]
+
+    @invariant()
+    def every_case_is_open_or_has_ended_and_every_clock_runs_or_has_not(self) -> None:
+        totals = total(accounts.terms_by(ENDS | {"closed"})(record.state) for record in self.records)
+        assert adds_up("case", totals)
+        assert adds_up("clock", totals)
+        assert totals.get("case/opened", 0) == sum(bool(record.version) for record in self.records)
 
     @invariant()
     def nothing_is_refused_or_postponed_without_consultation(self) -> None:
