@@ -33,10 +33,18 @@ def verify(
     data: Annotated[
         Path | None, typer.Option("--data", metavar="FOLDER", help="The folder of the local stack; its settings.")
     ] = None,
+    mend_totals: Annotated[
+        bool, typer.Option("--mend-totals", help="Only count the running totals anew, and put right what differs.")
+    ] = False,
+    by: Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who puts the totals right.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Verify a deployment: the one that ROGATORY_... names, or the local stack. It writes nothing there."""
+    """Verify a deployment: the one that ROGATORY_... names, or the local stack. It writes nothing but mended totals."""
     from verify.telling import sentences
+
+    if mend_totals or by:
+        _mend(settings_of(data), by if mend_totals else None, as_json)
+        return
 
     report = run(settings_of(data), since=_time(since), only=only, state=state, progress=True)
     if as_json:
@@ -74,6 +82,27 @@ def run(
     except TryAgain as away:
         again = f"; go on with --state {state}" if state else ""
         raise BadStart(f"the verification was cut short: {away}{again}") from None
+
+
+def _mend(environment: Mapping[str, str], by: str | None, as_json: bool) -> None:
+    """Put the running totals right, and say what they were."""
+    from shared.failures import TryAgain
+    from verify.command import mended
+
+    if not by:
+        raise BadStart("who puts the totals right? Say --mend-totals --by NAME; both stand in what is kept")
+    try:
+        found = mended(environment, by)
+    except TryAgain as away:
+        raise BadStart(f"the totals could not be put right: {away}") from None
+    if as_json:
+        told = {name: {term: list(both) for term, both in differs.items()} for name, differs in found.items()}
+        typer.echo(json.dumps({"by": by, "mended": told}, indent=2))
+        return
+    for name, differs in found.items():
+        for term, (was, there_are) in differs.items():
+            typer.echo(f"{name}: {term} was {was:,}, and is {there_are:,} now")
+    typer.echo("The running totals agree with the records." if not found else f"Put right by {by}.")
 
 
 def settings_of(data: Path | None) -> Mapping[str, str]:

@@ -1,7 +1,7 @@
 """The end of tests on real servers: `rogatory verify` over what they left, in this process, finds nothing wrong."""
 
-import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -17,12 +17,9 @@ WAITS = (0.0, 1.0, 2.0, 5.0, 10.0)
 
 def report_on(settings: Mapping[str, str], since: datetime | None = None, *only: str) -> Report:
     """What is found; in a thread, for the test may have a loop of its own."""
-    found: list[Report] = []
     asked = Asked(since, only) if only else Asked(since)
-    thread = threading.Thread(target=lambda: found.append(verified(settings, asked, waits=WAITS)))
-    thread.start()
-    thread.join()
-    return found[0]
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(verified, settings, asked, waits=WAITS).result()
 
 
 def verify(settings: Mapping[str, str], since: datetime | None = None, *only: str) -> None:

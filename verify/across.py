@@ -10,11 +10,12 @@ import orjson
 
 from services.notifier.audit.audit_steps import DUE, FOLLOWED
 from shared.ids import Ids
-from shared.times import text_of
+from shared.times import read, text_of
 from verify.arriving import Arriving
 from verify.documents import Documents
 from verify.findings import Finding, Kind
 from verify.history import GRACE, Known
+from verify.sending import SKEW
 
 ACCEPTED = "received"
 """The status of a letter that was accepted."""
@@ -55,8 +56,8 @@ class Met:
 class Delays:
     """What waits to be read, or was set aside, for which others rightly wait; each message is judged by itself."""
 
-    updates: bool
-    """Of authorities: a clock does not ring before it is known that nobody stopped it."""
+    updates: int | None
+    """When the earliest came of what authorities said and is not read: later clocks wait to hear who stopped them."""
     letters: bool
     """On their way to the router: their cases are still to be opened."""
     news: bool
@@ -80,11 +81,14 @@ class Across:
         elif name == "cases":
             met.cases[known.record] = known.document["context"]["letterid"]
 
-    def due(self, name: str, known: Known, now: datetime, counts: Counter[str]) -> Iterator[Finding]:
-        """What of a record is past its time."""
+    def due(
+        self, name: str, known: Known, now: datetime, counts: Counter[str], *, simulated: bool
+    ) -> Iterator[Finding]:
+        """What of a record is past its time. `simulated`: that cannot be compared with Kafka's."""
         state, due = known.state, known.document.get("next_due")
         if name == "cases" and due is not None and due < text_of(now - GRACE):
-            if self._delays.updates:
+            unread = self._delays.updates
+            if unread is not None and (simulated or read(due).timestamp() * 1000 + SKEW > unread):
                 counts["clocks that wait for updates"] += 1
             else:
                 yield Finding(Kind.NEVER_FIRED, known.record, f"due {due}", settles=True)

@@ -10,10 +10,12 @@ from pydantic import ValidationError
 
 from shared.failures import BadStart
 from shared.settings import faults_of
+from verify.again import WAITS, Told
 from verify.deployment import Deployment
 from verify.documents import Mongo
 from verify.findings import Report
-from verify.running import WAITS, Asked, Told, Verification
+from verify.recounting import Differs, recounting
+from verify.running import Asked, Verification
 from verify.settings import VerifySettings
 from verify.shards import Shards
 from verify.topics import Kafka
@@ -43,8 +45,20 @@ def verified(
         documents = held.enter_context(Mongo(settings.mongo.get_secret_value(), settings.database))
 
         async def run() -> Report:
-            async with Kafka(settings.kafka) as topics:
-                deployment = Deployment.of(settings)
-                return await Verification(deployment, topics, documents, Shards(folder), asked, told, waits).run()
+            deployment, shards = Deployment.of(settings), Shards(folder)
+            async with Kafka(settings.kafka) as topics, recounting(settings, deployment) as counting:
+                parts = deployment, topics, documents, shards, asked, told, waits
+                return await Verification(*parts, recount=counting.differs).run()
 
         return asyncio.run(run())
+
+
+def mended(environment: Mapping[str, str], by: str) -> Mapping[str, Differs]:
+    """Put the running totals right in somebody's name: by collection, what was kept and what there is."""
+    settings = settings_from(environment)
+
+    async def run() -> Mapping[str, Differs]:
+        async with recounting(settings, Deployment.of(settings)) as counting:
+            return await counting.mend(by)
+
+    return asyncio.run(run())

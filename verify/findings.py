@@ -33,6 +33,7 @@ class Kind(StrEnum):
     NEVER_FIRED = "never fired"
     NEVER_ALERTED = "never alerted"
     OVERDUE = "overdue"
+    UNBALANCED = "unbalanced"
     TOTALS = "totals"
 
 
@@ -60,6 +61,7 @@ SAYS: dict[str, str] = {
     Kind.NEVER_FIRED: "A clock is past due and has not rung.",
     Kind.NEVER_ALERTED: "Somebody had to be told of an event, and no notice says so.",
     Kind.OVERDUE: "A notice waits past its time.",
+    Kind.UNBALANCED: "A whole is not the sum of its parts.",
     Kind.TOTALS: "The running totals are not what the records add up to.",
 }
 """One sentence for each kind; the checkpoints' own are said by who finds them."""

@@ -1,7 +1,7 @@
 """One verification from its beginning to its end: read the topics, check the shards, look again, report."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,9 @@ from shared.failures import BadStart
 from shared.time_source import KEPT_AS as SIMULATION
 from shared.time_source import Simulation
 from shared.times import read, text_of
+from verify import accounts, again
 from verify.across import Across, Delays
+from verify.again import WAITS, Told
 from verify.arriving import Arriving
 from verify.checkpoints import Checkpoints
 from verify.deployment import Deployment
@@ -19,7 +21,7 @@ from verify.documents import Documents
 from verify.findings import Finding, Kind, Report, Tally
 from verify.scanning import Scan
 from verify.sending import Missing, Sending
-from verify.shard import Checked, Checker
+from verify.shard import Checker
 from verify.shards import Shards, digits_for
 from verify.topics import Topics
 from verify.world import COLLECTIONS, Bounds, Place, Rules, as_json, of_json
@@ -28,13 +30,8 @@ SAVE_EVERY = 200_000
 """Kafka records between two notes of how far the reading has come."""
 MOST_MISSING = 100_000
 """Events not seen that are looked for once more; beyond that nothing can be right any more."""
-WAITS = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 22.0)
-"""Seconds before each further look at what may settle: a minute in all."""
 GONE = 2**62
 """Later than every time: of a partition of which nothing is left."""
-
-Told = Callable[[str, int, int], None]
-"""Told how far a part of the work has come: its name, done, of so many."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +59,12 @@ class Verification:
         asked: Asked,
         told: Told = lambda *_: None,
         waits: Sequence[float] = WAITS,
+        recount: accounts.Recount = accounts.no_recount,
     ) -> None:
         self._deployment, self._topics, self._documents = deployment, topics, documents
         self._shards, self._asked, self._told, self._waits = shards, asked, told, waits
         self._checkpoints = Checkpoints(deployment.checkpoint_keys, deployment.ids, shards, documents)
+        self._recount, self._terms = recount, accounts.terms_by(deployment.life.ends)
         self._numbers = {topic: n for n, topic in enumerate(deployment.outputs)}
 
     async def run(self) -> Report:
@@ -100,6 +99,7 @@ class Verification:
             "phase": "reading",
             "bounds": as_json(bounds),
             "positions": [[*place, start] for place, start in bounds.starts.items()],
+            "behind": {},
             "checked": [],
             "missing": [],
             "tally": Tally().as_json(),
@@ -110,7 +110,7 @@ class Verification:
         """The first pass."""
         positions: dict[Place, int] = {(topic, n): offset for topic, n, offset in note["positions"]}
         tally = Tally.of_json(note["tally"])
-        scan = self._scan(tally)
+        scan = self._scan(tally, bounds, note["behind"])
         whole = sum(end - bounds.starts[place] for place, end in bounds.ends.items())
         saved = done = sum(offset - bounds.starts[place] for place, offset in positions.items())
         async for batch in self._topics.records(positions, bounds.ends):
@@ -137,7 +137,7 @@ class Verification:
         note["bounds"], note["tally"] = as_json(bounds), tally.as_json()
         self._shards.save()
 
-    def _scan(self, tally: Tally) -> Scan:
+    def _scan(self, tally: Tally, bounds: Bounds, behind: dict[str, int]) -> Scan:
         deployment, only = self._deployment, self._asked.only
         sets, began = remembered(self._documents.one(*KEPT_AS))
         prefixes = {prefix.encode() for name in only for prefix in COLLECTIONS[name].prefixes}
@@ -151,6 +151,8 @@ class Verification:
             tally,
             prefixes,
             self._checkpoints,
+            bounds.committed,
+            behind,
         )
 
     async def _check(self, note: dict[str, Any], bounds: Bounds) -> Report:
@@ -172,9 +174,18 @@ class Verification:
             self._told("checking records", len(note["checked"]), self._shards.count)
             await asyncio.sleep(0)
         tally.found(self._outside())
-        tally.found(await self._still_missing(missing, bounds))
-        await self._settle(tally, bounds)
-        return Report(tally)
+        tally.found(await again.still_missing(missing, self._topics, bounds))
+        await again.settle(tally, lambda: self._checker(bounds), self._shards, self._waits, self._told)
+        return await self._report(tally)
+
+    async def _report(self, tally: Tally) -> Report:
+        counted = {name: terms for name, terms in self._terms.items() if name in self._asked.only}
+        tally.found(accounts.unbalanced(tally.counts, counted))
+        told = accounts.table(tally.counts, counted)
+        says, differs = await accounts.against_totals(tally.counts, counted, self._documents, self._recount)
+        tally.found(differs)
+        tally.counts = accounts.without(tally.counts)
+        return Report(tally, told, says)
 
     def _checker(self, bounds: Bounds) -> Checker:
         deployment = self._deployment
@@ -184,7 +195,7 @@ class Verification:
             self._documents,
             Sending(self._numbers, bounds, deployment.ids),
             arriving,
-            Across(self._documents, arriving, deployment.ids, deployment.life.ends, self._delays(arriving, bounds)),
+            Across(self._documents, arriving, deployment.ids, deployment.life.ends, self._delays()),
             self._checkpoints,
             bounds,
             deployment.outputs,
@@ -192,27 +203,22 @@ class Verification:
             deployment.ids,
             deployment.sealer,
             self._times(),
+            self._terms,
         )
 
-    def _delays(self, arriving: Arriving, bounds: Bounds) -> Delays:
-        """What waits, by a word in its topics' names."""
+    def _delays(self) -> Delays:
+        """What waits to be read, by consumer group, and what was set aside."""
+        behind: Mapping[str, int] = self._shards.note["behind"]
 
-        def is_behind(service: str, word: str) -> bool:
-            return any(
-                arriving.is_in_flight(number, place[1], end - 1)
-                for number, one in enumerate(self._deployment.inputs)
-                if one.service == service and word in one.topic
-                for place, end in bounds.ends.items()
-                if place[0] == one.topic and end > bounds.starts[place]
-            )
+        def since(service: str, name: str) -> int | None:
+            found = [at for group, at in behind.items() if group.startswith(f"rogatory-{service}-{name}-")]
+            return min(found, default=None)
 
-        def has(service: str, word: str) -> bool:
-            return is_behind(service, word) or self._documents.has_set_aside(service, word)
-
+        aside = self._documents.has_set_aside
         return Delays(
-            updates=is_behind("router", ".updates."),
-            letters=has("router", "letters.received."),
-            news=has("intake", "cases.events."),
+            updates=since("router", "updates"),
+            letters=since("router", "letters") is not None or aside("router", "letters.received."),
+            news=since("intake", "cases") is not None or aside("intake", "cases.events."),
         )
 
     def _times(self) -> dict[bool, datetime]:
@@ -228,41 +234,6 @@ class Verification:
             ranges = [(prefix, f"{prefix}g") for prefix in COLLECTIONS[name].prefixes]
             for one in self._documents.outside(name, ranges):
                 yield Finding(Kind.STRANGE, one, f"in {name}: not an id of ours")
-
-    async def _still_missing(self, missing: Sequence[Missing], bounds: Bounds) -> list[Finding]:
-        """What documents say was sent, less what has come to the topics since these were read."""
-        if not missing:
-            return []
-        places = sorted({(one.topic, one.partition) for one in missing})
-        starts = {place: bounds.ends[place] for place in places}
-        came: set[tuple[str, str, bytes]] = set()
-        async for batch in self._topics.records(starts, await self._topics.ends(places)):
-            for record in batch:
-                headers: dict[str, bytes] = dict(record.headers)
-                name = headers.get("ce_source", b"").rpartition(b"/")[2].decode("ascii", "replace")
-                came.add((record.topic, name, headers.get("ce_sequence", b"")))
-        return [one.finding for one in missing if (one.topic, one.record, b"%010d" % one.sequence) not in came]
-
-    async def _settle(self, tally: Tally, bounds: Bounds) -> None:
-        """Look again at what may be right a moment later, until it is or a minute has passed."""
-        for wait in self._waits:
-            if not any(one.settles for one in tally.findings):
-                return
-            self._told("looking again", 0, 0)
-            await asyncio.sleep(wait)
-            looked = self._look_again([one for one in tally.findings if one.settles], bounds)
-            tally.replace([*(one for one in tally.findings if not one.settles), *looked])
-
-    def _look_again(self, findings: Sequence[Finding], bounds: Bounds) -> list[Finding]:
-        """Of findings that may settle those that stand: their whole shards are checked anew."""
-        standing = {(one.kind, one.record, one.detail, one.topic) for one in findings}
-        checker = self._checker(bounds)
-        shards = sorted({self._shards.of_name(one.record) for one in findings})
-        again: list[Finding] = []
-        for shard in shards:
-            checked: Checked = checker.check(shard)
-            again += [one for one in checked.tally.findings if one.settles]
-        return [one for one in again if (one.kind, one.record, one.detail, one.topic) in standing]
 
 
 def _row(one: Missing) -> tuple[str, str, int, int, int]:

@@ -44,6 +44,10 @@ class Scan:
     prefixes: Collection[bytes]
     """Of the records of these collections."""
     checkpoints: Checkpoints
+    committed: Mapping[tuple[str, str, int], int]
+    """How far the services had read."""
+    behind: dict[str, int]
+    """By consumer group, when the earliest came that it had not read, in milliseconds."""
 
     def __post_init__(self) -> None:
         """Sort the inputs by topic."""
@@ -61,6 +65,8 @@ class Scan:
         if record.topic == CHECKPOINTS:
             self.checkpoints.take(record, self.tally)
         for at, one in self._inputs.get(record.topic, ()):
+            if record.offset >= self.committed.get((one.group, record.topic, record.partition), 0):
+                self.behind[one.group] = min(self.behind.get(one.group, record.timestamp), record.timestamp)
             if one.read is None:
                 self._owed(record, at, digest)
             else:

@@ -7,8 +7,10 @@ from datetime import datetime
 
 import orjson
 
+from shared.accounts import Terms
 from shared.ids import Ids
 from shared.sealing import Sealer
+from verify import accounts
 from verify.across import OWED, Across, Met
 from verify.arriving import Arrived, Arriving
 from verify.checkpoints import Checkpoints, Held
@@ -59,10 +61,12 @@ class Checker:
         ids: Ids,
         sealer: Sealer | None,
         now: Mapping[bool, datetime],
+        terms: Mapping[str, Terms],
     ) -> None:
-        """`names`: of the topics in rows; `now`: the real time and the simulated one."""
+        """`names`: of the topics in rows; `now`: the real time and the simulated one; `terms`: what a record counts."""
         self._shards, self._documents, self._sending, self._arriving = shards, documents, sending, arriving
         self._across, self._checkpoints, self._bounds = across, checkpoints, bounds
+        self._terms = terms
         self._names, self._selected, self._ids, self._sealer, self._now = names, selected, ids, sealer, now
         self._is_simulated = now[True] != now[False]
         left_out = [COLLECTIONS[name] for name in COLLECTIONS if name not in selected]
@@ -124,11 +128,11 @@ class Checker:
             record = packed(known.record)
             now = self._now[collection.is_simulated]
             findings += check(known, collection.evolve, now)
-            findings += self._across.due(name, known, now, tally.counts)
+            simulated = collection.is_simulated and self._is_simulated
+            findings += self._across.due(name, known, now, tally.counts, simulated=simulated)
             self._across.note(name, known, met)
             held.look(known, tally)
             mine = rows.seen.get(record, ())
-            simulated = collection.is_simulated and self._is_simulated
             sent = self._sending.check(known, mine, simulated=simulated)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             # Whatever stands there, it must not stop the count of the rest.
@@ -136,6 +140,7 @@ class Checker:
             tally.found([Finding(Kind.STRANGE, where, f"in {name}: {type(error).__name__}")])
             return
         tally.counts["events"] += len(known.events)
+        accounts.count(name, known.state, self._terms, tally.counts)
         tally.counts += sent.counts
         tally.found([*findings, *sent.findings])
         checked.missing += sent.missing

@@ -65,3 +65,4 @@ def _accounts(report: Report) -> Iterator[str]:
         yield f"{quantity:<{width}}  " + "  ".join(f"{name} {number:,}" for name, number in terms.items())
     if report.totals:
         yield report.totals
+    yield ""

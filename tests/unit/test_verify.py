@@ -1,5 +1,6 @@
 """What a verification finds: nothing in a good world, and of each kind of fault that is planted exactly that."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -44,6 +45,7 @@ def test_nothing_is_wrong_in_a_good_world(world: World, tmp_path: Path) -> None:
     assert counts["events told"] == counts["events on topics"] > 100
     assert counts["taken"] > 60
     assert counts["quarantined"] == 2
+    assert counts["nothing new"] == 1
 
 
 def _chain(world: World) -> None:
@@ -160,6 +162,15 @@ def _passed_over(world: World) -> None:
     world.committed["rogatory-intake-letters-normal", topic, good.partition] = 1_000
 
 
+def _no_news(world: World) -> None:
+    """A letter does not say what its case's event told it."""
+    case = next(one for one in world.documents["cases"].values() if one["state"]["status"] == "assigned")
+    letter = world.documents["letters"][case["context"]["letterid"]]
+    said = letter["history"].pop()
+    assert said["type"] == "answer.status"
+    letter["version"] = letter["published"] = len(letter["history"])
+
+
 def _not_set_aside(world: World) -> None:
     world.documents["router_quarantine"].clear()
 
@@ -228,6 +239,7 @@ PLANTED: dict[Callable[[World], None], set[str]] = {
     _partition: {Kind.PARTITION},
     _misrouted: {Kind.MISROUTED},
     _passed_over: {Kind.NOT_TAKEN},
+    _no_news: {Kind.NOT_TAKEN, Kind.STATE, Kind.SENT, Kind.UNKNOWN},
     _not_set_aside: {Kind.NOT_TAKEN, Kind.UNKNOWN},
 }
 
@@ -242,6 +254,56 @@ def test_what_is_planted_is_found_and_nothing_else(
 
     assert report.numbers.keys() == PLANTED[plant]
     assert not report.is_right
+
+
+def test_the_conserved_quantities_are_counted_anew(world: World, tmp_path: Path) -> None:
+    report = world.verify(tmp_path)
+
+    letters, cases = report.accounts["letter"], report.accounts["case"]
+    assert letters["arrived"] == letters["accepted"] + letters["refused"] == len(world.documents["letters"])
+    assert cases["opened"] == cases["open"] + cases["ended"] == len(world.documents["cases"])
+    assert report.accounts["measure"]["accepted"] == cases["opened"]
+    assert report.accounts["quarantine"]["held"] == 2
+    message = dict(report.accounts["message"])
+    assert message.pop("arrived") == sum(message.values()) > 60
+    assert "No totals are kept of letters" in report.totals
+
+
+def _slots(world: World, tmp_path: Path, **more: int) -> None:
+    """The running totals as the records add up, but for these."""
+    told = world.verify(tmp_path / "first").accounts
+    for collection, quantities in (("letters", ("letter", "measure")), ("cases", ("case", "clock"))):
+        sums = {f"{name}/{term}": number for name in quantities for term, number in told[name].items()}
+        slot = {"_id": collection, "collection": collection, "totals": sums, "pending": b""}
+        world.others["totals", collection] = slot
+    world.others["totals", "cases"]["totals"] |= more
+
+
+def test_running_totals_that_agree_are_said_to(world: World, tmp_path: Path) -> None:
+    _slots(world, tmp_path)
+
+    report = world.verify(tmp_path)
+
+    assert report.is_right
+    assert report.totals.startswith("The running totals of letters, cases agree.")
+
+
+@pytest.mark.parametrize("differs", [{}, {"case/open": (7, 8)}])
+async def test_totals_that_differ_are_read_again_at_one_moment(
+    world: World, tmp_path: Path, differs: dict[str, tuple[int, int]]
+) -> None:
+    await asyncio.to_thread(_slots, world, tmp_path, **{"case/open": 7})
+    asked = []
+
+    async def recount(collection: str) -> dict[str, tuple[int, int]]:
+        asked.append(collection)
+        return differs
+
+    report = await world.verification(Shards(tmp_path / "again"), recount=recount).run()
+
+    assert asked == ["cases"]
+    said = [(one.kind, one.record, one.detail) for one in report.tally.findings]
+    assert said == [(Kind.TOTALS, "cases", f"{term}: 7 kept, 8 counted") for term in differs]
 
 
 def test_what_reached_its_topic_while_the_documents_were_checked_is_not_lost(world: World, tmp_path: Path) -> None:
@@ -260,6 +322,23 @@ def test_what_its_reader_has_not_committed_is_on_its_way(world: World, tmp_path:
 
     assert report.is_right
     assert report.tally.counts["in flight"] == 3
+
+
+@pytest.mark.parametrize(("minutes", "waits"), [(5, True), (1, False)])
+def test_a_clock_waits_for_updates_that_came_before_it_and_for_no_others(
+    world: World, tmp_path: Path, minutes: int, waits: bool
+) -> None:
+    _never_fired(world)
+    came = int((NOW - timedelta(minutes=minutes)).timestamp() * 1000)
+    topic = topics.updates_from("desk", Lane.NORMAL)
+    unread = world.on(topic)[0]
+    unread.timestamp = came
+    world.committed.pop(("rogatory-router-updates-normal", topic, unread.partition))
+
+    report = world.verify(tmp_path)
+
+    assert (Kind.NEVER_FIRED not in report.numbers) is waits
+    assert report.tally.counts["clocks that wait for updates"] == waits
 
 
 def test_what_the_topics_no_longer_hold_is_beyond_retention_and_not_lost(world: World, tmp_path: Path) -> None:

@@ -101,6 +101,24 @@ def test_wrong_settings_are_named_and_never_shown(monkeypatch: pytest.MonkeyPatc
     assert secret not in str(done.exception)
 
 
+def test_totals_are_put_right_in_somebodys_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def mended(_environment: Any, by: str) -> dict[str, dict[str, tuple[int, int]]]:
+        asked.append(by)
+        return {"cases": {"case/open": (7, 8)}}
+
+    monkeypatch.setattr("verify.command.mended", mended)
+    monkeypatch.setenv("ROGATORY_MONGO", "mongodb://127.0.0.1:1")
+
+    done = RUNNER.invoke(app, ["verify", "--mend-totals", "--by", "Maud Vernier"])
+    nobodys = RUNNER.invoke(app, ["verify", "--mend-totals"])
+
+    assert (done.exit_code, asked) == (0, ["Maud Vernier"])
+    assert done.stdout == "cases: case/open was 7, and is 8 now\nPut right by Maud Vernier.\n"
+    assert "who puts the totals right?" in str(nobodys.exception)
+
+
 def test_every_kind_has_its_sentence_and_none_is_said_of_nothing() -> None:
     told = [Finding(kind, "let_1", "-") for kind in Kind]
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import bson
+import orjson
 from aiokafka import ConsumerRecord
 from bson.codec_options import CodecOptions
 
@@ -41,6 +42,7 @@ from shared.quarantine import Quarantine
 from shared.records import Record, insertion, value_on
 from shared.sealing import Sealer
 from tests.fault.letters import letters
+from verify.accounts import Recount, no_recount
 from verify.deployment import Deployment
 from verify.findings import Report
 from verify.running import Asked, Verification
@@ -85,9 +87,10 @@ class World:
         shards = Shards(folder / uuid.uuid4().hex)
         return asyncio.run(self.verification(shards, **asked).run())
 
-    def verification(self, shards: Shards, **asked: Any) -> Verification:
+    def verification(self, shards: Shards, recount: Recount = no_recount, **asked: Any) -> Verification:
         """One that goes on where the state stands."""
-        return Verification(self.deployment, Topics(self), Documents(self), shards, Asked(**asked), waits=(0.0,))
+        parts = self.deployment, Topics(self), Documents(self), shards, Asked(**asked)
+        return Verification(*parts, waits=(0.0,), recount=recount)
 
     @cached_property
     def partitions(self) -> Mapping[str, int]:
@@ -204,10 +207,14 @@ class _Run:
             self.say("notices", Message(notice.id, f"clock/{due}", "notifier", Attempt(due)))
             self.say("notices", Message(notice.id, "delivery/1", "notifier", Delivered(1)))
 
-    def end(self) -> World:
-        """Hear everything, and write the documents as MongoDB gives them back."""
+    def hear_all(self) -> None:
+        """Hear everything that was said, and what follows from it."""
         while self.queue:
             self.hear(self.queue.popleft())
+
+    def end(self) -> World:
+        """Hear everything, and write the documents as MongoDB gives them back."""
+        self.hear_all()
         for name in COLLECTIONS:
             kept = self.world.documents[name] = {}
             for record in self.records[name].values():
@@ -233,6 +240,14 @@ def a_good_world(count: int = 30) -> World:
             run.queue.append(run.world.put(topics.letters_from(filed.agency, _normal()), b"k", filed.body, headers))
     run.queue.append(run.world.put(topics.letters_from("contact-point", _normal()), b"k", None, []))
     run.queue.append(run.world.put(topics.updates_from("desk", _normal()), b"k", b"{", _event("u", "desk", "update.x")))
+    run.hear_all()
+    authority, lane = "security-service", _normal()
+    cases = run.records["cases"].values()
+    case = next(one.id for one in cases if (one.state["authority"], one.state["lane"]) == (authority, lane))
+    for officer in ("A", "B"):  # the second tells the letter nothing new
+        said = orjson.dumps({"case": case, "officer": officer})
+        headers = _event(officer, authority, "update.officer_assigned")
+        run.queue.append(run.world.put(topics.updates_from(authority, lane), case.encode(), said, headers))
     return run.end()
 
 
