@@ -55,22 +55,23 @@ class Accounting:
 
     async def look(self) -> None:
         """Look once; raises `TryAgain`."""
-        sums, unsettled = [], 0
+        sums, unsettled, settled = [], 0, True
         for totals in self._totals:
             documents = await totals.documents()
             sums.append(total(document["totals"] for document in documents))
+            settled &= not any(document["pending"] for document in documents)
             left = [document for document in documents if totals.is_left(document)]
             unsettled += len(left)
             for document in left:
                 await totals.adopt(document)
         self._unsettled.set(unsettled)
-        await self._show(total(sums))
+        await self._show(total(sums), settled)
 
-    async def _show(self, summed: Mapping[str, int]) -> None:
+    async def _show(self, summed: Mapping[str, int], settled: bool) -> None:
         for quantity in quantities(summed):
             for term in terms_of(quantity):
                 self._accounts.labels(quantity, term).set(summed.get(f"{quantity}/{term}", 0))
-            balanced = adds_up(quantity, summed)
+            balanced = adds_up(quantity, summed, settled=settled)
             self._balanced.labels(quantity).set(balanced)
             if not balanced:
                 self._log.error("accounts do not add up", quantity=quantity)

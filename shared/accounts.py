@@ -36,11 +36,16 @@ def quantities(totals: Mapping[str, int]) -> list[str]:
     return [quantity for quantity in ADDS_UP if quantity in known]
 
 
-def adds_up(quantity: str, totals: Mapping[str, int]) -> bool:
-    """Whether every whole of a quantity is the sum of its parts, and nothing is less than nothing."""
+def adds_up(quantity: str, totals: Mapping[str, int], *, settled: bool = True) -> bool:
+    """Whether every whole of a quantity is the sum of its parts, and nothing is less than nothing.
+
+    Not `settled`: batches are missing whose outcome is still to be noted. Each would add up by itself, but that a thing
+    ended may count before that it began.
+    """
     count = {term: totals.get(f"{quantity}/{term}", 0) for term in terms_of(quantity)}
     sums = ADDS_UP[quantity].items()
-    return min(count.values()) >= 0 and all(count[whole] == sum(count[part] for part in parts) for whole, parts in sums)
+    is_whole = all(count[whole] == sum(count[part] for part in parts) for whole, parts in sums)
+    return is_whole and (not settled or min(count.values()) >= 0)
 
 
 def difference(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:

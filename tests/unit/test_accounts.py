@@ -185,6 +185,23 @@ async def test_what_does_not_add_up_is_an_alert_once_a_day() -> None:
     assert alarms.raised == [("unbalanced", "case/2026-11-24", {"quantity": "case"})] * 2
 
 
+async def test_what_ended_before_its_beginning_was_settled_is_no_alert() -> None:
+    """As after a kill: the batch that began it is noted and not settled yet, the one that ended it is."""
+    world = World()
+    one, totals = world.start("router-1")
+    await one.handle([says("one", "a")], "kafka")
+    slot = next(iter(world.slots.documents.values()))
+    assert slot["pending"]
+    ended = {"totals": {"case/open": -1, "case/ended": 1}, "pending": b"", "deltas": []}
+    world.slots.documents["cases/router-2/1"] = {**slot, **ended, "_id": "cases/router-2/1"}
+
+    accounting, registry, alarms = shown(world, totals)
+    await accounting.look()
+
+    assert 'rogatory_accounts_balanced{quantity="case"} 1.0' in generate_latest(registry).decode()
+    assert alarms.raised == []
+
+
 async def test_what_a_dead_process_left_is_settled_by_whoever_looks() -> None:
     world = World()
     one, _ = world.start("router-1")
