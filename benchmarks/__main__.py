@@ -15,6 +15,7 @@ from benchmarks import on_notices, on_verify, report
 from benchmarks.books import Measured
 from benchmarks.figures import Figure, Turn, against
 from benchmarks.ground import Ground, Ours, Side, bare, bare_clocks, bare_updates, insert_one, naive
+from benchmarks.held import Holding
 from benchmarks.measure import ACCEPTED, BACKLOG, END_TO_END, INSERTED, WITH_UPDATES, Letters, Rounds
 from benchmarks.measure_cases import RUNG, UPDATED, CaseRounds, OnCases
 from benchmarks.sizes import FULL, QUICK, Size
@@ -120,6 +121,21 @@ def _cases(
     return _against(make, of_cases.measured, of_cases.measured, lambda _: (number, number), ground, of_cases, size)
 
 
+def _with_quarantine(ground: Ground, rounds: Rounds, size: Size) -> Figure:
+    """Ours with a full quarantine and with an empty one, in turn."""
+    empty, full = Ours(ground), Holding(ground, size.held)
+    ground.clear([empty])
+    beside = replace(END_TO_END, beside=full.held)
+    figure = against(
+        Turn("full", size.letters, lambda: rounds.run(full, beside, size.letters)),
+        Turn("empty", size.letters, lambda: rounds.run(empty, END_TO_END, size.letters)),
+        END_TO_END,
+        size,
+    )
+    figure.more["held"] = full.held
+    return figure
+
+
 def _latency(ground: Ground, rounds: Rounds, size: Size) -> Figure:
     """The router alone, at each rate."""
     ours = Ours(ground)
@@ -155,6 +171,7 @@ MEASURES: dict[str, Callable[[Ground, Rounds, Size], Figure | None]] = {
     "clocks_vs_bulk_update": partial(_cases, bare_clocks, RUNG, lambda size: size.clocks),
     "e2e_vs_naive": partial(_against, naive, END_TO_END, END_TO_END, lambda size: (size.letters, size.letters // 4)),
     "http_vs_insert_one": partial(_against, insert_one, ACCEPTED, INSERTED, lambda size: (size.letters, size.letters)),
+    "healthy_with_quarantine": _with_quarantine,
     "router_p50_ms": _latency,
     "notices_vs_bare": on_notices.vs_bare,
     "fanout_50": on_notices.fan_out,
@@ -170,6 +187,7 @@ LETTERS: dict[str, Callable[[Size], int]] = {
     "clocks_vs_bulk_update": lambda _: 0,
     "e2e_vs_naive": lambda size: size.letters,
     "http_vs_insert_one": lambda size: size.letters,
+    "healthy_with_quarantine": lambda size: size.letters,
     "router_p50_ms": lambda size: sum(size.latency.values()),
     "notices_vs_bare": lambda _: 0,
     "fanout_50": lambda _: 0,

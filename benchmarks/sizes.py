@@ -21,6 +21,8 @@ class Size:
     warm_seconds: float
     latency: dict[float, int]
     """The router's letters: rate per second -> how many."""
+    held: int
+    """Entries in quarantine."""
     notices: int
     """Webhooks, each of an event of its own."""
     events_for_all: int
@@ -38,6 +40,7 @@ FULL = Size(
     connections=64,
     warm_seconds=20,
     latency={10: 200, 200: 2_000},
+    held=100_000,
     notices=8_000,
     events_for_all=40,
     notices_in_time=1_000,
@@ -52,6 +55,7 @@ QUICK = Size(
     connections=32,
     warm_seconds=2,
     latency={10: 20, 200: 200},
+    held=1_000,
     notices=600,
     events_for_all=5,
     notices_in_time=100,

@@ -11,6 +11,7 @@ from cli.demo import demo
 from cli.explain import explain
 from cli.law import law
 from cli.notices import notices
+from cli.quarantine import quarantine
 from cli.roster import roster
 from cli.silence import silence
 from cli.simulate import simulate
@@ -35,6 +36,7 @@ app.add_typer(alerts, name="alerts")
 app.add_typer(case, name="case")
 app.add_typer(law, name="law")
 app.add_typer(notices, name="notices")
+app.add_typer(quarantine, name="quarantine")
 app.add_typer(roster, name="roster")
 app.add_typer(silence, name="silence")
 app.add_typer(subscriber, name="subscriber")

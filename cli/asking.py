@@ -34,7 +34,7 @@ class Service:
         return f"ROGATORY_{self.name.upper()}_URL"
 
 
-ROUTER, NOTIFIER = Service("router", 8002), Service("notifier", 8003)
+INTAKE, ROUTER, NOTIFIER = Service("intake", 8001), Service("router", 8002), Service("notifier", 8003)
 
 
 class NoAnswer(Exception):
@@ -43,6 +43,14 @@ class NoAnswer(Exception):
     def __init__(self, sentence: str, exit_code: int = NO) -> None:
         super().__init__(sentence)
         self.exit_code = exit_code
+
+
+class NotReached(NoAnswer):
+    """Nobody answers."""
+
+
+class NotThere(NoAnswer):
+    """The service answers that there is no such thing."""
 
 
 @dataclass(frozen=True)
@@ -81,21 +89,36 @@ class Asking:
         body: Mapping[str, Any] | None = None,
     ) -> Answer:
         """What it says; raises `NoAnswer`, with the sentence for what is not there."""
-        try:
-            response = self._client.request(method, f"{self._url}{path}", params=query, json=body)
-        except httpx.HTTPError as failure:
-            why = type(failure).__name__
-            raise NoAnswer(f"The {self._service.name} does not answer at {self._url} ({why}): does it run?") from None
+        response = self._request(method, path, query, body)
         if response.status_code == httpx.codes.NO_CONTENT:
             return Answer({}, response.headers.get(SIMULATED), response.status_code)
         told = _object(response)
         if response.status_code == httpx.codes.NOT_FOUND:
-            raise NoAnswer(not_found)
+            raise NotThere(not_found)
         if told is None:
             raise NoAnswer(f"What answers at {self._url} is no {self._service.name} of ours ({response.status_code}).")
         if response.is_success:
             return Answer(told, response.headers.get(SIMULATED), response.status_code)
         raise _refusal(self._service.name, response.status_code, told)
+
+    def fetch(self, path: str, not_found: str, query: Mapping[str, str]) -> bytes:
+        """A file; raises `NoAnswer`."""
+        response = self._request("GET", path, query, None)
+        if response.is_success:
+            return response.content
+        if response.status_code == httpx.codes.NOT_FOUND:
+            raise NotThere(not_found)
+        raise _refusal(self._service.name, response.status_code, _object(response) or {})
+
+    def _request(
+        self, method: str, path: str, query: Mapping[str, str] | None, body: Mapping[str, Any] | None
+    ) -> httpx.Response:
+        try:
+            return self._client.request(method, f"{self._url}{path}", params=query, json=body)
+        except httpx.HTTPError as failure:
+            why = type(failure).__name__
+            says = f"The {self._service.name} does not answer at {self._url} ({why}): does it run?"
+            raise NotReached(says) from None
 
 
 def _object(response: httpx.Response) -> dict[str, Any] | None:

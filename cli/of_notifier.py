@@ -66,11 +66,12 @@ def end_of(lasts: str | None, until: str | None) -> str | None:
     if lasts is not None and until is not None:
         raise BadStart("say how long by one of --for and --until")
     if lasts is not None:
-        return text_of(datetime.now(UTC) + _span(lasts))
+        return text_of(datetime.now(UTC) + span_of(lasts, "--for"))
     return None if until is None else text_of(_time(until))
 
 
-def _span(text: str) -> timedelta:
+def span_of(text: str, option: str) -> timedelta:
+    """A time span that was told by an option."""
     from pydantic import TypeAdapter, ValidationError
 
     from services.notifier.rules.members import SomeSpan
@@ -78,7 +79,7 @@ def _span(text: str) -> timedelta:
     try:
         span: timedelta = TypeAdapter(SomeSpan).validate_python(text)
     except ValidationError:
-        raise BadStart(f"--for takes a time span such as 2 hours, not {quoted(text)}") from None
+        raise BadStart(f"{option} takes a time span such as 2 hours, not {quoted(text)}") from None
     return span
 
 

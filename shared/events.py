@@ -38,6 +38,13 @@ SILENCE_BEGUN = "silence.begun"
 SILENCE_ENDED = "silence.ended"
 ALERT_RAISED = "alert.raised"
 AUDIT_CHECKPOINT = "audit.checkpoint"
+ANSWER_UNREADABLE = "answer.unreadable"
+QUARANTINE_REPLAYING = "quarantine.replaying"
+QUARANTINE_REPLAYED = "quarantine.replayed"
+QUARANTINE_HELD = "quarantine.held"
+QUARANTINE_DISCARD_PROPOSED = "quarantine.discard_proposed"
+QUARANTINE_DISCARDED = "quarantine.discarded"
+QUARANTINE_LOOKED = "quarantine.looked"
 
 UPDATES: Mapping[str, str] = {
     "acknowledged": "The case has arrived, under its holder's own number.",
@@ -159,6 +166,13 @@ TYPES: Mapping[str, str] = {
     SILENCE_ENDED: "A silence was ended before its time.",
     ALERT_RAISED: "What is no case event and somebody must know.",
     AUDIT_CHECKPOINT: "To auditors: a signed root over the chains of the records that changed.",
+    ANSWER_UNREADABLE: "To the agency: a record on its topic could not be taken; it is kept until somebody looks.",
+    QUARANTINE_REPLAYING: "What was set aside is to be tried again, by whose word and why; content: the edited copy.",
+    QUARANTINE_REPLAYED: "It was heard as if it had just come, and what that led to.",
+    QUARANTINE_HELD: "It was tried again and is held again, and why.",
+    QUARANTINE_DISCARD_PROPOSED: "Somebody would discard what may be urgent: a second person must say so too.",
+    QUARANTINE_DISCARDED: "Nobody will try it again, by whose word and why; it stays kept.",
+    QUARANTINE_LOOKED: "Somebody read what it says, and why.",
 }
 """Every type that any of our topics can carry, and what it says."""
 

@@ -59,6 +59,10 @@ class Ids:
         """The id of the n-th checkpoint of one process."""
         return self._make("chk_", service, instance, str(number))
 
+    def order(self, topic: str, partition: int, key: bytes) -> str:
+        """What the records of one key on one partition have in common: they go one after another."""
+        return self._make("ord_", topic, str(partition), key.hex())
+
     def event(self, record: str, seq: int) -> str:
         """The id of the n-th event of a record; the same on every topic that carries it."""
         return self._make("evt_", record, str(seq))

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import hashlib
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,28 +19,20 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
 from shared import lenient_records
-from shared.decisions import Message
-from shared.failures import NeverWill, NewerBuild, NotForUs, TryAgain
+from shared.arrivals import Enrich, Heard, Read, Reader
+from shared.failures import NewerBuild, TryAgain
 from shared.log import logger
-from shared.loop import Loop, Outcome
+from shared.loop import Loop
 from shared.metrics import Metrics
 from shared.quarantine import Quarantine
 from shared.vocabulary import Lane
 
 AT_ONCE = {Lane.NORMAL: 500, Lane.URGENT: 50}
 """Records in one batch; an urgent one never waits long for its neighbours."""
-MESSAGES = 2_000
-"""Messages that are decided together at most."""
 _PAUSE = 5.0
 """Seconds before a batch that failed as a whole comes again."""
 
 _Record = ConsumerRecord[Any, Any]
-Read = Callable[[_Record], Sequence[Message]]
-"""The messages in one Kafka record, one per record of ours; raises `NeverWill` for what must be set aside."""
-Enrich = Callable[[Sequence[Message]], Awaitable[Sequence[Message]]]
-"""The messages of a batch with what MongoDB knows beside, and messages that follow; raises `TryAgain`."""
-Heard = Callable[[Sequence[Message], Sequence[Outcome]], None]
-"""Told of every batch that is in MongoDB."""
 
 
 class _Quiet(logging.Filter):
@@ -120,6 +111,8 @@ class KafkaSource:
         self._broker, self._service, self._instance = broker, service, instance
         self._quarantine, self._metrics = quarantine, metrics
         self._log = logger(part="consumer")
+        self.readers: dict[str, Reader] = {}
+        """What is done with the records of each topic."""
         self.newer: str | None = None
         """The schema of an event that only a newer build knows, once one was read: the service must stop."""
 
@@ -154,7 +147,8 @@ class KafkaSource:
             rebalance_timeout_ms=90_000,
             max_poll_interval_ms=300_000,
         )
-        reader = _Reader(read, loop, enrich, heard)
+        reader = Reader(read, loop, enrich, heard)
+        self.readers |= dict.fromkeys(names, reader)
 
         async def on_batch(records: Any, message: KafkaMessage) -> None:
             async with drain.busy:
@@ -163,28 +157,13 @@ class KafkaSource:
         subscriber(on_batch, parser=_parse, decoder=_decode)
         return group
 
-    async def _handle(self, records: Sequence[_Record], reader: "_Reader") -> None:
-        loop = reader.loop
+    async def _handle(self, records: Sequence[_Record], reader: Reader) -> None:
         try:
-            messages, origins, aside = reader.messages_in(records)
-            if reader.enrich:
-                enriched = await reader.enrich(messages)
-                messages, origins = enriched, _origins_of(enriched, messages, origins)
-            outcomes: list[Outcome] = []
-            for at in range(0, len(messages), MESSAGES):
-                # One record may be many messages: in parts, so that the rest of the process goes on.
-                outcomes += await loop.handle(messages[at : at + MESSAGES], "kafka")
-            for record, message, outcome in zip(origins, messages, outcomes, strict=True):
-                if outcome.refused and record is not None:
-                    aside.append((record, str(outcome.refused)))
-                elif outcome.refused:
-                    self._log.error("refused", record=message.record, reason=str(outcome.refused))
-            if also := [told for outcome in outcomes if outcome.refused for told in outcome.refused.also]:
-                await loop.handle(also, "kafka")
-            if aside:
-                await self._quarantine.keep(aside)
+            taken = await reader.take(records, "kafka")
+            if taken.aside:
+                await self._quarantine.keep(taken.aside)
             if reader.heard:
-                reader.heard(messages, outcomes)
+                reader.heard(taken.messages, taken.outcomes)
         except TryAgain:
             await asyncio.sleep(_PAUSE)
             raise
@@ -195,7 +174,7 @@ class KafkaSource:
             await asyncio.sleep(_PAUSE)  # nothing is committed: a newer build reads the batch again
             raise
         except Exception as error:
-            loop.bug(error, f"a batch of {records[0].topic}")
+            reader.loop.bug(error, f"a batch of {records[0].topic}")
             await asyncio.sleep(_PAUSE)  # the batch comes again: never in a hot loop
             raise
 
@@ -238,53 +217,3 @@ class KafkaSource:
             if end is not None:
                 behind = max(0, end - await consumer.position(place))
                 self._metrics.lag.labels(place.topic, place.partition).set(behind)
-
-
-@dataclass(frozen=True, slots=True)
-class _Reader:
-    """What one subscription does with what it reads."""
-
-    read: Read
-    loop: Loop
-    enrich: Enrich | None
-    heard: Heard | None
-
-    def messages_in(
-        self, records: Sequence[_Record]
-    ) -> tuple[Sequence[Message], Sequence[_Record | None], list[tuple[_Record, str]]]:
-        """The messages, the record of each, and what is to be set aside; raises `NewerBuild`."""
-        messages: list[Message] = []
-        origins: list[_Record | None] = []
-        aside: list[tuple[_Record, str]] = []
-        for record in records:
-            found: Sequence[Message] = ()
-            try:
-                found = self.read(record)
-            except NewerBuild:
-                raise
-            except NotForUs:
-                continue
-            except NeverWill as reason:
-                aside.append((record, str(reason)))
-                found = reason.also
-            except Exception as error:  # noqa: BLE001 - a bug must cost its record only, not the batch
-                aside.append((record, str(self.loop.bug(error, f"{record.topic}/{record.partition}/{record.offset}"))))
-            messages += found
-            origins += [record] * len(found)
-        return messages, origins, aside
-
-
-def _origins_of(
-    enriched: Sequence[Message], messages: Sequence[Message], origins: Sequence[_Record | None]
-) -> list[_Record | None]:
-    """The Kafka record of each message; None for one that no record said."""
-    if len(enriched) == len(messages) and all(map(_is_same, enriched, messages)):
-        return list(origins)
-    known: dict[tuple[str, str], deque[_Record | None]] = {}
-    for message, origin in zip(messages, origins, strict=True):
-        known.setdefault((message.record, message.cause), deque()).append(origin)
-    return [of_it.popleft() if (of_it := known.get((message.record, message.cause))) else None for message in enriched]
-
-
-def _is_same(one: Message, other: Message) -> bool:
-    return one is other or (one.record == other.record and one.cause == other.cause)

@@ -99,7 +99,7 @@ class Loop:
         """
         if not messages:
             return []
-        began, tries = time.monotonic(), _Tries()
+        began, tries = time.monotonic(), _Tries(source)
         bookings = [keeper.open() for keeper in self.bookkeepers]
         landed: list[Record] | None = None
         try:
@@ -111,6 +111,14 @@ class Loop:
         self._sender.feed(_parcel(self, record) for record in landed if needs_sending(record.fresh))
         self._count(batch, source, time.monotonic() - began)
         return batch.outcomes
+
+    async def foresee(self, messages: Sequence[Message]) -> list[Outcome]:
+        """What `handle` would do with them now; nothing is kept, sent or counted. Raises `TryAgain`."""
+        tries = _Tries("replay")
+        while True:
+            batch = await self._try(messages, self.now(), tries)
+            if not batch.wanted:
+                return batch.outcomes
 
     async def _land(
         self, messages: Sequence[Message], tries: "_Tries", bookings: Sequence[Booking], until: float
@@ -222,7 +230,7 @@ class Loop:
         except NeverWill as reason:
             refused: NeverWill = reason
         except Exception as error:  # noqa: BLE001 - a bug must cost its message only, not the batch
-            refused = tries.bugs.get(mine) or self.bug(error, message.record)
+            refused = tries.bugs.get(mine) or self.bug(error, message.record, counts=tries.counts_bugs)
             tries.bugs[mine] = refused
         else:
             claimed.add(mine)
@@ -232,9 +240,14 @@ class Loop:
         record.causes.discard(message.cause)
         return Outcome(record, refused=refused)
 
-    def bug(self, error: Exception, where: str) -> Bug:
-        """Say and count an unexpected failure; the answer is the reason to set its message aside."""
+    def bug(self, error: Exception, where: str, *, counts: bool = True) -> Bug:
+        """Say and count an unexpected failure; the answer is the reason to set its message aside.
+
+        What is only tried again does not count: whoever replays a thousand records must not stop the service.
+        """
         self._log.error("bug", where=where, error=type(error).__name__, place=place_of(error))
+        if not counts:
+            return Bug(f"unexpected {type(error).__name__}")
         self._bugs.append(time.monotonic())
         if len(self._bugs) > BUGS_A_MINUTE and self._bugs[-1] - self._bugs[0] < timedelta(minutes=1).total_seconds():
             self._log.critical("stopping", reason=f"more than {BUGS_A_MINUTE} unexpected failures within a minute")
@@ -270,8 +283,9 @@ class Loop:
 class _Tries:
     """What earlier tries of a batch attempted: a write of unknown outcome is recognised by the chain it would leave."""
 
-    def __init__(self) -> None:
+    def __init__(self, source: Source) -> None:
         self.is_first = True
+        self.counts_bugs = source != "replay"
         self.wanted: set[str] = set()
         self.landed: dict[tuple[str, str], Record] = {}
         self.recognised: dict[bytes, Record] = {}

@@ -83,6 +83,32 @@ class Metrics:
         self.quarantined = Counter(
             "rogatory_quarantined_total", "Records that were set aside whole, by reason.", ("reason",), registry=r
         )
+        self.held = Gauge(
+            "rogatory_quarantine_held",
+            "Entries that are held, by reason and lane; counted up to 100,000 each.",
+            ("reason", "lane"),
+            registry=r,
+        )
+        self.held_oldest = Gauge(
+            "rogatory_quarantine_held_oldest_timestamp_seconds",
+            "Since when the oldest of them is held; 0 if none is.",
+            registry=r,
+        )
+        self.replays = Counter(
+            "rogatory_quarantine_replays_total", "Entries tried again, by outcome.", ("outcome",), registry=r
+        )
+        for outcome in ("taken", "nothing to do", "held"):
+            self.replays.labels(outcome)
+        self.discards = Counter(
+            "rogatory_quarantine_discards_total", "Entries that people discarded, by outcome.", ("outcome",), registry=r
+        )
+        for outcome in ("proposed", "discarded", "refused"):
+            self.discards.labels(outcome)
+        self.looks = Counter(
+            "rogatory_quarantine_looks_total", "How often somebody read what an entry says.", ("how",), registry=r
+        )
+        for how in ("look", "export"):
+            self.looks.labels(how)
         self.lag = Gauge(
             "rogatory_consumer_lag_messages", "Records behind the end.", ("topic", "partition"), registry=r
         )

@@ -31,7 +31,13 @@ from shared.metrics import Metrics
 from shared.mongo import Mongo, Store
 from shared.partners import Partners, load_partners
 from shared.producer import Producer
-from shared.quarantine import Quarantine
+from shared.quarantine import Quarantine, counting
+from shared.quarantine.acting import Acting
+from shared.quarantine.api import Desk
+from shared.quarantine.reading import INDEXES as OF_ENTRIES
+from shared.quarantine.reading import Entries
+from shared.quarantine.replaying import INDEXES as OF_REPLAYS
+from shared.quarantine.replaying import Replaying
 from shared.records import Evolve
 from shared.sealing import Sealer
 from shared.sender import Sender
@@ -65,6 +71,8 @@ class Platform:
     quarantine: Quarantine
     kafka: KafkaSource
     time: Time
+    desk: Desk
+    """How people work with the quarantine."""
     needs_kafka: bool = True
     """Whether the service is of use only while it consumes; intake takes letters while Kafka is down."""
     loops: list[Loop] = field(default_factory=list)
@@ -173,6 +181,9 @@ def connect(name: str, settings: Settings, may_be_simulated: bool = True) -> Pla
     quarantine = Quarantine(name, entries, ids, metrics)
     sender.alarm = quarantine.alarm
     kafka = KafkaSource(broker_at(settings.kafka, client), name, settings.instance, quarantine, metrics)
+    replaying = Replaying(name, entries, kafka.readers, sealer, metrics)
+    acting = Acting(entries, replaying, kafka.readers, sealer, metrics, time_source.now)
+    desk = Desk(Entries(entries.store, sealer, {*law.request_types, *life.updates, *life.messages}), acting, sealer)
     platform = Platform(
         name,
         settings,
@@ -188,9 +199,14 @@ def connect(name: str, settings: Settings, may_be_simulated: bool = True) -> Pla
         quarantine,
         kafka,
         time_source,
+        desk,
         loops=[entries],
     )
-    platform.indexes[entries.store] = []
+    platform.indexes[entries.store] = [*OF_ENTRIES, *OF_REPLAYS, counting.INDEX]
+    platform.tasks += [
+        lambda: replaying.run(lambda: platform.consuming),
+        lambda: counting.run(entries.store, metrics),
+    ]
     if settings.checkpoint_key:
         key = SigningKey(settings.checkpoint_key.get_secret_value())
         _make_checkpoints(platform, key, settings.checkpoint_every)

@@ -30,6 +30,7 @@ LONGEST = 8192
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _RECIPIENT = re.compile(rf"({_NAME.pattern}\.)?{_NAME.pattern}")
 """A subscriber, or `subscription.<name>`."""
+_LONGEST_ACCOUNT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ class Caller:
     authority: str | None
     scopes: frozenset[str]
     subscriber: str | None = None
+    account: str | None = None
+    """The claim `sub`: whose token it is, where it says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,7 @@ def make_token(
     agency: str | None = None,
     authority: str | None = None,
     subscriber: str | None = None,
+    account: str | None = None,
     scopes: tuple[str, ...] | frozenset[str],
     lifetime: timedelta,
     now: datetime | None = None,
@@ -137,7 +141,7 @@ def make_token(
         "iat": int(since),
         "exp": int(since + lifetime.total_seconds()),
     }
-    names = {"agency": agency, "authority": authority, "subscriber": subscriber}
+    names = {"agency": agency, "authority": authority, "subscriber": subscriber, "sub": account}
     claims |= {name: value for name, value in names.items() if value is not None}
     claims["scope"] = " ".join(sorted(scopes))
     header = {"alg": "Ed25519", "kid": private["kid"]}
@@ -186,7 +190,9 @@ def _caller_in(claims: dict[str, Any]) -> Caller:
     scope = claims.get("scope", "")
     if not isinstance(scope, str):
         raise _refused("The token names its scopes in a wrong form.")
-    return Caller(agency, authority, frozenset(scope.split()), subscriber)
+    account = claims.get("sub")
+    is_one = isinstance(account, str) and 0 < len(account) <= _LONGEST_ACCOUNT and account.isprintable()
+    return Caller(agency, authority, frozenset(scope.split()), subscriber, account if is_one else None)
 
 
 def _name_in(claims: dict[str, Any], name: str, form: re.Pattern[str]) -> str | None:

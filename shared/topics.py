@@ -85,6 +85,22 @@ def lane_of(topic: str) -> Lane:
 
 
 @cache
+def may_be_urgent(topic: str) -> bool:
+    """Whether a record that cannot be read may be urgent: in an urgent lane, or where the topic does not tell.
+
+    An agency files an emergency in whichever lane it likes, and an alert may be about anything.
+    """
+    return lane_of(topic) is Lane.URGENT or topic == ALERTS_RAISED or agency_of(topic) is not None
+
+
+@cache
+def agency_of(topic: str) -> str | None:
+    """The agency on whose topic its own letters stand; None for any other topic."""
+    parts = topic.split(".")
+    return parts[1] if len(parts) > 2 and parts[0] == "agency" and parts[2] == "letters" else None
+
+
+@cache
 def is_internal(topic: str) -> bool:
     """Whether only our own services read a topic, so that it may say which letter a case belongs to."""
     return topic.startswith(("letters.received.", "cases.events.", "answers.due.", "alerts.raised."))

@@ -12,9 +12,9 @@ from services.intake.domain import CaseNews, Due
 from services.notifier.acknowledgement.acknowledgements import on_acknowledgement
 from services.router import handlers as router
 from shared import topics
+from shared.arrivals import Read
 from shared.decisions import Message
 from shared.ids import Ids
-from shared.kafka import Read
 from shared.law import Law
 from shared.life_cycle import LifeCycle
 from shared.partners import Partners

@@ -20,7 +20,8 @@ LIFETIME = timedelta(days=7)
 
 _AGENCY_MAY = ("letters:write", "letters:read")
 _AUTHORITY_MAY = ("cases:read", "cases:write")
-_DESK_MAY = (*_AUTHORITY_MAY, "notifier:admin", "notices:read", "notices:write", "alerts:write")
+_OF_QUARANTINE = ("quarantine:read", "quarantine:write", "quarantine:look")
+_DESK_MAY = (*_AUTHORITY_MAY, *_OF_QUARANTINE, "notifier:admin", "notices:read", "notices:write", "alerts:write")
 
 
 @dataclass(frozen=True)

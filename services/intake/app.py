@@ -12,6 +12,7 @@ from services.intake.settings import IntakeSettings
 from shared import topics
 from shared.letter_message import check_messages
 from shared.posts import Posts
+from shared.quarantine.api import add_quarantine
 from shared.service import ASGI, Platform
 from shared.tokens import KeySource, Verifier
 from shared.vocabulary import Lane
@@ -39,6 +40,8 @@ def build(platform: Platform, settings: IntakeSettings) -> ASGI:
     door = Door(verifier, agencies, known_types, ids, posts)
     messages = MessagesDoor(agencies, life, ids, posts)
     pages = build_api(Letters(letters.store, ids, platform.sealer), messages, verifier, platform.routes())
+
+    add_quarantine(pages, verifier, platform.desk)
 
     async def app(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == PATH:

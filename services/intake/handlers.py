@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from services.intake.domain import AgencyEvent, CaseNews, Due, Filing, Refusal, Said
 from services.intake.domain.messages import message_id
+from shared.arrivals import Read
 from shared.decisions import Message
 from shared.envelope import Envelope, read_envelope
 from shared.events import (
@@ -23,7 +24,6 @@ from shared.events import (
 )
 from shared.failures import NeverWill
 from shared.ids import Ids
-from shared.kafka import Read
 from shared.letter import MAX_LETTER_BYTES, BadLetter, parse_letter
 from shared.letter_message import parse_message
 from shared.letter_model import LONGEST_REFERENCE

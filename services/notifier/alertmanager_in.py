@@ -17,8 +17,8 @@ from prometheus_client import CollectorRegistry, Counter
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator
 from pydantic_core import PydanticCustomError
 
-from services.notifier.bodies import JSON, json_in, typed
 from shared import problems, times
+from shared.bodies import JSON, json_in, typed
 from shared.http import PROBLEMS, documented
 from shared.posts import QueueFull
 from shared.problems import ProblemError

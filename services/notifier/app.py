@@ -41,6 +41,7 @@ from shared.http import api
 from shared.log import logger
 from shared.platform import Platform, Task
 from shared.posts import Posts
+from shared.quarantine.api import add_quarantine
 from shared.service import ASGI
 from shared.tokens import KeySource, Verifier
 from shared.vocabulary import Lane
@@ -115,6 +116,7 @@ def build(platform: Platform, settings: NotifierSettings) -> ASGI:
     app = api("Rogatory notifier", platform.routes())
     acks = Acks(posts, moving, notices.store)
     add_notices(app, verifier, notices.store, acks)
+    add_quarantine(app, verifier, platform.desk)
 
     def shown(notice: NoticeView, language: str) -> tuple[str, str]:
         sentence, spoken = fanout.sentence(notice, language)

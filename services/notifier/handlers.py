@@ -10,10 +10,10 @@ from services.notifier.domain import Happened, bound_of, due_of, facts_of
 from services.notifier.fanout import Fanout
 from services.notifier.moving import Moved
 from shared import times
+from shared.arrivals import Read
 from shared.decisions import Message
 from shared.events import ALERT_RAISED, CASE_REASSIGNED, CASE_TYPES, of_case
 from shared.failures import NeverWill
-from shared.kafka import Read
 from shared.life_cycle import LifeCycle
 from shared.own_events import read_event
 from shared.payloads import AlertRaised, CaseEvent

@@ -10,6 +10,7 @@ from shared import topics
 from shared.horizon import Horizon
 from shared.platform import Platform
 from shared.posts import Posts
+from shared.quarantine.api import add_quarantine
 from shared.service import ASGI
 from shared.tokens import KeySource, Verifier
 from shared.vocabulary import DESK, Lane
@@ -37,7 +38,9 @@ def build(platform: Platform, settings: RouterSettings) -> ASGI:
     keys.check()
     verifier = Verifier(settings.token_issuer, settings.token_audience, keys)
     view = Cases(cases.store, platform.sealer, rules, platform.time.now)
-    return build_api(view, posts, rules, verifier, platform.routes(), "Rogatory router")
+    app = build_api(view, posts, rules, verifier, platform.routes(), "Rogatory router")
+    add_quarantine(app, verifier, platform.desk)
+    return app
 
 
 INDEXES = (

@@ -10,12 +10,12 @@ from pydantic import ValidationError
 
 from services.router.domain import opening
 from services.router.domain.updating import Heard
+from shared.arrivals import Read
 from shared.decisions import Message
 from shared.envelope import Envelope, read_envelope
 from shared.events import LETTER_MESSAGE, LETTER_RECEIVED
 from shared.failures import NeverWill
 from shared.ids import Ids
-from shared.kafka import Read
 from shared.life_cycle import BadUpdate, LifeCycle, Update
 from shared.own_events import read_event
 from shared.payloads import LetterMessage, LetterReceived

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from aiokafka import ConsumerRecord
 
-from shared import kafka
+from shared.arrivals import Read, Reader
 from shared.decisions import Message
 from shared.events import CASE_ASSIGNED, LETTER_RECEIVED, schema_of
 from shared.failures import NeverWill, NewerBuild, NotForUs, TryAgain
-from shared.kafka import KafkaSource, Read, broker_at
+from shared.kafka import KafkaSource, broker_at
 from shared.loop import Loop, Outcome, Source
 from shared.metrics import Metrics
 from shared.own_events import read_event
@@ -105,7 +105,7 @@ def said(one: "ConsumerRecord[Any, Any]") -> list[Message]:
 
 async def handled(loop: Told, *records: "ConsumerRecord[Any, Any]", read: Read = said, **hooks: Any) -> Kept:
     kept = Kept()
-    await source(kept)._handle(records, kafka._Reader(read, loop, hooks.get("enrich"), hooks.get("heard")))
+    await source(kept)._handle(records, Reader(read, loop, hooks.get("enrich"), hooks.get("heard")))
     return kept
 
 
@@ -127,7 +127,7 @@ async def test_nothing_of_a_batch_is_handled_that_holds_what_only_a_newer_build_
     with pytest.raises(NewerBuild):
         await reading._handle(
             [record(offset=1), record(offset=2, type="case.teleported"), record(offset=3, type="rubbish")],
-            kafka._Reader(said, loop, None, None),
+            Reader(said, loop, None, None),
         )
 
     assert (loop.told, kept.kept) == ([], [])

@@ -1,5 +1,6 @@
 """What one service writes the next one reads: from the door to the notice, through the bytes on the topics."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -22,7 +23,7 @@ from services.router.handlers import on_letter
 from shared import quarantine, topics
 from shared.decisions import Decide, Message
 from shared.envelope import headers_for
-from shared.events import ALERT_RAISED, CASE_ASSIGNED, LETTER_RECEIVED, NOTICE_RAISED, TYPES, Event
+from shared.events import ALERT_RAISED, ANSWER_UNREADABLE, CASE_ASSIGNED, LETTER_RECEIVED, NOTICE_RAISED, TYPES, Event
 from shared.ids import Ids
 from shared.law import Law, load_law
 from shared.letter import content_of, parse_letter
@@ -253,6 +254,29 @@ async def test_alerts_of_every_kind_are_read_and_heard_by_the_duty_officers() ->
         assert (read.alert, read.kind, read.service) == (alert.id, kind, "router")
         heard = {notice.state["subscriber"] for notice in noticed(alert, topics.ALERTS_RAISED)}
         assert heard == {"duty-officers", "operations"}
+
+
+async def test_an_agency_hears_where_its_unreadable_record_lies_and_nothing_of_what_it_says() -> None:
+    loop = Keeping()
+    keeper = quarantine.Quarantine("intake", loop, IDS, Metrics("test"))
+    gate = topics.letters_from("contact-point", Lane.URGENT)
+    poison: ConsumerRecord[Any, Any] = ConsumerRecord(gate, 1, 7, 0, 0, b"ref", b"Maud", None, 3, 4, [])
+
+    await keeper.keep([(poison, "not a letter")])
+
+    entry = happened(loop.messages[0], quarantine.decide, quarantine.evolve)
+    [(topic, told)] = [(topic, event) for event in entry.fresh for topic in event.to if topic != topics.ALERTS_RAISED]
+    said = on(topic, entry, told)
+    assert (topic, told.type) == (topics.answers_to("contact-point"), ANSWER_UNREADABLE)
+    assert orjson.loads(said.value or b"") == {
+        "topic": gate,
+        "partition": 1,
+        "offset": 7,
+        "reason": "not a letter",
+        "sha256": hashlib.sha256(b"Maud").hexdigest(),
+    }
+    assert said.key == entry.id.encode()
+    assert dict(said.headers)["ce_sequence"] == b"0000000001"
 
 
 def test_every_event_that_another_service_reads_has_its_model_and_its_line_in_the_list() -> None:

@@ -16,6 +16,7 @@ from shared.failures import NeverWill, TryAgain
 from shared.ids import Ids
 from shared.loop import Loop, Outcome, Source
 from shared.metrics import Metrics
+from shared.quarantine.copies import original
 from shared.records import Record
 from shared.sealing import Sealer
 
@@ -79,6 +80,19 @@ async def test_what_is_not_kept_is_not_taken_for_kept() -> None:
 
     with pytest.raises(TryAgain):
         await keeper.keep([(consumed(b"x"), "not a letter")])
+
+
+async def test_what_was_set_aside_comes_back_as_the_same_record_whatever_it_was() -> None:
+    name = b"d\xe9p".decode("utf-8", "surrogateescape")
+    headers: Any = [(name, b"\xff"), (r"d\xe9p", b"plain"), ("none", None)]
+    record = consumed(b"\x00\xff", headers)
+    loop = Keeping()
+    await kept(loop, record)
+
+    again = original(loop.kept[0].fresh).as_record(record.topic, record.partition, record.offset)
+
+    assert (again.key, again.value, again.headers) == (record.key, record.value, record.headers)
+    assert (again.topic, again.partition, again.offset, again.timestamp) == ("agency.a.letters.v1", 1, 7, 0)
 
 
 async def test_a_header_name_that_does_not_decode_is_written_out() -> None:

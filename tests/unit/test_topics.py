@@ -107,7 +107,7 @@ def test_one_partition_keeps_the_alerts_and_the_checkpoints_in_one_order() -> No
 
 def names_that_the_functions_can_make() -> set[str]:
     """What every function of the module gives that returns one name, for each owner and lane that it asks for."""
-    asked_of_a_topic = {"carries_content", "is_internal", "lane_of", "all_topics"}
+    asked_of_a_topic = {"carries_content", "is_internal", "lane_of", "all_topics", "may_be_urgent", "agency_of"}
     makers: list[Callable[..., str]] = [
         function
         for name, function in vars(topics).items()

@@ -9,12 +9,12 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from services.notifier.acknowledgement.acknowledging import KAFKA, WHO, who
 from services.notifier.acknowledgement.links import NOTICE
 from services.notifier.domain.bodies import Ack
+from shared.arrivals import Read
 from shared.decisions import Message
 from shared.envelope import read_envelope
 from shared.events import NOTICE_ACKNOWLEDGED
 from shared.failures import NeverWill
 from shared.ids import Ids
-from shared.kafka import Read
 
 NOT_ONE = "not an acknowledgement"
 

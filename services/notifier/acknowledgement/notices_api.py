@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 from services.notifier.acknowledgement.acknowledging import API, WHO, Acknowledged, Acknowledging, who
 from services.notifier.acknowledgement.notices_views import STATUSES, NoticePage, Notices, NoticeView
 from services.notifier.acknowledgement.words import DEFAULT, load_words
-from services.notifier.bodies import JSON, json_in, typed
 from shared import problems, times
 from shared.bad_letter import FieldError
+from shared.bodies import JSON, json_in, typed
 from shared.http import PROBLEMS, documented
 from shared.mongo import Store
 from shared.posts import QueueFull

@@ -5,9 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fastapi import Depends, Request
-from pydantic import BaseModel
 
-from services.notifier.bodies import JSON
 from services.notifier.domain.facts import FACTS
 from services.notifier.domain.subscriptions import Refused, Why
 from services.notifier.rules.fact_values import FactValues
@@ -97,18 +95,3 @@ def one_of(word: str, known: Iterable[str]) -> str:
     listed = [*known]
     said = f"; use {', '.join(listed)}." if 0 < len(listed) <= FEW else "."
     return did_you_mean(word, listed) or said
-
-
-def body_of(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
-    """The body of a route, for the OpenAPI document."""
-    schema = model.model_json_schema()
-    parts = schema.pop("$defs", {})
-
-    def inlined(node: Any) -> Any:
-        if isinstance(node, dict):
-            if "$ref" in node:
-                return inlined(parts[node["$ref"].rpartition("/")[2]])
-            return {name: inlined(value) for name, value in node.items()}
-        return [inlined(one) for one in node] if isinstance(node, list) else node
-
-    return {"requestBody": {"required": required, "content": {JSON: {"schema": inlined(schema)}}}}

@@ -6,14 +6,14 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, ConfigDict
 
-from services.notifier.bodies import json_in, typed
 from services.notifier.domain.silences import Begin, End
 from services.notifier.domain.subscriptions import Refused
-from services.notifier.lists.desk import BODIES, MOST_BYTES, WHEN, body_of, desk_by, refusal, said, wrong_facts
+from services.notifier.lists.desk import BODIES, MOST_BYTES, WHEN, desk_by, refusal, said, wrong_facts
 from services.notifier.lists.directory import Directory, Silence
 from services.notifier.lists.subscription_forms import Author, Reason, Until, When
 from services.notifier.rules.alert_rules import AlertRules
 from shared import problems, strict_json
+from shared.bodies import body_of, json_in, typed
 from shared.http import PROBLEMS
 from shared.ids import Ids
 from shared.posts import Posts

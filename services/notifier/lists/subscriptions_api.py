@@ -6,13 +6,12 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Request, Response
 
-from services.notifier.bodies import json_in, typed
 from services.notifier.domain.bodies import Delivered, Failed
 from services.notifier.domain.subscription_state import Status
 from services.notifier.domain.subscriptions import Add, Pause, Refused, Remove, Resume, RotateKey, Why
 from services.notifier.lists import addresses
 from services.notifier.lists.addresses import CheckUrl, MadeKey
-from services.notifier.lists.desk import BODIES, MOST_BYTES, WHEN, body_of, desk_by, one_of, refusal, said, wrong_facts
+from services.notifier.lists.desk import BODIES, MOST_BYTES, WHEN, desk_by, one_of, refusal, said, wrong_facts
 from services.notifier.lists.directory import Directory, Subscription
 from services.notifier.lists.listed import never_held_of
 from services.notifier.lists.subscription_forms import HearsWhat, NewSubscription, Pausing, Resumption
@@ -27,6 +26,7 @@ from services.notifier.lists.subscription_views import (
 from services.notifier.rules.alert_rules import AlertRules
 from shared import problems
 from shared.bad_letter import FieldError
+from shared.bodies import body_of, json_in, typed
 from shared.http import PROBLEMS, documented
 from shared.ids import Ids
 from shared.loop import Outcome

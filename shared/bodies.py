@@ -1,7 +1,7 @@
-"""What callers of the notifier send: JSON, and not too much of it."""
+"""What callers send: JSON, and not too much of it."""
 
 from collections.abc import Collection
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
@@ -46,3 +46,18 @@ def typed(
         ours = [place for place, part in enumerate(one["loc"]) if part in names_of_theirs]
         one["loc"] = one["loc"][: ours[0] + 1] if ours else one["loc"]
     raise ProblemError(problems.bad_request(in_our_words(found, names_of_ours)))
+
+
+def body_of(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
+    """The body of a route, for the OpenAPI document."""
+    schema = model.model_json_schema()
+    parts = schema.pop("$defs", {})
+
+    def inlined(node: Any) -> Any:
+        if isinstance(node, dict):
+            if "$ref" in node:
+                return inlined(parts[node["$ref"].rpartition("/")[2]])
+            return {name: inlined(value) for name, value in node.items()}
+        return [inlined(one) for one in node] if isinstance(node, list) else node
+
+    return {"requestBody": {"required": required, "content": {JSON: {"schema": inlined(schema)}}}}

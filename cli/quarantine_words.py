@@ -1,0 +1,107 @@
+"""Quarantined entries as people read them: a table with a row each, one with its story, and what a replay would do."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from cli.telling import moment, paragraph, plain, words
+
+Entry = Mapping[str, Any]
+_COLUMN = 14
+_COLOURS = {"held": "bold red", "replaying": "magenta", "replayed": "green"}
+
+
+def entry_table(entries: Sequence[Entry]) -> Table:
+    """One row per entry, as they came."""
+    table = Table(box=None, pad_edge=False)
+    for title in ("entry", "service", "status", "reason", "where", "bytes", "lane", "kept at"):
+        table.add_column(title, no_wrap=title not in ("reason", "where"))
+    for one in entries:
+        table.add_row(
+            one["entry"],
+            one["service"],
+            Text(one["status"], _COLOURS.get(one["status"], "")),
+            Text(plain(one["reason"])),
+            Text(_place(one)),
+            str(one["size"]),
+            "may be urgent" if one["urgent"] else one["lane"],
+            moment(one["kept_at"]),
+        )
+    return table
+
+
+def told(entry: Entry) -> Iterator[str]:
+    """One entry: how it stands, what was sent, its story."""
+    yield f"{entry['entry']}: {entry['status']} in {entry['service']}"
+    for name, value in _stands(entry).items():
+        if value:
+            yield from paragraph(f"{name:<{_COLUMN}}{value}", 2, _COLUMN)
+    for copy in (entry["original"], *entry["edited"]):
+        yield ""
+        yield from _copy(copy, entry["masked"])
+    yield ""
+    for event in entry["story"]:
+        said = plain({name: value for name, value in event["said"].items() if value not in (None, "", [])})
+        yield from paragraph(f"{moment(event['at'])}  {event['event']}  {said}".rstrip(), 2, 4)
+
+
+def _stands(entry: Entry) -> Mapping[str, str]:
+    proposal = entry["proposal"]
+    return {
+        "reason": plain(entry["reason"]),
+        "behind": plain(entry["behind"] or ""),
+        "where": _place(entry),
+        "lane": "may be urgent: two people are needed to discard it" if entry["urgent"] else entry["lane"],
+        "bytes": f"{entry['size']}" + (", of which only the beginning is kept" if entry["cut"] else ""),
+        "kept": moment(entry["kept_at"]),
+        "outcome": plain(entry["outcome"] or ""),
+        "to be discarded": f"says {plain(proposal['by'])}: {plain(proposal['reason'])}" if proposal else "",
+    }
+
+
+def _copy(copy: Mapping[str, Any], is_masked: bool) -> Iterator[str]:
+    what = f"an edited copy, brought {moment(copy['brought_at'])}" if copy["brought_at"] else "what was sent"
+    yield f"  {what}{' (masked)' if is_masked else ''}:"
+    for name, text in copy["headers"]:
+        yield f"    {plain(name)}: {'null' if text is None else plain(text)}"
+    value = copy["value"]
+    yield f"    {value['bytes']} bytes, {value['kind']}, sha256 {value['sha256']}"
+    if value["tree"] is not None:
+        for line in json.dumps(value["tree"], indent=2, ensure_ascii=False).splitlines():
+            yield f"    {plain_line(line)}"
+    elif value["text"] is not None:
+        yield f"    {plain(value['text'])}"
+    for change in (copy["difference"] or {}).get("changes", ()):
+        yield f"    {change['op']} {plain(change['path'])}"
+
+
+def plain_line(line: str) -> str:
+    """A line of JSON that keeps its indent."""
+    return line[: len(line) - len(line.lstrip())] + plain(line)
+
+
+def forecast(service: str, answer: Mapping[str, Any]) -> Iterator[str]:
+    """What a replay of many did, or would do, in one service."""
+    if "marked" in answer:
+        more = "; there are more: run it again" if answer["more"] else ""
+        yield f"{service}: {answer['marked']} to be tried again{more}."
+        return
+    if not answer["counts"]:
+        yield f"{service}: nothing matches."
+    for what, number in sorted(answer["counts"].items(), key=lambda one: -one[1]):
+        yield f"{service}: {number} would {_would(what)}."
+    if answer["more"]:
+        yield f"{service}: there are more, which were not looked at."
+
+
+def _would(what: str) -> str:
+    return {"heard before": "stay as they are: heard before", "nothing": "change nothing"}.get(
+        what, f"be {plain(what)}" if what.startswith("refused") else words(what)
+    )
+
+
+def _place(entry: Entry) -> str:
+    return f"{plain(entry['topic'])}/{entry['partition']}/{entry['offset']}"

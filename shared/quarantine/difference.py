@@ -1,0 +1,56 @@
+"""How an edited copy differs from what was set aside: by JSON pointer where both are JSON, else by size and digest."""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+MOST_CHANGES = 200
+DEEPEST = 32
+
+
+def difference(before: bytes | None, after: bytes | None) -> dict[str, Any]:
+    """What changed; it may hold anything that the two hold, so it is kept sealed."""
+    told: dict[str, Any] = {"from": _measured(before), "to": _measured(after)}
+    try:
+        one, other = orjson.loads(before or b""), orjson.loads(after or b"")
+    except orjson.JSONDecodeError:
+        return told
+    changes: list[dict[str, Any]] = []
+    for change in _changes(one, other, ""):
+        if len(changes) == MOST_CHANGES:
+            return told | {"changes": changes, "more": True}
+        changes.append(change)
+    return told | {"changes": changes, "more": False}
+
+
+def _measured(value: bytes | None) -> dict[str, Any] | None:
+    return None if value is None else {"size": len(value), "sha256": hashlib.sha256(value).hexdigest()}
+
+
+def _changes(one: Any, other: Any, at: str, depth: int = 0) -> Iterator[dict[str, Any]]:
+    """The operations of a JSON patch (RFC 6902), each with what was there before."""
+    if isinstance(one, dict) and isinstance(other, dict) and depth < DEEPEST:
+        for name in dict.fromkeys([*one, *other]):
+            yield from _member(one, other, name, f"{at}/{_escaped(name)}", depth)
+    elif isinstance(one, list) and isinstance(other, list) and depth < DEEPEST:
+        first, second = dict(enumerate(one)), dict(enumerate(other))
+        for place in dict.fromkeys([*first, *second]):
+            yield from _member(first, second, place, f"{at}/{place}", depth)
+    elif type(one) is not type(other) or one != other:
+        yield {"op": "replace", "path": at, "was": one, "value": other}
+
+
+def _member(one: dict[Any, Any], other: dict[Any, Any], name: Any, at: str, depth: int) -> Iterator[dict[str, Any]]:
+    if name not in other:
+        yield {"op": "remove", "path": at, "was": one[name]}
+    elif name not in one:
+        yield {"op": "add", "path": at, "value": other[name]}
+    else:
+        yield from _changes(one[name], other[name], at, depth + 1)
+
+
+def _escaped(name: str) -> str:
+    """A name within a pointer (RFC 6901 section 3)."""
+    return name.replace("~", "~0").replace("/", "~1")

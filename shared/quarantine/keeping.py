@@ -1,0 +1,81 @@
+"""Keeping: records that cannot be taken are set aside whole, and somebody hears of it.
+
+An entry is a record like any other, so its alert leaves by the same outbox; what is no Kafka record and somebody must
+know (a refused event, a stopped loop) is kept the same way.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from aiokafka import ConsumerRecord
+
+from shared import topics
+from shared.decisions import Message
+from shared.events import QUARANTINE
+from shared.failures import TryAgain
+from shared.ids import Ids
+from shared.loop import Loop
+from shared.metrics import REASONS, Metrics
+from shared.quarantine.copies import copy_of
+from shared.quarantine.deciding import Alert
+
+KEPT_OF_HUGE = 1_000
+"""Bytes that are kept of each part of a record that is too large for a document."""
+MAX_HEADERS = 1_000
+
+
+class Quarantine:
+    """One service's quarantine."""
+
+    def __init__(self, service: str, loop: Loop, ids: Ids, metrics: Metrics) -> None:
+        """`loop`: over the service's quarantine collection, with `deciding`'s `decide` and `evolve`."""
+        self._service, self._loop, self._ids, self._metrics = service, loop, ids, metrics
+
+    async def keep(self, entries: Sequence[tuple[ConsumerRecord[Any, Any], str]]) -> None:
+        """Keep Kafka records whole, each with its reason, before their offsets are committed.
+
+        One that no document can hold is kept by its beginning and its digest. Raises `TryAgain` if any is not kept.
+        """
+        outcomes = await self._loop.handle([self._entry(record, reason) for record, reason in entries], "kafka")
+        huge = [entry for entry, outcome in zip(entries, outcomes, strict=True) if outcome.refused]
+        cut = await self._loop.handle([self._entry(record, reason, KEPT_OF_HUGE) for record, reason in huge], "kafka")
+        if any(outcome.refused for outcome in cut):
+            raise TryAgain("quarantine does not take a record")
+        for _, reason in entries:
+            self._metrics.quarantined.labels(reason if reason in REASONS else "other").inc()
+
+    async def alarm(self, kind: str, key: str, facts: Mapping[str, str]) -> None:
+        """Raise an alert of a kind, once per key, for what is no Kafka record."""
+        alert = self._ids.alert(kind, key)
+        await self._loop.handle([Message(alert, f"{self._service}/{kind}", self._service, Alert(kind, facts))], "clock")
+
+    def _entry(self, record: ConsumerRecord[Any, Any], reason: str, most: int | None = None) -> Message:
+        return entry_of(record, reason, self._service, self._ids, most)
+
+
+def entry_of(record: ConsumerRecord[Any, Any], reason: str, service: str, ids: Ids, most: int | None = None) -> Message:
+    """The message that begins a record's entry; `most`: bytes that are kept of each of its parts."""
+    value = record.value or b""
+    facts = {
+        "topic": record.topic,
+        "lane": topics.lane_of(record.topic),
+        "urgent": topics.may_be_urgent(record.topic),
+        "partition": record.partition,
+        "offset": record.offset,
+        "size": len(value),
+        "reason": reason,
+    }
+    if record.key is not None:
+        facts["order"] = ids.order(record.topic, record.partition, record.key)
+    if most is not None:
+        facts["cut"] = True
+    content = orjson.dumps(copy_of(record, MAX_HEADERS).as_content(most))
+    digest = hashlib.sha256(value).hexdigest()
+    return Message(
+        ids.quarantined(record.topic, record.partition, record.offset, value),
+        f"{record.topic}/{record.partition}/{record.offset}",
+        service,
+        Alert(QUARANTINE, facts, content, topics.agency_of(record.topic), digest),
+    )

@@ -1,0 +1,252 @@
+"""What becomes of an entry: acts say who and why, what may be urgent takes two to discard, nothing happens twice."""
+
+import json
+
+import pytest
+
+from shared import topics
+from shared.decisions import Message
+from shared.events import (
+    ALERT_RAISED,
+    ANSWER_UNREADABLE,
+    QUARANTINE_DISCARD_PROPOSED,
+    QUARANTINE_DISCARDED,
+    QUARANTINE_HELD,
+    QUARANTINE_LOOKED,
+    QUARANTINE_REPLAYED,
+    QUARANTINE_REPLAYING,
+)
+from shared.quarantine import evolve
+from shared.quarantine.copies import at_attempt, edits, original
+from shared.quarantine.deciding import Alert, Discard, Look, Refused, Replay, Settled, Why
+from shared.records import MAX_RECORD_EVENTS, chain_holds, fold
+from shared.vocabulary import Lane
+from tests.unit.entries import GATE, Entry, consumed, entry, messages_of
+
+UPDATES = topics.updates_from("security-service", Lane.NORMAL)
+REPLAY = Replay("Anna", "the sender mended it", asked_at="2026-03-10T09:00:00.000000Z")
+
+
+def refusal(said: object) -> Why | None:
+    return said.why if isinstance(said, Refused) else None
+
+
+async def test_what_is_set_aside_is_held_and_its_agency_is_told_where_it_lies_and_nothing_of_what_it_says() -> None:
+    one = await entry(b'{"name": "Maud Vernier"}')
+
+    alert, told = one.record.fresh
+    assert (one.status, alert.type, told.type) == ("held", ALERT_RAISED, ANSWER_UNREADABLE)
+    assert list(told.to) == ["agency.contact-point.answers.v1"]
+    assert told.data.keys() == {"topic", "partition", "offset", "reason", "sha256"}
+    assert told.content is None
+    assert b"Maud" not in alert.data_json + told.data_json
+
+
+@pytest.mark.parametrize("topic", [UPDATES, "letters.received.v1", "cases.events.v1", "acknowledgements.operations.v1"])
+async def test_nobody_is_told_of_what_no_agency_sent(topic: str) -> None:
+    one = await entry(topic=topic)
+
+    assert one.types == [ALERT_RAISED]
+
+
+@pytest.mark.parametrize(
+    ("topic", "urgent"),
+    [
+        (GATE, True),
+        (topics.letters_from("interpol-bureau", Lane.URGENT), True),
+        (topics.ALERTS_RAISED, True),
+        (topics.updates_from("desk", Lane.URGENT), True),
+        (UPDATES, False),
+        ("letters.received.v1", False),
+        ("agency.contact-point.answers.v1", False),
+    ],
+)
+async def test_what_cannot_be_read_may_be_urgent_where_its_topic_does_not_tell(topic: str, urgent: bool) -> None:
+    assert (await entry(topic=topic)).record.state["urgent"] is urgent
+
+
+async def test_a_replay_marks_the_entry_once_and_what_came_of_it_is_said_once() -> None:
+    one = await entry()
+
+    one.hear(REPLAY)
+    assert (one.status, one.hear(REPLAY).events) == ("replaying", ())
+    attempt = one.record.state["attempt"]
+    one.hear(Settled(attempt, "taken", ["let_1"]), "intake")
+    one.hear(Settled(attempt, "taken", ["let_1"]), "intake")
+    one.hear(REPLAY)
+
+    assert one.status == "replayed"
+    assert one.types[2:] == [QUARANTINE_REPLAYING, QUARANTINE_REPLAYED]
+    asked = one.record.fresh[2]
+    assert (asked.by, asked.data["by"], asked.data["reason"]) == ("desk", "Anna", "the sender mended it")
+
+
+async def test_what_fails_again_is_held_for_its_new_reason_and_can_be_tried_again() -> None:
+    one = await entry()
+    one.hear(REPLAY)
+
+    one.hear(Settled(one.record.state["attempt"], reason="no such case"), "router")
+    again = one.hear(REPLAY)
+
+    assert [draft.type for draft in again.events] == [QUARANTINE_REPLAYING]
+    assert one.types[-2] == QUARANTINE_HELD
+    assert one.record.state["reason"] == "no such case"
+
+
+async def test_what_stands_behind_a_failed_one_keeps_its_own_reason() -> None:
+    one = await entry()
+    one.hear(REPLAY)
+
+    one.hear(Settled(one.record.state["attempt"], reason="behind qua_1", behind="qua_1"))
+
+    assert (one.status, one.record.state["reason"], one.record.state["behind"]) == ("held", "not a letter", "qua_1")
+
+
+async def test_what_one_replica_heard_was_heard_though_another_says_that_it_failed() -> None:
+    first, second = await entry(), await entry()
+    for one, answers in ((first, (None, "no")), (second, ("no", None))):
+        one.hear(REPLAY)
+        for reason in answers:
+            one.hear(Settled(one.record.state["attempt"], "taken", reason=reason))
+
+    assert (first.status, second.status) == ("replayed", "replayed")
+
+
+async def test_what_came_of_an_earlier_attempt_changes_nothing() -> None:
+    one = await entry()
+    one.hear(REPLAY)
+    earlier = one.record.state["attempt"]
+    one.hear(Settled(earlier, reason="no"))
+    one.hear(REPLAY)
+
+    assert one.hear(Settled(earlier, "taken")).events == ()
+    assert one.status == "replaying"
+
+
+async def test_an_edited_copy_keeps_the_original_and_says_what_differs_and_both_are_sealed() -> None:
+    one = await entry(b'{"type": "letter", "facts": "Maud"}', headers=[("ce_type", b"odd"), ("ce_id", b"1")])
+    edited = Replay("Anna", "wrong type", value=b'{"type": "letter", "facts": "Maud V."}', headers={"CE_TYPE": b"good"})
+
+    one.hear(edited)
+
+    [(_, copy, difference)] = edits(one.record.fresh)
+    asked = one.record.fresh[-1]
+    assert original(one.record.fresh).value == b'{"type": "letter", "facts": "Maud"}'
+    assert copy.value == edited.value
+    assert copy.headers == (("ce_id", b"1"), ("CE_TYPE", b"good"))
+    assert difference["changes"] == [{"op": "replace", "path": "/facts", "was": "Maud", "value": "Maud V."}]
+    assert asked.sealed is not None
+    assert b"Maud" not in asked.data_json
+    assert asked.data["edited"]["from"]["size"] == len(b'{"type": "letter", "facts": "Maud"}')
+    assert at_attempt(one.record.fresh, one.record.state["attempt"]) == copy
+
+
+async def test_a_replay_without_a_copy_tries_what_was_set_aside_also_after_an_edited_one_failed() -> None:
+    one = await entry(b"first")
+    one.hear(Replay("Anna", "edited", value=b"second"))
+    one.hear(Settled(one.record.state["attempt"], reason="no"))
+
+    one.hear(REPLAY)
+
+    assert at_attempt(one.record.fresh, one.record.state["attempt"]).value == b"first"
+
+
+async def test_what_is_kept_in_part_is_replayed_as_an_edited_copy_only() -> None:
+    [first] = await messages_of(consumed(b"x" * 2_000))
+    body = first.body
+    cut = Alert(body.kind, {**body.facts, "cut": True}, body.content)
+    one = Entry(Message(first.record, first.cause, first.by, cut))
+
+    assert refusal(one.hear(REPLAY).reply) is Why.NOT_NOW
+    one.hear(Replay("Anna", "whole again", value=b"x" * 10))
+
+    assert one.status == "replaying"
+
+
+async def test_one_person_discards_what_is_not_urgent() -> None:
+    one = await entry(topic=UPDATES)
+
+    one.hear(Discard("Anna", "a test of theirs"))
+    one.hear(Discard("Anna", "a test of theirs"))
+
+    assert (one.status, one.types.count(QUARANTINE_DISCARDED)) == ("discarded", 1)
+    assert refusal(one.hear(REPLAY).reply) is Why.NOT_NOW
+
+
+@pytest.mark.parametrize("again", ["Anna", "anna", " ANNA ", "Ａｎｎａ"])
+async def test_two_people_discard_what_may_be_urgent_and_nobody_is_two_people(again: str) -> None:
+    one = await entry()
+
+    one.hear(Discard("Anna", "rubbish"))
+    assert (one.status, one.types[-1]) == ("held", QUARANTINE_DISCARD_PROPOSED)
+    assert refusal(one.hear(Discard(again, "rubbish")).reply) is Why.SECOND
+    one.hear(Discard("Bela", "rubbish indeed"))
+
+    assert one.status == "discarded"
+    assert one.record.fresh[-1].data["proposed_by"] == "Anna"
+
+
+async def test_one_account_under_two_names_is_one_person() -> None:
+    one = await entry()
+
+    one.hear(Discard("Anna", "rubbish", "account-1"))
+
+    assert refusal(one.hear(Discard("Bela", "rubbish", "account-1")).reply) is Why.SECOND
+    assert refusal(one.hear(Discard("Bela", "rubbish", "account-2")).reply) is None
+    assert one.status == "discarded"
+
+
+async def test_a_proposal_does_not_outlive_a_replay() -> None:
+    one = await entry()
+    one.hear(Discard("Anna", "rubbish"))
+    one.hear(REPLAY)
+    assert refusal(one.hear(Discard("Bela", "rubbish")).reply) is Why.NOT_NOW
+    one.hear(Settled(one.record.state["attempt"], reason="no"))
+
+    one.hear(Discard("Bela", "rubbish"))
+
+    assert (one.status, one.record.state["proposal"]["by"]) == ("held", "Bela")
+
+
+async def test_who_looked_is_kept_and_changes_nothing_else() -> None:
+    one = await entry()
+    before = dict(one.record.state)
+
+    one.hear(Look("Anna", "the sender rang", how="export"))
+
+    looked = one.record.fresh[-1]
+    assert (looked.type, one.record.state) == (QUARANTINE_LOOKED, before)
+    assert looked.data == {"by": "Anna", "reason": "the sender rang", "how": "export"}
+
+
+async def test_people_cannot_fill_a_record_so_that_nothing_can_come_of_its_replay() -> None:
+    one = await entry()
+    for _ in range(MAX_RECORD_EVENTS):
+        one.hear(Look("Anna", "again"))
+
+    assert one.record.version < MAX_RECORD_EVENTS - 10
+    assert refusal(one.hear(REPLAY).reply) is Why.NOT_NOW
+    one.hear(Discard("Anna", "full"))
+    one.hear(Discard("Bela", "full"))
+    assert one.status == "discarded"
+
+
+@pytest.mark.parametrize("act", [REPLAY, Discard("Anna", "x"), Look("Anna", "x")])
+async def test_an_alert_of_another_kind_is_no_entry(act: Replay | Discard | Look) -> None:
+    alert = Alert("event-refused", {"record": "cas_1", "reason": "too large"})
+    one = Entry(Message("alt_1", "cause", "intake", alert))
+
+    assert (one.status, refusal(one.hear(act).reply)) == ("raised", Why.UNKNOWN)
+
+
+async def test_the_state_is_the_fold_of_the_history_and_the_chain_holds() -> None:
+    one = await entry()
+    one.hear(Discard("Anna", "rubbish"))
+    one.hear(REPLAY)
+    one.hear(Settled(one.record.state["attempt"], reason="no"))
+    one.hear(Replay("Anna", "edited", value=b"[]"))
+    one.hear(Settled(one.record.state["attempt"], "taken", ["let_1"]))
+
+    assert fold(one.record.fresh, evolve) == one.record.state
+    assert chain_holds(one.record.id, one.record.fresh)
+    assert json.loads(one.record.fresh[-1].data_json) == {"outcome": "taken", "records": ["let_1"], "count": 1}

@@ -1,0 +1,157 @@
+"""Bytes that anybody may have sent are shown so that they harm nobody who reads them, and name nobody."""
+
+import json
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.quarantine.difference import difference
+from shared.quarantine.safe import clear_json, kind_of, masked_header, masked_json, shown
+
+WRITTEN_OUT: dict[str, tuple[str | bytes, str]] = {
+    "an escape sequence": ("\x1b[2J\x1b]0;owned\x07", r"\x1b[2J\x1b]0;owned\x07"),
+    "C1, which a terminal obeys too": ("a\x9b31m", r"a\u009b31m"),
+    "a line that is turned around": (
+        "a\u202eb\u202a\u2066\u2069\u200e\u200f",
+        r"a\u202eb\u202a\u2066\u2069\u200e\u200f",
+    ),
+    "a new line, as if we said it": ("a\nrogatory: all is well\r", r"a\nrogatory: all is well\r"),
+    "other ends of lines": ("a\u2028b\u2029c\x85", r"a\u2028b\u2029c\u0085"),
+    "what nobody sees": ("a\u200bb\ufeffc\u00ad", r"a\u200bb\ufeffc\u00ad"),
+    "a backslash": (r"\x1b", r"\\x1b"),
+    "stray bytes": (b"caf\xe9 \xff", r"caf\xe9 \xff"),
+    "half a character": ("\ud83d", r"\ud83d"),
+    "beyond the first plane": ("\U000e0041", r"\U000e0041"),
+    "every script": ("Əliyev Леля 王 é", "Əliyev Леля 王 é"),
+}
+
+
+@pytest.mark.parametrize("case", WRITTEN_OUT)
+def test_what_is_not_plainly_visible_is_written_out(case: str) -> None:
+    raw, safe = WRITTEN_OUT[case]
+
+    assert shown(raw) == safe
+
+
+@given(st.one_of(st.binary(), st.text()))
+def test_whatever_is_shown_can_be_printed(raw: bytes | str) -> None:
+    assert shown(raw).isprintable()
+
+
+@given(st.binary(), st.binary())
+def test_two_different_bytes_are_never_shown_alike(one: bytes, other: bytes) -> None:
+    assert (shown(one) == shown(other)) == (one == other)
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind"),
+    [(None, "null"), (b"", "empty"), (b"{}", "JSON"), (b"hello", "text"), (b"\xff", "bytes"), (b"[" * 5_000, "text")],
+)
+def test_what_bytes_look_like_is_told(raw: bytes | None, kind: str) -> None:
+    assert kind_of(raw) == kind
+
+
+LETTER = {
+    "reference": "FR-2026-1",
+    "urgency": "emergency",
+    "party": "FR",
+    "measures": [
+        {"type": "extradition", "contents": {"facts": "Maud Vernier lives in ...", "age": 41, "minor": False}}
+    ],
+    "Maud Vernier": None,
+    "Jean Vernier": "type",
+    "type": "maud",
+}
+
+
+def test_of_json_only_its_make_its_sizes_and_our_own_codes_are_shown() -> None:
+    masked = masked_json(json.dumps(LETTER).encode(), {"extradition"})
+
+    assert masked == {
+        "reference": "<text of 9>",
+        "urgency": "emergency",
+        "party": "<text of 2>",
+        "measures": [
+            {
+                "type": "extradition",
+                "contents": {"facts": "<text of 25>", "age": "<number>", "minor": "<true or false>"},
+            }
+        ],
+        "<name of 12>": None,
+        "<name of 12> #2": "<text of 4>",
+        "type": "<text of 4>",
+    }
+
+
+def test_what_is_masked_is_small_however_large_it_is() -> None:
+    wide = {f"m{n}": [0] * 1_000 for n in range(1_000)}
+    deep = json.loads("[" * 500 + "]" * 500)
+
+    for value in (wide, deep, [wide] * 10):
+        assert len(json.dumps(masked_json(json.dumps(value).encode()))) < 100_000
+
+
+@given(st.recursive(st.text() | st.integers(-(2**53), 2**53), lambda inner: st.dictionaries(st.text(), inner)))
+def test_no_text_and_no_number_comes_through_the_mask(value: object) -> None:
+    masked = json.dumps(masked_json(json.dumps(value).encode("utf-8", "surrogatepass").replace(b"\\ud", b"\\u0d")))
+
+    assert re.sub(r'"(<[^"]*>( #\d+)?|[a-z][a-z0-9_]*|\.\.\.)"|[{}:, ]', "", masked) == ""
+
+
+def test_in_the_clear_every_text_and_every_name_is_safe() -> None:
+    assert clear_json(b'{"a\\u001b": ["\\u202e", 1, null]}') == {r"a\x1b": [r"\u202e", 1, None]}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("ce_type", b"letter.received", ("ce_type", "letter.received")),
+        ("ce_type", b"letter.burned", ("ce_type", "<13 bytes>")),
+        ("ce_type", b"update.forwarded", ("ce_type", "update.forwarded")),
+        ("ce_id", b"Maud", ("ce_id", "<4 bytes>")),
+        ("ce_other", None, ("ce_other", None)),
+        ("content-type", b"application/json", ("content-type", "application/json")),
+        ("Maud Vernier", b"x", ("<name of 12>", "<1 bytes>")),
+    ],
+)
+def test_of_headers_only_codes_of_ours_are_shown(name: str, text: bytes | None, told: tuple[str, str | None]) -> None:
+    assert masked_header(name, text, {"forwarded"}) == told
+
+
+# How an edited copy differs
+
+
+def test_a_difference_is_told_by_pointer_where_both_are_json() -> None:
+    before = b'{"a": 1, "b/c": [1, 2, 3], "gone": null, "same": {"x": true}}'
+    after = b'{"a": "1", "b/c": [1, 5], "new": {}, "same": {"x": true}}'
+
+    assert difference(before, after)["changes"] == [
+        {"op": "replace", "path": "/a", "was": 1, "value": "1"},
+        {"op": "replace", "path": "/b~1c/1", "was": 2, "value": 5},
+        {"op": "remove", "path": "/b~1c/2", "was": 3},
+        {"op": "remove", "path": "/gone", "was": None},
+        {"op": "add", "path": "/new", "value": {}},
+    ]
+
+
+def test_true_is_not_one() -> None:
+    assert difference(b"[true, 1.0]", b"[1, 1]")["changes"] == [
+        {"op": "replace", "path": "/0", "was": True, "value": 1},
+        {"op": "replace", "path": "/1", "was": 1.0, "value": 1},
+    ]
+
+
+@pytest.mark.parametrize(("before", "after"), [(b"\xff", b"{}"), (None, b"{}"), (b"{}", b"{")])
+def test_a_difference_of_what_is_no_json_is_told_by_size_and_digest(before: bytes | None, after: bytes) -> None:
+    told = difference(before, after)
+
+    assert told.keys() == {"from", "to"}
+    assert told["to"]["size"] == len(after)
+
+
+def test_a_difference_is_not_endless() -> None:
+    told = difference(b"[" + b"1," * 5_000 + b"1]", b"[" + b"2," * 5_000 + b"2]")
+
+    assert (len(told["changes"]), told["more"]) == (200, True)
