@@ -75,7 +75,8 @@ def _copy(copy: Mapping[str, Any], is_masked: bool) -> Iterator[str]:
     elif value["text"] is not None:
         yield f"    {plain(value['text'])}"
     for change in (copy["difference"] or {}).get("changes", ()):
-        yield f"    {change['op']} {plain(change['path'])}"
+        before, after = (plain(json.dumps(change[name])) if name in change else "" for name in ("was", "value"))
+        yield f"    {change['op']} {plain(change['path'])}  {before} -> {after}".rstrip(" ->")
 
 
 def plain_line(line: str) -> str:

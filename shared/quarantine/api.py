@@ -39,6 +39,7 @@ OPERATOR = "operator"
 _ENTRY = re.compile(r"qua_[0-9a-f]{32}")
 _AFTER = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z~qua_[0-9a-f]{32}$"
 _SAID = 8_192
+_KEEP_NOWHERE = {"cache-control": "no-store"}
 
 
 class Marked(BaseModel):
@@ -124,13 +125,15 @@ def add_quarantine(app: FastAPI, verifier: Verifier, desk: Desk) -> None:
         return Marked(marked=marked, more=more)
 
     @app.get(PATH + "/{entry}", responses=PROBLEMS)
-    async def get_entry(entry: str, _caller: Reader) -> EntryWhole:
+    async def get_entry(entry: str, _caller: Reader, response: Response) -> EntryWhole:
         """One entry with its story; what was sent is masked."""
+        response.headers.update(_KEEP_NOWHERE)
         return await _whole(desk.entries, entry, masked=True)
 
     @app.post(PATH + "/{entry}/look", responses=PROBLEMS | _BODIES | _NOT_NOW, openapi_extra=body_of(Said))
-    async def look(entry: str, request: Request, caller: Looker) -> EntryWhole:
+    async def look(entry: str, request: Request, caller: Looker, response: Response) -> EntryWhole:
         """What was sent, in the clear; who looked and why is kept before it is shown."""
+        response.headers.update(_KEEP_NOWHERE)
         said = typed(await json_in(request, _SAID), Said)
         by, account = caller.who(said.by)
         await _done(desk.acting, entry, Look(by, said.reason, account), caller)
@@ -244,7 +247,7 @@ def _as_a_file(entry: str, value: bytes) -> Mapping[str, str]:
     return {
         "content-disposition": f'attachment; filename="{entry}.bin"',
         "x-content-type-options": "nosniff",
-        "cache-control": "no-store",
+        **_KEEP_NOWHERE,
         "repr-digest": f"sha-256=:{digest}:",
     }
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from pydantic import BaseModel
 
 from shared.events import QUARANTINE_REPLAYING, Event
@@ -12,7 +13,7 @@ from shared.mongo import Store
 from shared.quarantine.copies import Copy, edits, original
 from shared.quarantine.deciding import Status
 from shared.quarantine.opening import opened
-from shared.quarantine.safe import clear_json, kind_of, masked_header, masked_json, shown
+from shared.quarantine.safe import clear, kind_of, masked_header, masked_json, shown
 from shared.sealing import Sealer
 
 ENTRIES: Mapping[str, Any] = {"state.kept_at": {"$gte": ""}}
@@ -175,7 +176,7 @@ class Entries:
             return None
         history = opened(document, self._sealer)
         copies = [
-            self._copy(copy, masked, event.at, None if masked else difference)
+            self._copy(copy, masked, event.at, None if masked else clear(difference))
             for event, copy, difference in edits(history)
         ]
         return EntryWhole(
@@ -204,7 +205,7 @@ class Entries:
         digest = hashlib.sha256(value or b"").hexdigest()
         told = Shown(bytes=len(value or b""), sha256=digest, kind=kind)
         if kind == "JSON" and value is not None:
-            told.tree = masked_json(value, self._known) if masked else clear_json(value)
+            told.tree = masked_json(value, self._known) if masked else clear(orjson.loads(value))
         if not masked and value is not None:
             told.text = shown(value)
         return told

@@ -71,19 +71,15 @@ def kind_of(value: bytes | None) -> str:
     return "text"
 
 
-def clear_json(value: bytes) -> Any:
-    """JSON with every text shown safely, names too."""
-    return _clear(orjson.loads(value), 0)
-
-
-def _clear(value: Any, depth: int) -> Any:
+def clear(value: Any, depth: int = 0) -> Any:
+    """A JSON value with every text shown safely, names too."""
     if isinstance(value, str):
         return shown(value)
     if isinstance(value, dict | list) and depth >= 10 * DEEPEST:
         return "..."
     if isinstance(value, dict):
-        return {shown(name): _clear(one, depth + 1) for name, one in value.items()}
-    return [_clear(one, depth + 1) for one in value] if isinstance(value, list) else value
+        return {shown(name): clear(one, depth + 1) for name, one in value.items()}
+    return [clear(one, depth + 1) for one in value] if isinstance(value, list) else value
 
 
 def masked_json(value: bytes, known: Collection[str] = ()) -> Any:

@@ -205,6 +205,7 @@ async def test_who_looks_says_why_and_that_is_kept_before_it_is_shown(desk: Api)
     answer = await desk.write(entry, "look", **ANNA)
 
     shown = answer.json()
+    assert answer.headers["cache-control"] == "no-store"
     assert shown["original"]["value"]["tree"]["facts"] == rf"{SECRET} \x1b[2J \u202e"
     assert shown["story"][-1]["event"] == QUARANTINE_LOOKED
     assert shown["story"][-1]["said"] == {**ANNA, "how": "look"}
