@@ -124,7 +124,8 @@ class Replaying:
     async def _try(self, ids: Sequence[str]) -> None:
         copies: list[tuple[Entry, _Record]] = []
         settled: list[tuple[str, Settled]] = []
-        for document in await self._entries.store.histories(ids):
+        found = {document["_id"]: document for document in await self._entries.store.histories(ids)}
+        for document in (found[entry] for entry in ids if entry in found):
             state = document["state"]
             if state["status"] != Status.REPLAYING:
                 continue  # another replica was quicker
