@@ -1,12 +1,16 @@
 """The notifier tells the right people in time: signed webhooks that are tried again, and notices on Kafka."""
 
+import itertools
 import json
 from datetime import datetime, timedelta
+from functools import partial
 
+import pymongo
 import pytest
 import svix
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from services.notifier.domain.subscription_state import LEFT
 from shared import topics
 from shared.events import (
     ALERT_RAISED,
@@ -145,6 +149,21 @@ async def test_a_recipient_that_is_gone_is_left_alone_and_somebody_hears_of_it(s
     assert "next_due" not in failed
     assert (alert.data["kind"], alert.data["reason"]) == ("notice-failed", "HTTP 410")
     assert len(services.receiver.about(case)) == 1
+    await forget_that_it_left(services, prefix)
+
+
+async def forget_that_it_left(services: System, prefix: str) -> None:
+    """Others are told by the same recipient after this test."""
+    with pymongo.MongoClient[Document](services.mongo) as client:
+        client[services.database]["subscriptions"].delete_many({"state.status": LEFT})
+    for number in itertools.count():
+        name = f"{prefix}-{number}"
+        await services.post(letter(name, "data_preservation"))
+        told = {"state.about": case_of(services, name), "state.channel": "webhook"}
+        ended = {**told, "state.status": {"$in": ["delivered", "failed"]}}
+        [one] = await eventually(partial(services.documents, "notices", ended), "the end of a notice")
+        if one["state"]["status"] == "delivered":
+            return
 
 
 async def test_redirects_are_not_followed(services: System, prefix: str) -> None:
