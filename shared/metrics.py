@@ -8,6 +8,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 from shared.events import TYPES
 from shared.partners import NoticeChannel
+from shared.vocabulary import Lane
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 LONG = (*SECONDS, 300, 3_600, 86_400)
@@ -170,3 +171,5 @@ class Metrics:
         )
         for reason in REASONS:
             self.quarantined.labels(reason)
+            for lane in Lane:
+                self.held.labels(reason, lane)
