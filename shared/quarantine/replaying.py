@@ -76,30 +76,31 @@ class Replaying:
     async def run(self, is_open: Callable[[], bool]) -> None:
         """Try until cancelled, once it is known what the service must know before it hears anything."""
         while True:
-            found = 0
+            settled = 0
             if is_open():
                 with contextlib.suppress(TryAgain):  # MongoDB is away: the loop says so
-                    found = await self.look()
-            if found < AT_ONCE:
+                    settled = await self.look()
+            if settled < AT_ONCE:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._awake.wait(), EVERY)
                 self._awake.clear()
 
     async def look(self) -> int:
-        """Try what is to be tried, in order; how many entries were found. Raises `TryAgain`."""
+        """Try what is to be tried, in order; of how many entries it is known what came of them. Raises `TryAgain`."""
         order = ("state.topic", "state.partition", "state.offset")
         query = {"state.status": Status.REPLAYING.value}
         found = await self._entries.store.find(query, {"state": 1}, limit=AT_ONCE, sort=order)
         waiting: Sequence[Entry] = found
+        settled = 0
         while waiting:
             wave, waiting = _wave(waiting)
             failed = await self._failed_before(wave)
             behind = [(entry, failed[entry["_id"]]) for entry in wave if entry["_id"] in failed]
-            await self._settle([_behind(entry, other) for entry, other in behind])
+            settled += await self._settle([_behind(entry, other) for entry, other in behind])
             tried = [entry for entry in wave if entry["_id"] not in failed]
             if tried:
-                await self._try([entry["_id"] for entry in tried])
-        return len(found)
+                settled += await self._try([entry["_id"] for entry in tried])
+        return settled
 
     async def _failed_before(self, wave: Sequence[Entry]) -> dict[str, str]:
         """Which of these stand behind one of their key that has failed since they were asked for."""
@@ -121,7 +122,7 @@ class Replaying:
                 found[entry["_id"]] = other["state"].get("behind", other["_id"])
         return found
 
-    async def _try(self, ids: Sequence[str]) -> None:
+    async def _try(self, ids: Sequence[str]) -> int:
         copies: list[tuple[Entry, _Record]] = []
         settled: list[tuple[str, Settled]] = []
         found = {document["_id"]: document for document in await self._entries.store.histories(ids)}
@@ -147,7 +148,7 @@ class Replaying:
                 settled.append((entry["_id"], Settled(attempt, outcome, tried.records)))
             else:
                 settled.append((entry["_id"], Settled(attempt, reason=tried.reason)))
-        await self._settle(settled)
+        return await self._settle(settled)
 
     async def _feed(self, copies: Sequence[tuple[Entry, _Record]]) -> list[tuple[Entry, Tried]]:
         found: list[tuple[Entry, Tried]] = []
@@ -195,9 +196,9 @@ class Replaying:
                 changed.setdefault(id(origin), {})[outcome.record.id] = None
         return [Tried(reasons.get(id(record)), tuple(changed.get(id(record), ()))) for record in records]
 
-    async def _settle(self, settled: Sequence[tuple[str, Settled]]) -> None:
+    async def _settle(self, settled: Sequence[tuple[str, Settled]]) -> int:
         if not settled:
-            return
+            return 0
         messages = [
             # The same for every replica: the second finds it said.
             Message(entry, f"replay/{one.attempt}/{HELD if one.reason else 'heard'}", self._service, one)
@@ -208,6 +209,7 @@ class Replaying:
             if outcome.fresh:
                 self._metrics.replays.labels(HELD if one.reason else one.outcome).inc()
                 self._log.info("replayed", entry=entry, outcome=HELD if one.reason else one.outcome)
+        return sum(outcome.fresh for outcome in outcomes)
 
 
 def record_of(state: Mapping[str, Any], copy: Copy) -> _Record:

@@ -152,9 +152,10 @@ async def test_who_dies_between_the_letter_and_the_entry_leaves_it_to_be_tried_a
     await ask(bench, entry)
     with pytest.MonkeyPatch.context() as dying:
 
-        async def die(settled: Sequence[object]) -> None:
+        async def die(settled: Sequence[object]) -> int:
             if settled:
                 raise TryAgain("killed")
+            return 0
 
         dying.setattr(bench.replaying, "_settle", die)
         with pytest.raises(TryAgain):
