@@ -538,3 +538,37 @@ async def test_every_outcome_is_counted_by_what_became_of_it(store: MemoryStore,
         for outcome in ("new", "repeated", "refused")
     }
     assert counted == {"new": 2, "repeated": 1, "refused": 1}
+
+
+# What it would do
+
+
+async def test_what_would_be_done_is_decided_and_nothing_is_kept_or_sent(store: MemoryStore, fed: Fed) -> None:
+    one = loop(store, fed)
+    await handled(one, says("sealed", "a"))
+    before = dict(store.documents)
+
+    foreseen = await one.foresee(
+        [
+            says("sealed", "a"),
+            says("again", "b"),
+            says("how much is sealed", "c"),
+            says("refuse", "d"),
+            says("hello", "e", "cas_2"),
+        ]
+    )
+
+    assert [outcome.fresh for outcome in foreseen] == [False, True, False, False, True]
+    assert foreseen[2].reply == [b'{"officer":"Maud"}', None]
+    assert str(foreseen[3].refused) == "the life cycle forbids it"
+    assert (store.documents, store.writes, fed.events()) == (before, 1, [1])
+
+
+async def test_bugs_of_what_is_only_tried_again_never_stop_the_service(store: MemoryStore, fed: Fed) -> None:
+    one = loop(store, fed)
+
+    messages = [says("bug", str(n), f"cas_{n}") for n in range(BUGS_A_MINUTE + 5)]
+    outcomes = [*await one.handle(messages, "replay"), *await one.foresee(messages)]
+
+    assert {str(outcome.refused) for outcome in outcomes} == {"unexpected KeyError"}
+    assert not one.broken.is_set()
