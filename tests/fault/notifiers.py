@@ -34,6 +34,7 @@ from tests.fault.planted import BuggyService
 from tests.fault.rings import Life
 from tests.fault.system import settings_of
 from tests.fault.webhooks import Webhooks
+from tests.verified import verify
 
 NOTIFIERS = ("notifier-1", "notifier-2")
 _PATIENCE = 120.0
@@ -116,6 +117,7 @@ class Notifiers:
         told |= {"ROGATORY_ALERTS": str(self._folder / "alerts.yaml")}
         told |= {"ROGATORY_ROSTER": str(self._folder / "roster.yaml")}
         told |= {"PLANTED": self._bug} if self._bug else {}
+        self._told, self._began = told, times.now()
         pace = int(self._pace.total_seconds())
         (self._folder / "alerts.yaml").write_text(_ALERTS.format(pace=pace, twice=2 * pace))
         (self._folder / "roster.yaml").write_text(_ROSTER)
@@ -241,7 +243,9 @@ class Notifiers:
         return True
 
     async def evidence(self) -> Evidence:
-        """The notices' topics and the documents."""
+        """The notices' topics and the documents; without a bug a verification has nothing to say of them."""
+        if self._bug is None:
+            await asyncio.to_thread(verify, self._told, self._began, "notices", "notifier_quarantine")
         names = [*map(topics.notices_to, self._subscribers), topics.ALERTS_RAISED]
         return await collect(self.kafka.bootstrap, names, self.mongo.uri, self.database, self.webhooks.came)
 

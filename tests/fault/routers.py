@@ -46,6 +46,7 @@ from tests.fault.scale import SCALE
 from tests.fault.system import settings_of
 from tests.fault.verdict import Verdict
 from tests.fault.webhooks import Webhooks
+from tests.verified import verify
 
 ROUTERS = ("router-1", "router-2")
 Rung = Mapping[tuple[str, Ring], Sequence[datetime]]
@@ -92,6 +93,7 @@ class Routers:
             **settings_of(self._folder, self._keys, self.kafka, self.mongo, webhook_port, self.database),
             **self._more,
         }
+        self._told, self._began = told, times.now()
         for instance, port in zip((*ROUTERS, *self._also), ports, strict=True):
             kind = BuggyService if "PLANTED" in told and instance in ROUTERS else Service
             self.services[instance] = kind(instance.split("-")[0], port, told, self._folder, instance)
@@ -193,6 +195,8 @@ class Routers:
         verdict.faults += quarantines(evidence)
         if now is None:
             verdict.faults += early(wanted, found)
+            if "PLANTED" not in self._told:
+                await asyncio.to_thread(verify, self._told, self._began, "cases", "router_quarantine")
         if now is None and SCALE.is_timed:
             verdict.faults += late(wanted, found, self.lives)
         return verdict, first, found

@@ -34,6 +34,7 @@ from tests.fault.recorded import ASSUMPTION
 from tests.fault.verdict import Verdict
 from tests.fault.watch import COLLECTIONS_OF, Watch
 from tests.fault.webhooks import Webhooks
+from tests.verified import verify
 
 SERVICES = tuple(PORTS)
 _DATABASE = "rogatory"
@@ -98,6 +99,7 @@ class System:
         await create_topics(self.kafka.bootstrap, self._topics, self.kafka.replication)
         settings = settings_of(self._folder, self._keys, self.kafka, self.mongo, webhook_port)
         settings |= {"PLANTED": self._bug} if self._bug else {}
+        self._settings, self._began = settings, times.now()
         kind = BuggyService if self._bug else Service
         self.services = {
             name: kind(name, port, settings, self._folder) for name, port in zip(SERVICES, ports, strict=True)
@@ -180,7 +182,9 @@ class System:
     async def verdict(self, watch: Watch) -> Verdict:
         """Wait until all is still, then check everything since the start."""
         await watch.until_still()
-        return await self.judged()
+        verdict = await self.judged()
+        await asyncio.to_thread(verify, self._settings, self._began)
+        return verdict
 
     async def judged(self) -> Verdict:
         """Check everything since the start, as it is now."""

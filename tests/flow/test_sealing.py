@@ -19,7 +19,7 @@ import pytest
 
 from deploy.local.kafka import Kafka
 from deploy.local.mongo import UNCOMPRESSED, Mongo
-from shared import topics
+from shared import times, topics
 from shared.letter import Letter, parse_letter
 from shared.vocabulary import Lane
 from tests.service.running import (
@@ -35,6 +35,8 @@ from tests.service.running import (
     make_topics,
     system,
 )
+from tests.verified import report_on
+from verify.findings import Kind
 
 NOT_ENTITLED = (
     *(topics.case_events(lane) for lane in Lane),
@@ -178,7 +180,7 @@ def running(kafka: Kafka, own_mongo: Mongo, session_folder: Path) -> Iterator[Sy
 @pytest.fixture(scope="module")
 async def aftermath(running: System, own_mongo: Mongo) -> Aftermath:
     """Letters good and bad by both doors; then everything is stopped."""
-    marks, planted = Marks(), f"planted{secrets.token_hex(10)}"
+    marks, planted, began = Marks(), f"planted{secrets.token_hex(10)}", times.now()
     entitled = (
         *(topics.letters_received(lane) for lane in Lane),
         *(topics.cases_of("security-service", lane) for lane in Lane),
@@ -195,6 +197,11 @@ async def aftermath(running: System, own_mongo: Mongo) -> Aftermath:
     metrics = repr([await running.metrics(name) for name in SERVICES])
     with pymongo.MongoClient[Document](running.mongo, w="majority", journal=True) as client:
         client[running.database]["planted"].insert_one({"text": f"in the clear: {planted}"})
+    verified = await asyncio.to_thread(report_on, running.settings, began)
+    # The poison that was put on our own topic: no history knows it.
+    assert [(one.kind, one.topic) for one in verified.tally.findings] == [
+        (Kind.UNKNOWN, topics.letters_received(Lane.NORMAL))
+    ]
     running.stop()
     own_mongo.stop()
     files = tuple(file for file in own_mongo.folder.rglob("*") if file.is_file())

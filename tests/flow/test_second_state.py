@@ -29,6 +29,7 @@ from tests.service.running import (
     on,
     system,
 )
+from tests.verified import verified_after
 
 LAW = ROOT / "laws" / "zedland.yaml"
 PROSECUTION, POLICE, CHANCELLERY = AUTHORITIES = ("cyber-prosecution", "interior-police", "chancellery")
@@ -125,7 +126,8 @@ def running(kafka: Kafka, mongo: Mongo, session_folder: Path) -> Iterator[System
         made.settings["ROGATORY_LAW_ASSUMPTIONS"] = ""
         made.launch(*SERVICES)
         made.wait(*SERVICES)
-        yield made
+        with verified_after(made.settings):
+            yield made
 
 
 @pytest.fixture(scope="module")
