@@ -212,10 +212,17 @@ def _overdue(world: World) -> None:
     waiting["next_due"] = waiting["state"]["next_due"] = late
 
 
+def _unbalanced(world: World) -> None:
+    """A notice that counts as raised, and as nothing of which it could consist."""
+    world.some("notices", status="delivered")["state"]["status"] = "of a newer build"
+
+
 PLANTED: dict[Callable[[World], None], set[str]] = {
     _chain: {Kind.CHAIN, Kind.CHANGED},
     _version: {Kind.GAP},
     _state: {Kind.STATE},
+    _twice: {Kind.TWICE, Kind.CHAIN, Kind.NOT_TAKEN},
+    _unbalanced: {Kind.UNBALANCED, Kind.STATE},
     _no_case: {Kind.NO_CASE, Kind.UNKNOWN, Kind.NOT_TAKEN},
     _no_letter: {Kind.NO_LETTER, Kind.UNKNOWN, Kind.NOT_TAKEN},
     _never_ended: {Kind.NEVER_ENDED, Kind.STATE},
@@ -464,3 +471,9 @@ async def test_findings_are_the_same_by_any_number_of_shards(
         said.append((await world.verification(Shards(tmp_path / str(digits))).run()).numbers)
 
     assert said[0] == said[1] == said[2]
+
+
+def test_every_kind_of_finding_was_planted() -> None:
+    planted = {kind for kinds in PLANTED.values() for kind in kinds}
+
+    assert {*Kind} - planted == {Kind.TOTALS}  # which a test of its own plants
