@@ -117,7 +117,8 @@ class Mongo:
 
     def has_set_aside(self, service: str, word: str) -> bool:
         """Whether a service's quarantine holds anything of the topics with this in their name."""
-        query = {"state.topic": {"$regex": re.escape(word)}}
+        # What was tried again and heard left its trace elsewhere; what was discarded never will.
+        query = {"state.topic": {"$regex": re.escape(word)}, "state.status": {"$ne": "replayed"}}
         return self._database[f"{service}_quarantine"].find_one(query, {"_id": 1}) is not None
 
     def outside(self, collection: str, ranges: Sequence[tuple[str, str]]) -> list[str]:

@@ -329,7 +329,8 @@ class Documents:
 
     def has_set_aside(self, service: str, word: str) -> bool:
         """By the topics in the states."""
-        return any(word in one["state"].get("topic", "") for one in self._kept(f"{service}_quarantine").values())
+        states = [one["state"] for one in self._kept(f"{service}_quarantine").values()]
+        return any(word in state.get("topic", "") for state in states if state["status"] != "replayed")
 
     def outside(self, collection: str, ranges: Sequence[tuple[str, str]]) -> list[str]:
         """Ids beside the ranges."""
