@@ -18,7 +18,7 @@ from verify.findings import Finding, Kind, Tally
 from verify.inputs import Input, number_in
 from verify.rows import DIGEST, NOBODY, is_id, pack_heard, pack_seen, packed
 from verify.shards import Shards
-from verify.world import Rules
+from verify.world import COLLECTIONS, Rules
 
 _Record = ConsumerRecord[Any, Any]
 
@@ -103,6 +103,9 @@ class Scan:
         return source
 
     def _strange(self, record: _Record) -> None:
+        if not COLLECTIONS.keys() <= {*self.collections}:
+            self.tally.counts["cannot_tell"] += 1  # it may be of those that are not asked for
+            return
         where = f"{record.partition}/{record.offset}"
         self.tally.found([Finding(Kind.UNKNOWN, "", f"at {where}: not an event as we write them", record.topic)])
 

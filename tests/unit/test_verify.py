@@ -415,6 +415,15 @@ def test_only_the_collections_that_are_asked_for_are_looked_at(world: World, tmp
     assert not world.verify(tmp_path, only=("cases",)).is_right
 
 
+def test_an_event_that_is_none_of_ours_is_nobodys_while_not_all_are_asked_for(world: World, tmp_path: Path) -> None:
+    _not_ours(world)
+
+    report = world.verify(tmp_path, only=("letters",))
+
+    assert report.is_right
+    assert report.tally.counts["cannot_tell"] == 1
+
+
 @pytest.mark.parametrize("at", [1, 5, 12, 20])
 async def test_one_that_is_cut_short_goes_on_and_says_the_same(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
