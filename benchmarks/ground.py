@@ -163,6 +163,7 @@ class Ours:
             mongo=self._ground.mongo.uri,
             settings={
                 "ROGATORY_DATABASE": self.name,
+                "ROGATORY_RATE_PER_AGENCY": "0",  # all letters are one agency's
                 "ROGATORY_LAW_ASSUMPTIONS": ",".join(map(str, ASSUMPTIONS)),
                 **self._settings,
             },

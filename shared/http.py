@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute
 
 from shared import problems
@@ -76,6 +77,10 @@ def api(title: str, routes: Sequence[BaseRoute]) -> FastAPI:
     @app.exception_handler(TryAgain)
     async def on_try_again(_request: Request, _error: TryAgain) -> Response:
         return answer(problems.unavailable())
+
+    @app.exception_handler(ClientDisconnect)
+    async def on_gone(_request: Request, _error: ClientDisconnect) -> Response:
+        return answer(problems.unavailable())  # nobody hears it
 
     @app.exception_handler(RequestValidationError)
     async def on_bad_request(_request: Request, error: RequestValidationError) -> Response:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from shared import strict_json
 from shared.bad_letter import MOST_ERRORS, BadLetter, FieldError, in_our_words, pointer
 from shared.letter_model import MOST, Attachment, Contact, Letter, Measure, RequestedDeadline
+from shared.limits import CONTRACT, Limits
 
 __all__ = [
     "MAX_LETTER_BYTES",
@@ -28,18 +29,19 @@ __all__ = [
     "split_content",
 ]
 
-MAX_LETTER_BYTES = 512 * 1024
+MAX_LETTER_BYTES = CONTRACT.letter_bytes
 """The largest letter; files travel as digest and link."""
 
 
-def parse_letter(raw: bytes, known_types: Collection[str]) -> Letter:
+def parse_letter(raw: bytes, known_types: Collection[str], limits: Limits = CONTRACT) -> Letter:
     """The letter in these bytes; raises `BadLetter` with every bad field at once. A null member counts as left out.
 
     `known_types`: the law's request types, best a set.
     """
-    if len(raw) > MAX_LETTER_BYTES:
-        raise BadLetter(413, (FieldError("", f"A letter has at most {MAX_LETTER_BYTES} bytes; files travel apart."),))
-    return _parse_quickly(raw, known_types) or _parse_exactly(raw, known_types)
+    most = limits.letter_bytes
+    if len(raw) > most:
+        raise BadLetter(413, (FieldError("", f"A letter has at most {most} bytes; files travel apart."),))
+    return _parse_quickly(raw, known_types, limits) or _parse_exactly(raw, known_types, limits)
 
 
 def content_of(letter: Letter) -> dict[str, Any]:
@@ -108,7 +110,7 @@ def _attachments_for(sent: Mapping[str, Any], n: int) -> list[dict[str, Any]]:
     return [f for f in files if f.get("name") in lists[n - 1] or (len(lists) == 1 and f.get("name") not in named)]
 
 
-def _parse_quickly(raw: bytes, known_types: Collection[str]) -> Letter | None:
+def _parse_quickly(raw: bytes, known_types: Collection[str], limits: Limits) -> Letter | None:
     """The letter if it is plainly good; None where it must be read exactly.
 
     A name that stands twice is lost in reading, so it shows as a colon too few when written again; only an escaped
@@ -120,6 +122,8 @@ def _parse_quickly(raw: bytes, known_types: Collection[str]) -> Letter | None:
         sent = orjson.loads(raw)
         letter = Letter.model_validate(sent)
     except (orjson.JSONDecodeError, ValidationError):
+        return None
+    if len(letter.measures) > limits.measures or len(letter.attachments) > limits.attachments:
         return None
     written = orjson.dumps(sent, option=orjson.OPT_SORT_KEYS)
     if written.count(b":") != raw.count(b":") or not _is_plain(letter) or any(_misfits(sent, known_types)):
@@ -146,11 +150,12 @@ def _needs_a_look(value: Any) -> bool:
     return isinstance(value, float) or (type(value) is int and abs(value) > strict_json.LARGEST)
 
 
-def _parse_exactly(raw: bytes, known_types: Collection[str]) -> Letter:
-    sent, cleaned, errors, settled = strict_json.read(raw)
+def _parse_exactly(raw: bytes, known_types: Collection[str], limits: Limits) -> Letter:
+    sent, cleaned, errors, settled = strict_json.read(raw, limits.depth)
     if not isinstance(sent, dict):
         raise BadLetter(422, (*errors, FieldError("", "Must be an object.")))
     if cleaned is not None:
+        errors += _too_many(cleaned, limits)
         cleaned |= {
             name: cleaned[name][: most + 1] for name, most in MOST.items() if isinstance(cleaned.get(name), list)
         }
@@ -177,6 +182,14 @@ def _at_most(errors: list[FieldError]) -> tuple[FieldError, ...]:
     if len(errors) <= MOST_ERRORS:
         return tuple(errors)
     return (*errors[:MOST_ERRORS], FieldError("", f"More is wrong than these {MOST_ERRORS} places."))
+
+
+def _too_many(sent: Mapping[str, Any], limits: Limits) -> Iterator[FieldError]:
+    """What the contract allows and this deployment does not."""
+    for name, most in (("measures", limits.measures), ("attachments", limits.attachments)):
+        found = sent.get(name)
+        if isinstance(found, list) and most < len(found) <= MOST[name]:
+            yield FieldError(f"/{name}", f"Must have at most {most} entries here.")
 
 
 def _misfits(sent: dict[str, Any], known_types: Collection[str]) -> Iterator[FieldError]:

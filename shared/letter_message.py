@@ -11,9 +11,9 @@ from typing import Any
 from shared import strict_json
 from shared.bad_letter import MOST_ERRORS, BadLetter, FieldError
 from shared.failures import BadStart
-from shared.letter import MAX_LETTER_BYTES
 from shared.letter_model import LONGEST_REFERENCE, MOST
 from shared.life_cycle import BadUpdate, LifeCycle, Update
+from shared.limits import CONTRACT, Limits
 from shared.yaml_file import did_you_mean
 
 ENVELOPE = ("message", "letter", "reference", "measures", "id")
@@ -38,14 +38,15 @@ class LetterMessage:
     digest: str
 
 
-def parse_message(raw: bytes, life: LifeCycle, letter: str | None = None) -> LetterMessage:
+def parse_message(raw: bytes, life: LifeCycle, letter: str | None = None, limits: Limits = CONTRACT) -> LetterMessage:
     """The message in these bytes; raises `BadLetter` with every bad field at once. A null member counts as left out.
 
     `letter`: the id of the letter on which it was posted; without it the message itself names one.
     """
-    if len(raw) > MAX_LETTER_BYTES:
-        raise BadLetter(413, (FieldError("", f"A message has at most {MAX_LETTER_BYTES} bytes; files travel apart."),))
-    sent, cleaned, errors, settled = strict_json.read(raw)
+    most = limits.letter_bytes
+    if len(raw) > most:
+        raise BadLetter(413, (FieldError("", f"A message has at most {most} bytes; files travel apart."),))
+    sent, cleaned, errors, settled = strict_json.read(raw, limits.depth)
     if not isinstance(sent, dict):
         raise BadLetter(422, (*errors, FieldError("", "Must be an object.")))
     if not isinstance(cleaned, dict):

@@ -16,6 +16,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, core_schema
 
+from shared.limits import CONTRACT
 from shared.states import STATES
 from shared.strict_json import LARGEST
 from shared.vocabulary import Channel, Direction, Urgency
@@ -23,7 +24,7 @@ from shared.vocabulary import Channel, Direction, Urgency
 LONGEST_REFERENCE = 200
 """Characters."""
 
-MOST = {"measures": 50, "attachments": 200}
+MOST = {"measures": CONTRACT.measures, "attachments": CONTRACT.attachments}
 """How many of each a letter may have; what comes after the first too many is not looked at."""
 
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?", re.ASCII)

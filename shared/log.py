@@ -47,7 +47,8 @@ def start_logging(service: str, form: Literal["json", "terminal"]) -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     # aiokafka says hundreds of lines in a short outage; `Away` says it once.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    # Every broken request of every stranger would be a line; they are counted.
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
     # A line that cannot be written would be printed with its arguments, an error that nobody catches with its text.
     logging.raiseExceptions = False
     sys.excepthook = _last_words

@@ -19,6 +19,7 @@ from shared.checkpoints import keeping
 from shared.checkpoints.anchoring import Anchoring
 from shared.checkpoints.checkpoint import SigningKey
 from shared.checkpoints.measures import CheckpointMetrics
+from shared.connections import HttpMetrics
 from shared.decisions import Decide
 from shared.failures import TryAgain
 from shared.ids import Ids
@@ -73,6 +74,7 @@ class Platform:
     time: Time
     desk: Desk
     """How people work with the quarantine."""
+    http: HttpMetrics
     needs_kafka: bool = True
     """Whether the service is of use only while it consumes; intake takes letters while Kafka is down."""
     loops: list[Loop] = field(default_factory=list)
@@ -200,6 +202,7 @@ def connect(name: str, settings: Settings, may_be_simulated: bool = True) -> Pla
         kafka,
         time_source,
         desk,
+        HttpMetrics(metrics.registry),
         loops=[entries],
     )
     platform.indexes[entries.store] = [*OF_ENTRIES, *OF_REPLAYS, counting.INDEX]

@@ -137,6 +137,33 @@ def unavailable(retry_after: int = 10) -> Problem:
     return _busy("unavailable", "Not available", "A server that this needs is away; send it again later.", retry_after)
 
 
+def too_many(retry_after: int) -> Problem:
+    """429 (RFC 6585): this caller comes faster than it may; `retry_after` in seconds."""
+    detail = "More came from this caller than is taken in a second; send it again later."
+    return _problem("too-many-requests", "Too many requests", 429, detail, headers=(("Retry-After", str(retry_after)),))
+
+
+def too_slow() -> Problem:
+    """408: the request did not come whole within its time."""
+    return _problem("too-slow", "Too slow", 408, "The request did not come whole within its time; send it again.")
+
+
+def head_too_large(limit: int) -> Problem:
+    """431 (RFC 6585): the request's line and headers are over the limit."""
+    detail = f"A request's line and headers have at most {limit} bytes together."
+    return _problem("headers-too-large", "Headers too large", 431, detail)
+
+
+def not_http() -> Problem:
+    """400: no HTTP/1.1 request that can be read in one way alone (RFC 9112)."""
+    return _problem("not-http", "Not HTTP", 400, "This is not a request of HTTP/1.1 that can be read in one way alone.")
+
+
+def no_room(retry_after: int = 5) -> Problem:
+    """503: there are more connections with a request under way than are taken; `retry_after` in seconds."""
+    return _busy("no-room", "Too many connections", "Too many requests are under way here; come again.", retry_after)
+
+
 def internal() -> Problem:
     """500: a bug of ours; what it was stands in our log and is not the caller's to read."""
     return _problem("internal", "Internal error", 500, "Something went wrong here; it is recorded.")

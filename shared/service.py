@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import uvicorn
 import uvloop
 
+from shared.connections import Connections, counted, room_for
 from shared.events import STOPPED
 from shared.failures import BadStart, TryAgain, place_of
 from shared.log import logger, start_logging
@@ -70,9 +71,14 @@ async def run(platform: Platform, app: ASGI) -> int:
     """Serve until a signal or a bug; then stop in order: door, consumers, sender, connections."""
     settings, log = platform.settings, logger()
     door = _bind(settings)
+    most = room_for(settings.max_connections)
+    connections = Connections(most, settings.head_within, settings.body_within, platform.http)
+    app = counted(app, platform.http)
     server = _Server(
         uvicorn.Config(
             _saying_so(app, platform.time) if platform.time.is_simulated else app,
+            http=connections.protocol,  # type: ignore[arg-type]  # uvicorn calls it, and asks for nothing more
+            ws="none",
             log_config=None,
             access_log=False,
             proxy_headers=False,
@@ -90,6 +96,7 @@ async def run(platform: Platform, app: ASGI) -> int:
         Sweep(platform.sender, platform.metrics, platform.time.now).run(stores),
         platform.kafka.watch_lag(),
         platform.time.run(platform.mongo),
+        connections.watch(),
         _watch(platform, server),
     ]
     tasks = [asyncio.create_task(task) for task in (*own, *(task() for task in platform.tasks))]

@@ -77,6 +77,12 @@ class Settings(BaseSettings):
     mongo_driver: Literal["motor", "pymongo"] = "motor"
     host: str = "127.0.0.1"
     port: Port = 8000
+    max_connections: Annotated[int, Field(ge=10, le=1_000_000)] = 4_000
+    """Over HTTP at once; beyond them the one that has been idle longest is closed."""
+    head_within: Annotated[float, Field(ge=1, le=3600)] = 10.0
+    """Seconds for a connection's next request line and headers; who is slower is a hindrance or broken."""
+    body_within: Annotated[float, Field(ge=1, le=3600)] = 60.0
+    """Seconds for the body that follows."""
     instance: str = Field(default_factory=socket.gethostname)
     """The name of this process; fixed over restarts, so that a restart is no rebalance (`group_instance_id`)."""
     id_key: Key

@@ -15,12 +15,10 @@ import orjson
 import rfc8785
 
 from shared.bad_letter import MOST_ERRORS, BadLetter, FieldError, pointer
+from shared.limits import CONTRACT
 
 LARGEST = 2**53 - 1
 """The largest integer that every system reads alike (RFC 7493 section 2.2); RFC 8785 has no form for larger ones."""
-
-DEEPEST = 16
-"""Objects and lists may stand in each other so deep; a letter needs six."""
 
 _Place = tuple[str | int, ...]
 
@@ -34,7 +32,8 @@ class _Repeating(dict[str, Any]):
 class _Defects:
     """What is wrong, and at which places nothing more needs to be said."""
 
-    def __init__(self) -> None:
+    def __init__(self, deepest: int) -> None:
+        self.deepest = deepest
         self.errors: list[FieldError] = []
         self.settled: set[str] = set()
 
@@ -47,18 +46,19 @@ class _Defects:
         self.settled.add(pointer(place))
 
 
-def read(raw: bytes) -> tuple[Any, Any, list[FieldError], set[str]]:
+def read(raw: bytes, deepest: int = CONTRACT.depth) -> tuple[Any, Any, list[FieldError], set[str]]:
     """The JSON as sent, the same without null members, what is wrong in it, and the places that are dealt with.
 
+    `deepest`: so deep may objects and lists stand in each other.
     Raises `BadLetter` 400 where it is no JSON (RFC 8259) in UTF-8 at all.
     """
     sent = _loads(raw)
-    defects = _Defects()
+    defects = _Defects(deepest)
     try:
         cleaned = _clean(sent, (), defects)
     except _TooDeepError:
         cleaned = None
-        defects.add((), f"Objects and lists must not stand in each other more than {DEEPEST} deep.")
+        defects.add((), f"Objects and lists must not stand in each other more than {deepest} deep.")
     return sent, cleaned, defects.errors, defects.settled
 
 
@@ -145,7 +145,7 @@ def _clean(value: Any, place: _Place, defects: _Defects) -> Any:
     """The value without null members; a bad text or number becomes a harmless one, for it has been named."""
     if isinstance(value, str):
         return _clean_text(value, place, defects)
-    if isinstance(value, dict | list) and len(place) >= DEEPEST:
+    if isinstance(value, dict | list) and len(place) >= defects.deepest:
         raise _TooDeepError
     if isinstance(value, dict):
         return _clean_object(value, place, defects)

@@ -8,7 +8,7 @@ from fastapi import Depends, FastAPI, Query, Request
 from pydantic import BaseModel
 from starlette.routing import BaseRoute
 
-from services.intake.door import JSON, NDJSON, PATH, receipt_of
+from services.intake.door import JSON, NDJSON, PATH, receipt_of, take_one
 from services.intake.messages_api import MessagesDoor, add_messages, describe
 from shared import problems, times, topics
 from shared.events import LETTER_RECEIVED, Event
@@ -18,6 +18,7 @@ from shared.letter import Letter
 from shared.log import logger
 from shared.mongo import Store
 from shared.problems import ProblemError
+from shared.rates import Rates
 from shared.records import Record, event_of, record_of
 from shared.sealing import Broken, Sealer
 from shared.tokens import Verifier
@@ -161,7 +162,9 @@ def _content(event: Event) -> dict[str, Any]:
     return {"content": orjson.loads(event.content)} if event.content is not None else {}
 
 
-def build_api(letters: Letters, messages: MessagesDoor, verifier: Verifier, routes: Sequence[BaseRoute]) -> FastAPI:
+def build_api(
+    letters: Letters, messages: MessagesDoor, verifier: Verifier, rates: Rates, routes: Sequence[BaseRoute]
+) -> FastAPI:
     """The routes that read, and the document of all."""
     app = api("Rogatory intake", routes)
 
@@ -169,16 +172,17 @@ def build_api(letters: Letters, messages: MessagesDoor, verifier: Verifier, rout
         caller = await verifier.verify(request.headers.get("authorization"), "letters:read", times.now())
         if caller.agency is None:
             raise ProblemError(problems.another_agency("The token names no agency."))
+        take_one(rates, caller.agency)
         return caller.agency
 
     Caller = Annotated[str, Depends(agency)]  # noqa: N806 - a type
 
-    @app.get(PATH + "/{letter}", responses=PROBLEMS)
+    @app.get(PATH + "/{letter}", responses=_READING)
     async def get_letter(letter: str, caller: Caller) -> LetterView:
         """One letter of the caller's."""
         return view(*await letters.one(caller, letter))
 
-    @app.get(PATH, responses=PROBLEMS)
+    @app.get(PATH, responses=_READING)
     async def list_letters(
         caller: Caller,
         reference: Annotated[str | None, Query(max_length=200)] = None,
@@ -188,7 +192,7 @@ def build_api(letters: Letters, messages: MessagesDoor, verifier: Verifier, rout
         """The caller's letters, by reference or party, in the order in which they came."""
         return await letters.page(caller, reference, party, after)
 
-    @app.get(PATH + "/{letter}/answers", responses=PROBLEMS)
+    @app.get(PATH + "/{letter}/answers", responses=_READING)
     async def get_answers(letter: str, caller: Caller, after: Annotated[int, Query(ge=0)] = 0) -> AnswerPage:
         """What was said to the caller about a letter, for who has no Kafka."""
         _, history = await letters.heard_by(caller, letter)
@@ -212,6 +216,8 @@ def build_api(letters: Letters, messages: MessagesDoor, verifier: Verifier, rout
     return app
 
 
+TOO_MANY = "Too many requests: `Retry-After` says when to come again"
+_READING = PROBLEMS | documented({429: TOO_MANY})
 RECEIPT = {
     "type": "object",
     "required": ["id", "reference", "received_at", "digest"],
@@ -240,6 +246,7 @@ def _post_operation() -> dict[str, Any]:
         413: "Too large",
         415: "Unsupported media type",
         422: "The letter has bad fields",
+        429: TOO_MANY,
         503: "Come again later",
     }
     return {

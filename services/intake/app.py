@@ -13,6 +13,7 @@ from shared import topics
 from shared.letter_message import check_messages
 from shared.posts import Posts
 from shared.quarantine.api import add_quarantine
+from shared.rates import Rates
 from shared.service import ASGI, Platform
 from shared.tokens import KeySource, Verifier
 from shared.vocabulary import Lane
@@ -26,7 +27,7 @@ def build(platform: Platform, settings: IntakeSettings) -> ASGI:
     check_messages(life)
     letters = platform.loop("letters", domain.decide_by(platform.law), domain.evolve, INDEXES, terms_by(life.ends))
     for lane in Lane:
-        read = handlers.on_letter(agencies, known_types, ids, life)
+        read = handlers.on_letter(agencies, known_types, ids, life, settings.limits)
         entrances = [topics.letters_from(agency, lane) for agency in agencies]
         platform.kafka.subscribe("letters", lane, entrances, read, letters)
         platform.kafka.subscribe("cases", lane, [topics.case_events(lane)], handlers.on_case, letters)
@@ -37,9 +38,11 @@ def build(platform: Platform, settings: IntakeSettings) -> ASGI:
     keys = KeySource(settings.jwks)
     keys.check()
     verifier = Verifier(settings.token_issuer, settings.token_audience, keys)
-    door = Door(verifier, agencies, known_types, ids, posts)
-    messages = MessagesDoor(agencies, life, ids, posts)
-    pages = build_api(Letters(letters.store, ids, platform.sealer), messages, verifier, platform.routes())
+    # Who asks for its letters again and again must not hinder its own filing.
+    filing, reading = Rates(settings.rate_per_agency), Rates(settings.rate_per_agency)
+    door = Door(verifier, agencies, known_types, ids, posts, filing, settings.limits)
+    messages = MessagesDoor(agencies, life, ids, posts, filing, settings.limits)
+    pages = build_api(Letters(letters.store, ids, platform.sealer), messages, verifier, reading, platform.routes())
 
     add_quarantine(pages, verifier, platform.desk)
 

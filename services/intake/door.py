@@ -14,18 +14,18 @@ from shared.bad_letter import BadLetter, FieldError
 from shared.decisions import Message
 from shared.failures import Bug, TryAgain, place_of
 from shared.ids import Ids
-from shared.letter import MAX_LETTER_BYTES, Letter, parse_letter
+from shared.letter import Letter, parse_letter
+from shared.limits import CONTRACT, Limits
 from shared.log import logger
 from shared.loop import Outcome
 from shared.posts import AT_ONCE, Posts, QueueFull
 from shared.problems import MEDIA_TYPE, Problem, ProblemError
+from shared.rates import Rates
 from shared.tokens import Verifier
 
 PATH = "/v1/letters"
 SCOPE = "letters:write"
 JSON, NDJSON = "application/json", "application/x-ndjson"
-MAX_LINES = 1_000
-MAX_NDJSON_BYTES = 16 * 1024 * 1024
 
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -37,15 +37,17 @@ class Door:
     """Takes letters over HTTP."""
 
     def __init__(
-        self, verifier: Verifier, agencies: Mapping[str, Any], known_types: frozenset[str], ids: Ids, posts: Posts
+        self,
+        verifier: Verifier,
+        agencies: Mapping[str, Any],
+        known_types: frozenset[str],
+        ids: Ids,
+        posts: Posts,
+        rates: Rates,
+        limits: Limits = CONTRACT,
     ) -> None:
-        self._verifier, self._agencies, self._types, self._ids, self._posts = (
-            verifier,
-            agencies,
-            known_types,
-            ids,
-            posts,
-        )
+        self._verifier, self._agencies, self._types, self._ids = verifier, agencies, known_types, ids
+        self._posts, self._rates, self._limits = posts, rates, limits
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -66,15 +68,16 @@ class Door:
         self, headers: Mapping[bytes, bytes], receive: Receive
     ) -> tuple[int, str, bytes, Sequence[tuple[str, str]]]:
         agency = await self._agency(headers.get(b"authorization", b"").decode("latin-1"))
+        take_one(self._rates, agency)
         media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("latin-1")
         if media_type == JSON:
-            raw = await read_body(headers, receive, MAX_LETTER_BYTES)
+            raw = await read_body(headers, receive, self._limits.letter_bytes)
             status, told = await self._one(agency, raw)
             if isinstance(told, Problem):
                 raise ProblemError(told)
             return status, JSON, orjson.dumps(told), [("location", f"{PATH}/{told['id']}")]
         if media_type == NDJSON:
-            raw = await read_body(headers, receive, MAX_NDJSON_BYTES)
+            raw = await read_body(headers, receive, self._limits.batch_bytes)
             return 200, NDJSON, await self._many(agency, raw), ()
         raise ProblemError(problems.unsupported_media_type((JSON, NDJSON)))
 
@@ -98,8 +101,9 @@ class Door:
 
     async def _many(self, agency: str, raw: bytes) -> bytes:
         lines = [(number, line) for number, line in enumerate(raw.split(b"\n"), 1) if line.strip()]
-        if len(lines) > MAX_LINES:
-            raise ProblemError(problems.too_large(f"An NDJSON body has at most {MAX_LINES} lines."))
+        if len(lines) > self._limits.batch_lines:
+            raise ProblemError(problems.too_large(f"An NDJSON body has at most {self._limits.batch_lines} lines."))
+        self._rates.spend(agency, len(lines) - 1)
         answers: list[bytes] = []
         for at in range(0, len(lines), AT_ONCE):
             answers += await self._some(agency, lines[at : at + AT_ONCE])
@@ -128,7 +132,7 @@ class Door:
 
     def _letter(self, agency: str, raw: bytes) -> Letter:
         try:
-            letter = parse_letter(raw, self._types)
+            letter = parse_letter(raw, self._types, self._limits)
         except BadLetter as bad:
             raise ProblemError(problems.bad_letter(bad)) from None
         if letter.agency not in (None, agency):
@@ -160,6 +164,13 @@ def _line(number: int, status: int, told: Any) -> bytes:
     if isinstance(told, Problem):
         return b'{"line":%d,"status":%d,"problem":%b}\n' % (number, status, told.body())
     return b'{"line":%d,"status":%d,"receipt":%b}\n' % (number, status, orjson.dumps(told))
+
+
+def take_one(rates: Rates, agency: str) -> None:
+    """Count one request of an agency's; raises 429 where it comes too fast."""
+    if wait := rates.wait(agency):
+        raise ProblemError(problems.too_many(wait))
+    rates.spend(agency)
 
 
 async def read_body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:

@@ -24,10 +24,11 @@ from shared.events import (
 )
 from shared.failures import NeverWill
 from shared.ids import Ids
-from shared.letter import MAX_LETTER_BYTES, BadLetter, parse_letter
+from shared.letter import BadLetter, parse_letter
 from shared.letter_message import parse_message
 from shared.letter_model import LONGEST_REFERENCE
 from shared.life_cycle import LifeCycle
+from shared.limits import CONTRACT, Limits
 from shared.own_events import read_event
 from shared.partners import Agency
 from shared.payloads import CaseEvent
@@ -36,7 +37,13 @@ _VERSION_1 = re.compile(r"(^|[:/.])v1($|[:/.])")
 _PARTS = re.compile(r"[/:]")
 
 
-def on_letter(agencies: Mapping[str, Agency], known_types: Collection[str], ids: Ids, life: LifeCycle) -> Read:
+def on_letter(
+    agencies: Mapping[str, Agency],
+    known_types: Collection[str],
+    ids: Ids,
+    life: LifeCycle,
+    limits: Limits = CONTRACT,
+) -> Read:
     """An agency's topic: a letter, or a message on one of before. The topic names the agency."""
 
     def read(record: ConsumerRecord[Any, Any]) -> list[Message]:
@@ -47,14 +54,14 @@ def on_letter(agencies: Mapping[str, Agency], known_types: Collection[str], ids:
         if not _VERSION_1.search(event.attributes.get("dataschema", "v1")):
             raise NeverWill("unknown event version")
         _refuse_foreign(agency, agencies, event)
-        if len(event.data) > MAX_LETTER_BYTES:
+        if len(event.data) > limits.letter_bytes:
             raise NeverWill("too large")
         cause = ids.cause(f"{agency} {event.source}", event.id)
         what = "not a letter" if event.type == LETTER_RECEIVED else "not a message"
         try:
             if event.type == LETTER_RECEIVED:
-                return [_filing(agency, event, cause, known_types, ids)]
-            return [_said(agency, event, cause, agencies[agency], ids, life)]
+                return [_filing(agency, event, cause, known_types, ids, limits)]
+            return [_said(agency, event, cause, agencies[agency], ids, life, limits)]
         except BadLetter as bad:
             refusal = Refusal(agency, bad.errors, AgencyEvent(event.source, event.id), _reference_in(event.data))
             told = Message(ids.refused_letter(agency, event.source, event.id), cause, agency, refusal)
@@ -63,16 +70,20 @@ def on_letter(agencies: Mapping[str, Agency], known_types: Collection[str], ids:
     return read
 
 
-def _filing(agency: str, event: Envelope, cause: str, known_types: Collection[str], ids: Ids) -> Message:
-    letter = parse_letter(event.data, known_types)
+def _filing(
+    agency: str, event: Envelope, cause: str, known_types: Collection[str], ids: Ids, limits: Limits
+) -> Message:
+    letter = parse_letter(event.data, known_types, limits)
     if letter.agency not in (None, agency):
         raise NeverWill("another agency's name")
     filing = Filing(agency, letter, AgencyEvent(event.source, event.id))
     return Message(ids.letter(agency, letter.reference), cause, agency, filing, context={"agency": agency})
 
 
-def _said(agency: str, event: Envelope, cause: str, sender: Agency, ids: Ids, life: LifeCycle) -> Message:
-    message = parse_message(event.data, life)
+def _said(
+    agency: str, event: Envelope, cause: str, sender: Agency, ids: Ids, life: LifeCycle, limits: Limits
+) -> Message:
+    message = parse_message(event.data, life, limits=limits)
     letter = message.letter or ids.letter(agency, message.reference or "")
     known_as = (letter, message.own_id) if message.own_id else (event.source, event.id)
     said = Said(

@@ -8,18 +8,19 @@ from fastapi import Depends, FastAPI, Request, Response
 
 from services.intake.domain import NotTaken, Why
 from services.intake.domain.messages import receipt_of, saying
-from services.intake.door import JSON, PATH, SCOPE, read_body
+from services.intake.door import JSON, PATH, SCOPE, read_body, take_one
 from shared import problems, times
 from shared.bad_letter import BadLetter, FieldError
 from shared.failures import Bug, TryAgain
 from shared.ids import Ids
-from shared.letter import MAX_LETTER_BYTES
 from shared.letter_message import LetterMessage, parse_message, schema_of_messages
 from shared.life_cycle import LifeCycle
+from shared.limits import CONTRACT, Limits
 from shared.loop import Outcome
 from shared.partners import Agency
 from shared.posts import Posts, QueueFull
 from shared.problems import MEDIA_TYPE, Problem, ProblemError
+from shared.rates import Rates
 from shared.tokens import Verifier
 
 MESSAGES = PATH + "/{letter}/messages"
@@ -28,8 +29,17 @@ MESSAGES = PATH + "/{letter}/messages"
 class MessagesDoor:
     """Takes messages over HTTP."""
 
-    def __init__(self, agencies: Mapping[str, Agency], life: LifeCycle, ids: Ids, posts: Posts) -> None:
-        self.agencies, self.life = agencies, life
+    def __init__(
+        self,
+        agencies: Mapping[str, Agency],
+        life: LifeCycle,
+        ids: Ids,
+        posts: Posts,
+        rates: Rates,
+        limits: Limits = CONTRACT,
+    ) -> None:
+        """`rates`: the door's own, for a message counts as a letter does."""
+        self.agencies, self.life, self.rates, self.limits = agencies, life, rates, limits
         self._ids, self._posts = ids, posts
 
     async def take(self, agency: str, letter: str, raw: bytes) -> tuple[int, dict[str, Any]]:
@@ -49,7 +59,7 @@ class MessagesDoor:
 
     def _read(self, raw: bytes, letter: str) -> LetterMessage:
         try:
-            return parse_message(raw, self.life, letter)
+            return parse_message(raw, self.life, letter, self.limits)
         except BadLetter as bad:
             raise ProblemError(_bad(bad.errors) if bad.status == 422 else problems.bad_letter(bad)) from None
 
@@ -61,6 +71,7 @@ def add_messages(app: FastAPI, door: MessagesDoor, verifier: Verifier) -> None:
         caller = await verifier.verify(request.headers.get("authorization"), SCOPE, times.now())
         if caller.agency is None or caller.agency not in door.agencies:
             raise ProblemError(problems.another_agency("The token names no agency that files letters here."))
+        take_one(door.rates, caller.agency)
         return caller.agency
 
     @app.post(MESSAGES, include_in_schema=False)
@@ -69,7 +80,7 @@ def add_messages(app: FastAPI, door: MessagesDoor, verifier: Verifier) -> None:
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type != JSON:
             raise ProblemError(problems.unsupported_media_type((JSON,)))
-        raw = await read_body(dict(request.scope["headers"]), request.receive, MAX_LETTER_BYTES)
+        raw = await read_body(dict(request.scope["headers"]), request.receive, door.limits.letter_bytes)
         status, told = await door.take(caller, letter, raw)
         return Response(orjson.dumps(told), status, media_type=JSON)
 
@@ -130,6 +141,7 @@ def describe(whole: dict[str, Any], life: LifeCycle) -> None:
         "413": "Too large",
         "415": "Unsupported media type",
         "422": "The message has bad fields",
+        "429": "Too many requests: `Retry-After` says when to come again",
         "503": "Come again later",
     }
     whole["paths"].setdefault(MESSAGES, {})["post"] = {

@@ -15,9 +15,9 @@ import pytest
 
 from deploy.local.kafka import Kafka
 from deploy.local.mongo import Mongo
-from services.intake.door import MAX_LINES
 from shared import topics
 from shared.events import ANSWER_RECEIPT, ANSWER_STATUS
+from shared.limits import CONTRACT
 from shared.posts import AT_ONCE, MAX_WAITING
 from shared.vocabulary import Lane
 from tests.service.running import (
@@ -209,7 +209,7 @@ async def test_who_comes_when_the_queue_is_full_is_told_when_to_come_again(
 ) -> None:
     [server] = own_mongo.children
     bodies = [lines(letter(f"{prefix}-{n}-{m}") for m in range(AT_ONCE)) for n in range(MAX_WAITING // AT_ONCE + 1)]
-    assert AT_ONCE <= MAX_LINES
+    assert CONTRACT.batch_lines >= AT_ONCE
     server.signal(signal.SIGSTOP)
     try:
         posts = [asyncio.create_task(running.post(body, media_type="application/x-ndjson")) for body in bodies]

@@ -13,10 +13,10 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, OKPKey
 
 from deploy.local.keys import AUDIENCE, ISSUER
-from services.intake.door import MAX_LINES, MAX_NDJSON_BYTES
 from shared import times
 from shared.keys import make_key
 from shared.letter import MAX_LETTER_BYTES
+from shared.limits import CONTRACT
 from shared.tokens import make_token
 from tests.service.running import AGENCY, SERVICES, System, letter, lines
 
@@ -124,8 +124,8 @@ CASES = (
     Bad("a reference of 201 characters", text(reference="r" * 201), 422, ("/reference",)),
     Bad("an attachment that is not there", text(measures=[{"type": "extradition", "attachments": [MARK]}]), 422),
     Bad("over 512 KiB", text(urgency_reason=MARK * 40_000), 413),
-    Bad("NDJSON over its bytes", b"\n" * (MAX_NDJSON_BYTES + 1), 413, media_type=NDJSON),
-    Bad("NDJSON over its lines", b"{}\n" * (MAX_LINES + 1), 413, media_type=NDJSON),
+    Bad("NDJSON over its bytes", b"\n" * (CONTRACT.batch_bytes + 1), 413, media_type=NDJSON),
+    Bad("NDJSON over its lines", b"{}\n" * (CONTRACT.batch_lines + 1), 413, media_type=NDJSON),
     Bad("XML", b"<letter/>", 415, media_type="application/xml"),
     Bad("no content type", text(), 415, media_type=""),
     Bad("a form", b"reference=1", 415, media_type="application/x-www-form-urlencoded"),

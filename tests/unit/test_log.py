@@ -73,6 +73,7 @@ import asyncio, logging, sys, uvicorn, httpx
 from services.intake.door import Door
 from shared.http import api
 from shared.log import logger, start_logging
+from shared.rates import Rates
 
 MARK = sys.argv[2]
 start_logging("test", sys.argv[1])
@@ -82,7 +83,7 @@ class Careless:
         held = {"officer": MARK}
         raise LookupError(f"nobody called {held}")
 
-pages, door = api("Test", []), Door(Careless(), {}, frozenset(), None, None)
+pages, door = api("Test", []), Door(Careless(), {}, frozenset(), None, None, Rates(0))
 
 @pages.get("/page")
 async def page():

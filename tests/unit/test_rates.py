@@ -1,0 +1,72 @@
+"""How fast a caller may come: over any stretch of time no faster than the rate, after a pause a burst."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.rates import BURST, Rates
+
+
+class Clock:
+    """A time that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_burst_comes_at_once_and_the_next_one_waits() -> None:
+    clock = Clock()
+    rates = Rates(2.0, clock)
+
+    for _ in range(int(2 * BURST)):
+        assert rates.wait("a") == 0
+        rates.spend("a")
+
+    assert rates.wait("a") == 1
+    clock.now += 0.5
+    assert rates.wait("a") == 0
+
+
+def test_nobody_pays_for_another() -> None:
+    rates = Rates(1.0, Clock())
+    rates.spend("a", 1_000)
+
+    assert rates.wait("a") > 900
+    assert rates.wait("b") == 0
+
+
+def test_what_was_overdrawn_is_paid_back_before_the_next_one_comes() -> None:
+    clock = Clock()
+    rates = Rates(10.0, clock)
+    rates.spend("a", 1_050)
+
+    wait = rates.wait("a")
+    assert wait == 101
+    clock.now += wait
+    assert rates.wait("a") == 0
+
+
+def test_a_rate_of_nothing_is_no_limit() -> None:
+    rates = Rates(0.0, Clock())
+    for _ in range(10_000):
+        rates.spend("a", 1_000)
+
+    assert rates.wait("a") == 0
+
+
+@given(st.floats(0.01, 1_000), st.lists(st.tuples(st.floats(0, 3), st.integers(1, 5)), max_size=60))
+def test_who_waits_as_long_as_it_is_told_may_come(rate: float, asks: list[tuple[float, int]]) -> None:
+    clock = Clock()
+    rates = Rates(rate, clock)
+    came, began = 0, clock.now
+    for pause, count in asks:
+        clock.now += pause
+        if wait := rates.wait("a"):
+            clock.now += wait
+            assert rates.wait("a") == 0
+        rates.spend("a", count)
+        came += count
+        # The last one may have overdrawn.
+        assert came - count <= rate * (clock.now - began) + max(1, rate * BURST) + 1e-3
