@@ -113,6 +113,8 @@ class _Connection(HttpToolsProtocol):
         self._head = 0
         """Bytes of the head that is being read."""
         self._in_head = False
+        self._is_deaf = False
+        """Whether nothing is read any more: a broken request followed on one that is still worked for."""
         self._why: Problem | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -131,7 +133,7 @@ class _Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():
+        if self._is_deaf or self.transport.is_closing():
             return
         self._head += len(data)
         super().data_received(data)
@@ -153,6 +155,8 @@ class _Connection(HttpToolsProtocol):
         if self._head > MOST_HEAD and len(self.url) + sum(len(n) + len(v) + 4 for n, v in self.headers) > MOST_HEAD:
             self._why = problems.head_too_large(MOST_HEAD)
             raise httptools.HttpParserError("the head is too large")
+        if self.parser.get_http_version() not in ("1.1", "1.0"):
+            raise httptools.HttpParserError("another HTTP")
         super().on_headers_complete()
         self._in_head = False
         self._all.waiting.pop(self, None)
@@ -198,13 +202,14 @@ class _Connection(HttpToolsProtocol):
 
     def refuse(self, problem: Problem, *, in_body: bool) -> None:
         """Say why, unless it would be read as the answer to another request, and close."""
-        if self.transport.is_closing():
+        if self._is_deaf or self.transport.is_closing():
             return
         cycle = self.cycle
-        is_ours_to_answer = (
-            not (cycle.response_started or self.pipeline) if in_body else cycle is None or cycle.response_complete
-        )
-        if is_ours_to_answer:
+        if not in_body and cycle is not None and not cycle.response_complete:
+            # A whole request came before: it gets its answer, and then the connection is closed.
+            self._is_deaf, cycle.keep_alive = True, False
+            return
+        if not (in_body and (cycle.response_started or self.pipeline)):
             self._all.metrics.refused(problem.status)
             self.transport.write(_written(problem))
             if in_body:

@@ -35,9 +35,9 @@ def on_letter(ids: Ids) -> Read:
             if event.type == LETTER_MESSAGE:
                 return _messages(LetterMessage.model_validate_json(event.data), event, ids)
             letter = LetterReceived.model_validate_json(event.data)
-        except ValidationError:
+            return opening.split(letter, f"intake{event.source}#{event.id}", ids)
+        except (ValidationError, AttributeError, LookupError, TypeError):  # also content that is no letter's
             raise NeverWill("not a letter") from None
-        return opening.split(letter, f"intake{event.source}#{event.id}", ids)
 
     return read
 
