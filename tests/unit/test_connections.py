@@ -241,6 +241,7 @@ NOT_HTTP = {
     "a tunnel": b"CONNECT example.com:443 HTTP/1.1\r\nhost: x\r\n\r\n",
     "an unknown method": b"BREW /good HTTP/1.1\r\nhost: x\r\n\r\n",
     "a path of other bytes": b"GET /\xff\xfe HTTP/1.1\r\nhost: x\r\n\r\n",
+    "HTTP/0.9": b"GET /good\r\nhost: x\r\n\r\n",
     "NUL in a header": b"GET /good HTTP/1.1\r\nhost: x\r\na: b\0c\r\n\r\n",
 }
 
@@ -266,8 +267,12 @@ async def test_noise_behind_a_request_that_is_worked_for_is_not_its_answer(serve
     pipe = await server.pipe()
     await pipe.says(GOOD.replace(b"/good", b"/work"))
     await pipe.says(b"\x00noise\r\n\r\n")
+    await pipe.says(GOOD)
+    server.go_on.set()
 
+    assert (await pipe.answer())[0] == 200
     await pipe.is_closed()
+    assert len(server.scopes) == 1
 
 
 async def test_a_trailer_is_no_header(server: Server) -> None:

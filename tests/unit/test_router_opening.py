@@ -282,6 +282,14 @@ def test_what_is_no_accepted_letter_is_set_aside_with_its_reason(case: str) -> N
     assert str(refusal.value) == reason
 
 
+@pytest.mark.parametrize("content", [{}, {"measures": []}, {"measures": "all"}, {"measures": [1]}], ids=repr)
+def test_content_that_is_no_letters_is_set_aside(content: dict[str, Any]) -> None:
+    said = {**orjson.loads(received().model_dump_json()), "content": content}
+
+    with pytest.raises(NeverWill, match="not a letter"):
+        on_letter(IDS)(heard(orjson.dumps(said)))
+
+
 def test_a_newer_intake_may_say_more() -> None:
     said = {**orjson.loads(received().model_dump_json()), "weather": "fair"}
 

@@ -1,0 +1,41 @@
+"""atheris, guided by what each input reaches, finds nothing in the envelope and the letter's parser."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy.local.jars import ROOT
+from shared.events import LETTER_RECEIVED
+from tests.fuzz import scale
+from tests.service.running import letter
+
+WHOLE = 10_000
+HEAD = f"ce_specversion:1.0\nce_id:1\nce_source:/a\nce_type:{LETTER_RECEIVED}\n\n"
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("atheris") is None,
+    reason="atheris is not installed: the version pinned has wheels for Python 3.11 on Linux x86-64 alone",
+)
+
+
+def test_guided_inputs_find_no_failure(tmp_path: Path) -> None:
+    good = json.dumps(letter("r", "extradition", "stored_data_access", attachments=[{"name": "a", "size": 1}]))
+    event = {"specversion": "1.0", "id": "1", "source": "/a", "type": LETTER_RECEIVED, "data": json.loads(good)}
+    for number, text in enumerate((good, json.dumps(event), HEAD + good)):
+        (tmp_path / str(number)).write_text(text)
+
+    options = [f"-runs={scale.of(WHOLE)}", "-seed=7", "-max_len=4096", f"-artifact_prefix={tmp_path}/"]
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.fuzz.guided", *options, str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=250,
+    )
+
+    assert run.returncode == 0, run.stderr[-3_000:]
+    assert "Done" in run.stderr
