@@ -4,8 +4,9 @@ This file may speak to MongoDB by itself: it starts servers, it stores nothing.
 """
 
 import importlib.metadata
+import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,16 @@ class Mongo(Nodes):
     @property
     def uri(self) -> str:
         """What clients connect to."""
-        hosts = ",".join(f"{HOST}:{port}" for port in self._ports.values())
+        hosts = ",".join(map(self.address, self._ports))
         return f"mongodb://{hosts}/?replicaSet={_REPLICA_SET}"
+
+    def address(self, node: int) -> str:
+        """Where clients and the other nodes find a node."""
+        return f"{HOST}:{self._ports[node]}"
+
+    def environment(self, node: int) -> Mapping[str, str]:
+        """What a node is told beside our own environment."""
+        return {}
 
     def wait(self, patience: float = PATIENCE) -> None:
         """Wait until the nodes answer, make them a replica set, and wait for its primary."""
@@ -117,11 +126,12 @@ class Mongo(Nodes):
         data.mkdir(parents=True, exist_ok=True)
         name = "mongod" if len(self._ports) == 1 else f"mongod node {node}"
         command = [str(mongod()), "--dbpath", str(data), "--port", str(self._ports[node]), *_OPTIONS, *self._extra]
-        self._nodes[node] = Child(name, command, self.logs / f"mongod-{node}.log")
+        environment = os.environ | self.environment(node)
+        self._nodes[node] = Child(name, command, self.logs / f"mongod-{node}.log", environment)
 
     def _make_replica_set(self) -> None:
         """Make the set, or move it to today's ports where its data were kept."""
-        members = [{"_id": node, "host": f"{HOST}:{port}"} for node, port in self._ports.items()]
+        members = [{"_id": node, "host": self.address(node)} for node in self._ports]
         config: dict[str, Any] = {"_id": _REPLICA_SET, "members": members, "settings": {"electionTimeoutMillis": 2000}}
         try:
             self._command(1, "replSetInitiate", config)

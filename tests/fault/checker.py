@@ -5,8 +5,8 @@ faults in test_checker.py.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import orjson
@@ -31,7 +31,7 @@ from shared.records import Evolve, Record, chain_holds, event_of, fold, record_o
 from shared.sealing import Broken, Sealer
 from shared.times import text_of
 from tests.fault.evidence import QUARANTINES, Evidence, Seen
-from tests.fault.letters import Case, Filed
+from tests.fault.letters import OF_RINGS, Case, Filed
 from tests.fault.verdict import Fault, Kind, Verdict
 
 _EVOLVE: Mapping[str, Evolve] = {"letters": intake.evolve, "cases": router.evolve, "notices": notifier.evolve}
@@ -53,8 +53,8 @@ Wanted = Mapping[str, tuple[str, int, Case]]
 """By case id: the letter, the number of the measure, and what must become of it."""
 
 
-def check(evidence: Evidence, filed: Sequence[Filed], ids: Ids, sealer: Sealer) -> Verdict:
-    """Everything, checked."""
+def check(evidence: Evidence, filed: Sequence[Filed], ids: Ids, sealer: Sealer, more: "More | None" = None) -> Verdict:
+    """Everything, checked; and `more`, where something was said beside letters."""
     histories, broken = opened(evidence, sealer)
     first, repeats = firsts(evidence.topics)
     wanted = wanted_cases(filed, ids)
@@ -67,8 +67,10 @@ def check(evidence: Evidence, filed: Sequence[Filed], ids: Ids, sealer: Sealer) 
     verdict.faults += notices(wanted, first, histories, evidence.webhooks)
     verdict.faults += ladders(wanted, histories)
     verdict.faults += records_hold(histories)
+    verdict.faults += heard_once(histories)
     verdict.faults += late_clocks(histories, evidence.began)
     verdict.faults += quarantines(evidence)
+    verdict.faults += (more or nothing_more)(wanted, first, histories)
     return verdict
 
 
@@ -96,7 +98,8 @@ def wanted_cases(filed: Iterable[Filed], ids: Ids) -> Wanted:
     for letter in filed:
         letter_id = ids.letter(letter.agency, letter.reference)
         for measure, case in enumerate(letter.kind.cases, 1):
-            wanted[ids.case(letter_id, measure)] = (letter_id, measure, case)
+            rings = letter.deadline is not None
+            wanted[ids.case(letter_id, measure)] = (letter_id, measure, replace(case, rings=rings))
     return wanted
 
 
@@ -104,6 +107,13 @@ Place = str | tuple[str, str]
 """A topic or a case; a subscriber and a channel; a step and whom it told."""
 First = Mapping[str, Mapping[tuple[str, int], Seen]]
 """By topic, then by source and sequence: the first occurrence of every event."""
+More = Callable[[Wanted, First, Histories], Iterable[Fault]]
+"""Further checks."""
+
+
+def nothing_more(_wanted: Wanted, _first: First, _histories: Histories) -> Iterable[Fault]:
+    """No further checks."""
+    return ()
 
 
 def firsts(read: Mapping[str, Sequence[Seen]]) -> tuple[First, dict[str, int]]:
@@ -174,8 +184,8 @@ def topics_against_histories(first: First, histories: Histories) -> Iterator[Fau
 def letters(filed: Sequence[Filed], first: First, histories: Histories, ids: Ids) -> Iterator[Fault]:
     """What was acknowledged is kept, went to the router once, and its agency heard of it and of every measure."""
     kept = histories["letters"]
-    sent = _by_subject(first, LETTER_RECEIVED)
-    answers = {kind: _by_subject(first, kind) for kind in (ANSWER_RECEIPT, ANSWER_STATUS)}
+    sent = by_subject(first, LETTER_RECEIVED)
+    answers = {kind: by_subject(first, kind) for kind in (ANSWER_RECEIPT, ANSWER_STATUS)}
     wanted = set()
     for letter in filed:
         letter_id = ids.letter(letter.agency, letter.reference)
@@ -189,11 +199,11 @@ def letters(filed: Sequence[Filed], first: First, histories: Histories, ids: Ids
         said = (letter_id, state["received_at"], state["digest"])
         if any(receipt != said for receipt in letter.receipts):
             yield Fault(Kind.CHANGED, f"{letter.reference} was acknowledged as {letter.receipts}, and kept as {said}")
-        yield from _exactly(sent[letter_id], [topics.letters_received(letter.kind.lane)], f"letter {letter_id}")
+        yield from exactly(sent[letter_id], [topics.letters_received(letter.kind.lane)], f"letter {letter_id}")
         to_agency = topics.answers_to(letter.agency)
-        yield from _exactly(answers[ANSWER_RECEIPT][letter_id], [to_agency], f"receipt of {letter_id}")
+        yield from exactly(answers[ANSWER_RECEIPT][letter_id], [to_agency], f"receipt of {letter_id}")
         measures = len(letter.kind.cases)
-        yield from _exactly(answers[ANSWER_STATUS][letter_id], [to_agency] * measures, f"news of {letter_id}")
+        yield from exactly(answers[ANSWER_STATUS][letter_id], [to_agency] * measures, f"news of {letter_id}")
         known = [case["case"] for case in state["cases"]]
         if known != [ids.case(letter_id, measure) for measure in range(1, measures + 1)]:
             yield Fault(Kind.WRONG, f"letter {letter_id} knows of the cases {known}")
@@ -204,10 +214,10 @@ def letters(filed: Sequence[Filed], first: First, histories: Histories, ids: Ids
 def cases(wanted: Wanted, first: First, histories: Histories) -> Iterator[Fault]:
     """Every measure has one case: one document, announced once to its authority alone and once to our own services."""
     kept = histories["cases"]
-    opened = _by_subject(first, CASE_ASSIGNED)
+    opened = by_subject(first, CASE_ASSIGNED)
     for case_id, (letter_id, measure, case) in wanted.items():
         right = [topics.cases_of(case.authority, case.lane), topics.case_events(case.lane)]
-        yield from _exactly(opened[case_id], right, f"case {case_id}")
+        yield from exactly(opened[case_id], right, f"case {case_id}")
         if case_id not in kept:
             yield Fault(Kind.LOST, f"measure {measure} of {letter_id} has no case")
             continue
@@ -236,11 +246,12 @@ def notices(wanted: Wanted, first: First, histories: Histories, webhooks: Mappin
             yield Fault(Kind.LOST, f"{notice_id} never came by webhook")
         if state["status"] != ("published" if state["channel"] == "kafka" else "delivered"):
             yield Fault(Kind.WRONG, f"{notice_id} is {state['status']}")
-    on_topics = _by_subject(first, NOTICE_RAISED)
+    on_topics = by_subject(first, NOTICE_RAISED)
     for case_id, (_, _, case) in wanted.items():
-        yield from _exactly(raised[case_id], sorted(case.notices), f"notices of {case_id}")
-        by_kafka = [topics.notices_to(name) for name, channel in sorted(case.notices) if channel == "kafka"]
-        yield from _exactly(on_topics[case_id], by_kafka, f"notices on Kafka of {case_id}")
+        told = [*sorted(case.notices), *([OF_RINGS] if case.rings else [])]
+        yield from exactly(raised[case_id], told, f"notices of {case_id}")
+        by_kafka = [topics.notices_to(name) for name, channel in told if channel == "kafka"]
+        yield from exactly(on_topics[case_id], by_kafka, f"notices on Kafka of {case_id}")
     ladders_of = {held.record.subject for held in histories["notices"].values() if _is_ladder(held)}
     for about in (raised.keys() | on_topics.keys() | ladders_of) - wanted.keys():
         yield Fault(Kind.WRONG, f"nobody asked for the notices about {about}")
@@ -253,7 +264,7 @@ def ladders(wanted: Wanted, histories: Histories) -> Iterator[Fault]:
     kept = histories["notices"]
     climb = [held.record.subject for held in kept.values() if _is_ladder(held)]
     right = [case_id for case_id, (_, _, case) in wanted.items() if case.climbs]
-    yield from _exactly(climb, right, "ladders of cases")
+    yield from exactly(climb, right, "ladders of cases")
     told: defaultdict[str, list[Place]] = defaultdict(list)
     for notice_id, held in kept.items():
         state = held.record.state
@@ -269,7 +280,7 @@ def ladders(wanted: Wanted, histories: Histories) -> Iterator[Fault]:
                 for data in steps
                 for tell in data["tells"]
             ]
-            yield from _exactly(told[alert], tells, f"steps of {alert}")
+            yield from exactly(told[alert], tells, f"steps of {alert}")
             if "owed" in held.record.state:
                 yield Fault(Kind.LATE, f"{alert} owes notices of a step")
 
@@ -293,6 +304,16 @@ def records_hold(histories: Histories) -> Iterator[Fault]:
                 yield Fault(Kind.UNSENT, where)
 
 
+def heard_once(histories: Histories) -> Iterator[Fault]:
+    """What a message leads to is written at once: nothing was heard twice and acted on again."""
+    for collection, records in histories.items():
+        for record_id, held in records.items():
+            written: dict[str, str] = {}
+            for event in held.history:
+                if written.setdefault(event.cause, event.at) != event.at:
+                    yield Fault(Kind.TWICE, f"{collection} {record_id}: {event.type} once more for {event.cause}")
+
+
 def late_clocks(histories: Histories, began: datetime) -> Iterator[Fault]:
     """No clock was due and has not rung; a notice has none left, for a delivery is due as soon as it is raised."""
     for collection, records in histories.items():
@@ -313,7 +334,7 @@ def quarantines(evidence: Evidence) -> Iterator[Fault]:
         yield Fault(Kind.QUARANTINED, f"an alert: {orjson.loads(seen.value)}")
 
 
-def _by_subject(first: First, event_type: str) -> defaultdict[str, list[str]]:
+def by_subject(first: First, event_type: str) -> defaultdict[str, list[str]]:
     """Per subject, the topics on which an event of a type stands; once for each time."""
     found: defaultdict[str, list[str]] = defaultdict(list)
     for topic, records in first.items():
@@ -323,7 +344,8 @@ def _by_subject(first: First, event_type: str) -> defaultdict[str, list[str]]:
     return found
 
 
-def _exactly(found: Iterable[Place], right: Iterable[Place], what: str) -> Iterator[Fault]:
+def exactly(found: Iterable[Place], right: Iterable[Place], what: str) -> Iterator[Fault]:
+    """Each place as often as is right, and no other."""
     missing, excess = Counter(right) - Counter(found), Counter(found) - Counter(right)
     for place in missing.elements():
         yield Fault(Kind.LOST, f"{what}: not on {place}")

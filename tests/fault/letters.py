@@ -1,11 +1,13 @@
 """The letters of the kill tests, each with what must become of it: written by hand from the law and the alert rules."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import orjson
 
+from shared.times import text_of
 from shared.vocabulary import Lane
 
 AGENCIES = ("contact-point", "central-authority", "foreign-ministry")
@@ -25,6 +27,8 @@ class Case:
     notices: Notices
     climbs: bool = False
     """Whether its alert climbs a ladder."""
+    rings: bool = False
+    """Whether the sender's deadline passes before anything was done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,8 @@ class Kind:
 _OPERATIONS = ("operations", "kafka")
 _DUTY = (("duty-officers", "kafka"), ("duty-officers", "webhook"))
 _CALM, _ALERT, _LIFE = frozenset({_OPERATIONS}), frozenset(_DUTY), frozenset({*_DUTY, _OPERATIONS})
+OF_RINGS = _OPERATIONS
+"""Who hears of a sender's deadline that has passed, where the alert rules are those of the nemesis."""
 _SECURITY, _JUSTICE, _DESK = "security-service", "justice-ministry", "desk"
 
 _ACCESS = Case("stored_data_access", _SECURITY, Lane.NORMAL, _CALM)
@@ -54,6 +60,7 @@ KINDS = (
     Kind("normal", Lane.URGENT, (Case("provisional_arrest", _JUSTICE, Lane.URGENT, _ALERT, climbs=True),)),
     Kind("emergency", Lane.URGENT, (Case("emergency_data", _SECURITY, Lane.URGENT, _LIFE, climbs=True),)),
 )
+_MAY_RING = (KINDS[0], KINDS[3])
 _WEIGHTS = (30, 25, 10, 10, 10, 5, 10)
 
 
@@ -69,21 +76,35 @@ class Filed:
     receipts: list[tuple[str, str, str]] = field(default_factory=list)
     """Of every answer that acknowledged it: id, time of arrival, digest."""
     acknowledged: bool = False
+    deadline: datetime | None = None
+    """The sender's own."""
 
 
-def letters(rng: random.Random, prefix: str) -> Iterator[Filed]:
-    """Letters without end; every seventh comes by Kafka."""
+Deadlines = Callable[[], datetime | None]
+
+
+def no_deadlines() -> datetime | None:
+    """No sender wants an answer by a day."""
+    return None
+
+
+def letters(rng: random.Random, prefix: str, deadlines: Deadlines = no_deadlines) -> Iterator[Filed]:
+    """Letters without end; every seventh comes by Kafka. Some kinds may have a deadline."""
     number = 0
     while True:
         number += 1
         (kind,) = rng.choices(KINDS, _WEIGHTS)
         reference = f"{prefix}-{number:05d}"
-        yield Filed(rng.choice(AGENCIES), reference, kind, _body(reference, kind), by_kafka=number % 7 == 0)
+        deadline = deadlines() if kind in _MAY_RING else None
+        body = _body(reference, kind, deadline)
+        yield Filed(rng.choice(AGENCIES), reference, kind, body, by_kafka=number % 7 == 0, deadline=deadline)
 
 
-def _body(reference: str, kind: Kind) -> bytes:
+def _body(reference: str, kind: Kind, deadline: datetime | None) -> bytes:
+    wanted = {"at": text_of(deadline), "reason": "The hearing is then."} if deadline else None
     return orjson.dumps(
         {
+            **({"requested_deadline": wanted} if wanted else {}),
             "reference": reference,
             "party": "FR",
             "direction": "incoming",

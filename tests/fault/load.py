@@ -1,46 +1,45 @@
 """Open-loop load: letters come when they come, whether the system is well or not, and clients ask again.
 
-Every try is kept as ok, failed (nothing can have been kept) or unknown (it may have been), and a letter whose tries
-were not ok is filed again with the same reference until one is, as a client would.
+A letter whose tries were not ok is filed again with the same reference until one is, as a client would.
 """
 
 import asyncio
 import random
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from enum import StrEnum
+from collections.abc import Iterator, Mapping, Sequence
 
 import httpx
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from shared import topics
+from tests.fault.history import History, Outcome
 from tests.fault.letters import Filed
 
 _AGAIN = 0.02
 """The share of acknowledged letters that their client files once more."""
 
 
-class Outcome(StrEnum):
-    """How one try ended."""
-
-    OK = "ok"
-    FAILED = "failed"
-    UNKNOWN = "unknown"
-
-
 class Load:
     """Files letters at a rate until it is stopped; `async with` stops it in any case."""
 
     def __init__(
-        self, url: str, tokens: Mapping[str, str], bootstrap: str, source: Iterator[Filed], rng: random.Random
+        self,
+        urls: Sequence[str],
+        tokens: Mapping[str, str],
+        bootstrap: str,
+        source: Iterator[Filed],
+        rng: random.Random,
     ) -> None:
-        self._url, self._bootstrap, self._source, self._rng = f"{url}/v1/letters", bootstrap, source, rng
+        """`urls`: of the doors; every try takes one of them."""
+        self._urls, self._bootstrap, self._source, self._rng = urls, bootstrap, source, rng
         self._headers = {agency: {"authorization": f"Bearer {token}"} for agency, token in tokens.items()}
         self._tasks: set[asyncio.Task[None]] = set()
         self._pace: asyncio.Task[None] | None = None
         self.filed: list[Filed] = []
-        self.tries: Counter[Outcome] = Counter()
+        self.history = History()
+        self.rate = 0.0
+        self.cases_acknowledged = 0
+        """Cases that there will be, by what clients were told."""
         self.in_flight = 0
         """Posts without an answer."""
         self.strange: list[str] = []
@@ -48,6 +47,7 @@ class Load:
 
     async def start(self, rate: float) -> None:
         """Begin, with so many letters a second."""
+        self.rate = rate
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=50)
         self._client = httpx.AsyncClient(timeout=20, limits=limits)
         self._producer = AIOKafkaProducer(bootstrap_servers=self._bootstrap, acks="all", enable_idempotence=True)
@@ -90,19 +90,22 @@ class Load:
         file = self._send if letter.by_kafka else self._post
         again = self._rng.random() < _AGAIN
         while not letter.acknowledged:
-            outcome = await file(letter)
-            self.tries[outcome] += 1
-            letter.acknowledged = outcome is Outcome.OK
+            with self.history.invoke("letter by Kafka" if letter.by_kafka else "letter", letter.reference) as one:
+                one.outcome = await file(letter)
+            letter.acknowledged = one.outcome is Outcome.OK
             if not letter.acknowledged:
                 await asyncio.sleep(self._rng.uniform(0.1, 0.5))
+        self.cases_acknowledged += len(letter.kind.cases)
         if again and not letter.by_kafka:
-            self.tries[await self._post(letter)] += 1
+            with self.history.invoke("letter once more", letter.reference) as one:
+                one.outcome = await self._post(letter)
 
     async def _post(self, letter: Filed) -> Outcome:
         headers = {**self._headers[letter.agency], "content-type": "application/json"}
         self.in_flight += 1
         try:
-            answer = await self._client.post(self._url, content=letter.body, headers=headers)
+            url = f"{self._rng.choice(self._urls)}/v1/letters"
+            answer = await self._client.post(url, content=letter.body, headers=headers)
         except (httpx.ConnectError, httpx.ConnectTimeout):
             return Outcome.FAILED
         except httpx.HTTPError:

@@ -5,6 +5,7 @@ import os
 import runpy
 import secrets
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
@@ -17,9 +18,10 @@ from deploy.local.processes import Child
 from deploy.local.services import Service
 from services.notifier.domain import ladders
 from services.notifier.following import Following
-from shared import horizon, ids, kafka, records, sweep
+from shared import horizon, ids, kafka, loop, records, sweep
 from shared.mongo import Change, Store
 from shared.records import Record
+from shared.sealing import Sealer
 from shared.times import text_of
 
 
@@ -53,6 +55,24 @@ def no_sweep() -> None:
         await asyncio.Event().wait()
 
     sweep.Sweep.run = sleep  # type: ignore[method-assign, assignment]  # a bug on purpose
+
+
+def remember_in_memory() -> None:
+    """What was heard before is known to the process that heard it, and to nobody else."""
+    stored, append = records.record_of, Record.append
+    heard: defaultdict[str, set[str]] = defaultdict(set)
+
+    def forgetful(document: Mapping[str, Any], sealer: Sealer) -> Record:
+        record = stored(document, sealer)
+        record.causes = heard[record.id]
+        return record
+
+    def remembered(self: Record, *args: Any, cause: str, **more: Any) -> None:
+        append(self, *args, cause=cause, **more)
+        heard[self.id].add(cause)
+
+    loop.record_of = forgetful  # type: ignore[attr-defined]  # a bug on purpose; the loop's own name for it
+    Record.append = remembered  # type: ignore[method-assign]  # a bug on purpose
 
 
 def another_case_id() -> None:
@@ -115,6 +135,7 @@ BUGS: MappingProxyType[str, Callable[[], None]] = MappingProxyType(
             commit_first,
             mark_first,
             no_sweep,
+            remember_in_memory,
             another_case_id,
             another_event_id,
             no_horizon,

@@ -26,6 +26,8 @@ class Results:
     """What the proofs of the clocks counted and measured."""
     ladders: dict[str, float] = field(default_factory=dict)
     """The same of the ladders of alerts."""
+    nemesis: dict[str, float] = field(default_factory=dict)
+    """The same of the nemesis."""
     isolation: dict[str, float] = field(default_factory=dict)
     """The same of recipients beside two that do not work."""
 
@@ -48,6 +50,7 @@ class Results:
             "clocks": self.clocks,
             "ladders": self.ladders,
             "isolation": self.isolation,
+            "nemesis": self.nemesis,
             "planted": self.planted,
         }
 

@@ -228,7 +228,7 @@ class Routers:
                     life.caught_up = times.now()
 
     async def _read_until(self) -> list[datetime]:
-        found = await asyncio.gather(*(asyncio.to_thread(_read_until, self.services[name].port) for name in ROUTERS))
+        found = await asyncio.gather(*(asyncio.to_thread(read_until, self.services[name].port) for name in ROUTERS))
         return [until for until in found if until]
 
 
@@ -236,7 +236,7 @@ def _holders(lane: Lane) -> str:
     return topics.cases_of(HOLDER, lane)
 
 
-def _read_until(port: int) -> datetime | None:
+def read_until(port: int) -> datetime | None:
     """What a router's metrics say; None before it knows, and while it is dead."""
     connection = http.client.HTTPConnection(HOST, port, timeout=2)
     with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):

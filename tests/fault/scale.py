@@ -27,6 +27,8 @@ class Scale:
     rounds: int
     """With two endpoints that do not work, and as many without them."""
     round_seconds: float
+    nemesis_letters: int
+    """At least so many come while the nemesis does harm."""
     is_timed: bool
 
 
@@ -43,6 +45,7 @@ WHOLE = Scale(
     notifiers_killed=20,
     rounds=3,
     round_seconds=40,
+    nemesis_letters=20_000,
     is_timed=True,
 )
 TENTH = Scale(
@@ -58,6 +61,7 @@ TENTH = Scale(
     notifiers_killed=4,
     rounds=1,
     round_seconds=4,
+    nemesis_letters=2_000,
     is_timed=False,
 )
 SCALE = WHOLE if os.environ.get("ROGATORY_FAULT_RESULTS") == "1" else TENTH

@@ -5,6 +5,7 @@ import json
 import random
 import signal
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,9 +26,10 @@ from shared.partners import load_partners
 from shared.sealing import Sealer
 from shared.topics import all_topics
 from shared.vocabulary import DESK
-from tests.fault.checker import check
+from tests.fault.answering import Answering
+from tests.fault.checker import More, check, nothing_more
 from tests.fault.evidence import COLLECTIONS, collect
-from tests.fault.letters import AGENCIES, letters
+from tests.fault.letters import AGENCIES, Deadlines, letters, no_deadlines
 from tests.fault.load import Load
 from tests.fault.planted import BuggyService
 from tests.fault.recorded import ASSUMPTION
@@ -62,9 +64,22 @@ class Kill:
 class System:
     """Services, load and checks on one Kafka and one MongoDB."""
 
-    def __init__(self, folder: Path, kafka: Kafka, mongo: Mongo, bug: str | None = None) -> None:
-        """`bug`: one of `planted.BUGS`, for the services to have."""
-        self._bug = bug
+    def __init__(
+        self,
+        folder: Path,
+        kafka: Kafka,
+        mongo: Mongo,
+        bug: str | None = None,
+        *,
+        instances: int = 1,
+        told: Mapping[str, str] | None = None,
+        own: Callable[[str], Mapping[str, str]] = lambda _: {},
+    ) -> None:
+        """`instances` of every service; `bug`: one of `planted.BUGS`, for them to have.
+
+        `told`: more settings for all, `own`: for one instance.
+        """
+        self._bug, self._instances, self._told, self._own = bug, instances, told or {}, own
         self.kafka, self.mongo, self._folder = kafka, mongo, folder
         self._partners = load_partners(ROOT / "partners.yaml")
         law = load_law(self._partners.law_file, (ASSUMPTION,))
@@ -72,6 +87,8 @@ class System:
         self._topics = all_topics(law.authorities, self._partners.agencies, self._partners.subscribers)
         self._keys = Keys.make()
         self.services: dict[str, Service] = {}
+        """By instance."""
+        self.settings: dict[str, str] = {}
         self._launched: dict[str, datetime] = {}
         self._loads = 0
         self._filed: list[Load] = []
@@ -94,19 +111,21 @@ class System:
         """Make the topics, start the services and wait until they work."""
         self._folder.mkdir(parents=True)
         # Ports of their own: a preferred one could be taken by somebody else while its service is dead.
-        webhook_port, *ports = free_ports(1 + len(SERVICES))
+        names = [(name, f"{name}-{n}") for n in range(1, self._instances + 1) for name in SERVICES]
+        webhook_port, *ports = free_ports(1 + len(names))
         await self._webhooks.start(webhook_port)
         await create_topics(self.kafka.bootstrap, self._topics, self.kafka.replication)
         settings = settings_of(self._folder, self._keys, self.kafka, self.mongo, webhook_port)
-        settings |= {"PLANTED": self._bug} if self._bug else {}
-        self._settings, self._began = settings, times.now()
+        self.settings = {**settings, **self._told, **({"PLANTED": self._bug} if self._bug else {})}
+        self._began = times.now()
         kind = BuggyService if self._bug else Service
         self.services = {
-            name: kind(name, port, settings, self._folder) for name, port in zip(SERVICES, ports, strict=True)
+            instance: kind(name, port, {**self.settings, **self._own(instance)}, self._folder, instance)
+            for (name, instance), port in zip(names, ports, strict=True)
         }
-        for name in SERVICES:
-            self._launch(name)
-        await asyncio.gather(*(self.until_ready(name) for name in SERVICES))
+        for instance in self.services:
+            self.launch(instance)
+        await asyncio.gather(*(self.until_ready(instance) for instance in self.services))
 
     async def _stop(self) -> None:
         for load in self._filed:
@@ -118,15 +137,20 @@ class System:
         """Somebody who looks on."""
         return Watch(self.kafka.bootstrap, self.mongo.uri, _DATABASE, self._partners, self._authorities)
 
-    async def load(self, rng: random.Random, rate: float) -> Load:
+    async def load(self, rng: random.Random, rate: float, deadlines: Deadlines = no_deadlines) -> Load:
         """Letters at a rate, from now on."""
         self._loads += 1
         tokens = {agency: self._keys.token(agency=agency) for agency in AGENCIES}
-        source = letters(rng, f"L{self._loads}")
-        load = Load(self.services["intake"].url, tokens, self.kafka.bootstrap, source, rng)
+        source = letters(rng, f"L{self._loads}", deadlines)
+        urls = [service.url for service in self.services.values() if service.name == "intake"]
+        load = Load(urls, tokens, self.kafka.bootstrap, source, rng)
         self._filed.append(load)
         await load.start(rate)
         return load
+
+    def answering(self, rng: random.Random) -> Answering:
+        """Authorities and officers who acknowledge what they hear of."""
+        return Answering(self.kafka.bootstrap, self._authorities, random.Random(rng.random()))
 
     async def until_ready(self, name: str, patience: float = _PATIENCE) -> None:
         """Wait until a service says that it can work."""
@@ -138,18 +162,18 @@ class System:
 
     async def kill(self, name: str, watch: Watch, load: Load, rng: random.Random) -> Kill:
         """Kill a service while something of its own is unsent or uncommitted: it is stopped first, then looked at."""
-        child, end = self.services[name].running(), time.monotonic() + _PATIENCE
+        child, end, process = self.services[name].running(), time.monotonic() + _PATIENCE, self.services[name].name
         while time.monotonic() < end:
             await asyncio.sleep(rng.uniform(0.0, 0.1))
-            ends, in_flight = await watch.ends(name), load.in_flight
+            ends, in_flight = await watch.ends(process), load.in_flight
             child.signal(signal.SIGSTOP)
             await asyncio.sleep(_SETTLE)
             # What an earlier kill left unsent does not count once more.
-            own = watch.unsent(COLLECTIONS_OF[name], self._launched[name])
-            unsent, behind = await asyncio.gather(own, watch.behind(name, ends))
+            own = watch.unsent(COLLECTIONS_OF[process], self._launched[name])
+            unsent, behind = await asyncio.gather(own, watch.behind(process, ends))
             if unsent or behind:
                 child.kill()
-                return Kill(name, unsent, behind, in_flight if name == "intake" else 0)
+                return Kill(process, unsent, behind, in_flight if process == "intake" else 0)
             child.signal(signal.SIGCONT)
         raise AssertionError(f"{name} had nothing to do for {_PATIENCE:.0f} s")
 
@@ -176,25 +200,35 @@ class System:
 
     async def bring_back(self, name: str) -> None:
         """Start a killed service again under its old name."""
-        self._launch(name)
+        self.launch(name)
         await self.until_ready(name)
 
-    async def verdict(self, watch: Watch) -> Verdict:
+    @property
+    def ids(self) -> Ids:
+        """The deployment's ids."""
+        return Ids(bytes.fromhex(self._keys.id_key))
+
+    async def verdict(self, watch: Watch, more: More = nothing_more) -> Verdict:
         """Wait until all is still, then check everything since the start."""
         await watch.until_still()
-        verdict = await self.judged()
-        await asyncio.to_thread(verify, self._settings, self._began)
+        verdict = await self.judged(more)
+        await self.verified()
         return verdict
 
-    async def judged(self) -> Verdict:
+    async def verified(self) -> None:
+        """`rogatory verify` finds nothing wrong."""
+        await asyncio.to_thread(verify, self.settings, self._began)
+
+    async def judged(self, more: More = nothing_more) -> Verdict:
         """Check everything since the start, as it is now."""
         written = [name for name in self._topics if not _is_anothers(name)]
         evidence = await collect(self.kafka.bootstrap, written, self.mongo.uri, _DATABASE, self._webhooks.came)
-        ids, sealer = Ids(bytes.fromhex(self._keys.id_key)), Sealer(bytes.fromhex(self._keys.sealing_key))
+        sealer = Sealer(bytes.fromhex(self._keys.sealing_key))
         filed = [letter for load in self._filed for letter in load.filed]
-        return await asyncio.to_thread(check, evidence, filed, ids, sealer)
+        return await asyncio.to_thread(check, evidence, filed, self.ids, sealer, more)
 
-    def _launch(self, name: str) -> None:
+    def launch(self, name: str) -> None:
+        """Start an instance without waiting for it."""
         self._launched[name] = times.now()
         self.services[name].launch()
 
@@ -229,6 +263,6 @@ def settings_of(
 
 
 def _is_anothers(topic: str) -> bool:
-    """Whether agencies or authorities write the topic: what stands there is theirs."""
+    """Whether agencies, authorities or subscribers write the topic: what stands there is theirs."""
     owner, *_ = topic.split(".")
-    return (owner == "agency" and ".letters" in topic) or ".updates." in topic
+    return (owner == "agency" and ".letters" in topic) or ".updates." in topic or owner == "acknowledgements"

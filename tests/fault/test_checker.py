@@ -97,6 +97,14 @@ def with_changed_state(documents: list[Document]) -> list[Document]:
     return [{**first, "state": {**first["state"], "party": "FI"}}, *others]
 
 
+def heard_twice(documents: list[Document]) -> list[Document]:
+    """The last event has happened once more."""
+    first, *others = documents
+    last = {name: value for name, value in first["history"][-1].items() if name != "sealed"}
+    again = {**last, "seq": last["seq"] + 1, "at": "2026-11-24T08:00:01Z"}
+    return [{**first, "history": [*first["history"], again], "version": first["version"] + 1}, *others]
+
+
 def held_in(evidence: Evidence) -> Evidence:
     return in_collection(evidence, "router_quarantine", lambda _: [{"_id": "qua_1", "state": {"kind": "quarantine"}}])
 
@@ -162,6 +170,7 @@ PLANTED: dict[str, tuple[Plant, Kind]] = {
         lambda e: in_collection(e, "notices", lambda d: d[:-1]),
         Kind.WRONG,
     ),
+    "a message was heard twice": (lambda e: in_collection(e, "cases", heard_twice), Kind.TWICE),
     "something is unsent": (
         lambda e: in_collection(e, "letters", lambda d: [{**d[0], "published": d[0]["version"] - 1}, *d[1:]]),
         Kind.UNSENT,

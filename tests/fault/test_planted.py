@@ -26,6 +26,7 @@ SHOWS: dict[str, Kind] = {
     "commit_first": Kind.LOST,
     "mark_first": Kind.LOST,
     "no_sweep": Kind.UNSENT,
+    "remember_in_memory": Kind.TWICE,
     "another_case_id": Kind.TWICE,
     "another_event_id": Kind.CHANGED,
     "no_horizon": Kind.WRONG,
@@ -46,14 +47,17 @@ async def test_a_planted_bug_is_caught(
     bug: str, fresh_kafka: Kafka, fresh_mongo: Mongo, tmp_path: Path, trial: Trial
 ) -> None:
     """The router dies until the bug shows; so many times at most."""
-    async with System(tmp_path / "services", fresh_kafka, fresh_mongo, bug) as system, system.watch() as watch:
+    system = System(tmp_path / "services", fresh_kafka, fresh_mongo, bug)
+    async with system, system.watch() as watch, system.answering(trial.rng) as answering:
         caught = False
         for _ in range(4):
             load = await system.load(trial.rng, 50)
-            for name in ("router", "intake", "router"):
+            for name in ("router-1", "intake-1", "router-1"):
                 trial.say(f"{bug}: {await system.kill(name, watch, load, trial.rng)}")
                 await system.bring_back(name)
             await load.finish()
+            with suppress(TimeoutError):
+                await answering.finish(len(answering.cases), 25)
             with suppress(AssertionError):  # with some of these bugs it is never still
                 await watch.until_still(25)
             verdict = await system.judged()

@@ -14,7 +14,8 @@ import pytest_asyncio
 
 from deploy.local.kafka import Kafka
 from deploy.local.mongo import Mongo
-from tests.fault.load import Load, Outcome
+from tests.fault.history import Outcome
+from tests.fault.load import Load
 from tests.fault.system import SERVICES, Kill, System
 from tests.fault.trial import Trial
 from tests.fault.watch import Watch
@@ -48,8 +49,8 @@ async def test_services_are_killed(system: System, trial: Trial) -> None:
 
     async with system.watch() as watch:
         load = await system.load(trial.rng, RATE)
-        dice = [random.Random(trial.rng.random()) for _ in SERVICES]
-        await asyncio.gather(*(keep_killing(n, watch, load, d) for n, d in zip(SERVICES, dice, strict=True)))
+        dice = [random.Random(trial.rng.random()) for _ in system.services]
+        await asyncio.gather(*(keep_killing(n, watch, load, d) for n, d in zip(system.services, dice, strict=True)))
         await load.finish()
         verdict = await system.verdict(watch)
 
@@ -63,9 +64,9 @@ async def test_the_only_broker_is_killed(system: System, trial: Trial) -> None:
         load = await system.load(trial.rng, RATE)
         await asyncio.sleep(trial.rng.uniform(1, 3))
         kills = [await system.kill_broker(1, watch, load)]
-        taken = load.tries[Outcome.OK]
+        taken = load.history.counts[Outcome.OK]
         await asyncio.sleep(trial.rng.uniform(1, 3))
-        taken_meanwhile = load.tries[Outcome.OK] - taken
+        taken_meanwhile = load.history.counts[Outcome.OK] - taken
         await asyncio.to_thread(system.kafka.restart)
         await asyncio.sleep(2)
         await load.finish()

@@ -22,7 +22,7 @@ class Trial:
         """Keep and print what was counted; nothing may be wrong in what is left or in what clients were told."""
         self.results.kills.update(kill.process for kill in kills)
         self.results.letters += len(load.filed)
-        tries = ", ".join(f"{n} {outcome}" for outcome, n in sorted(load.tries.items()))
+        tries = ", ".join(f"{n} {outcome}" for outcome, n in sorted(load.history.counts.items()))
         self.say("\n".join([*map(str, kills), f"tries: {tries}"]))
         self.pronounce(verdict)
         assert load.strange == []

@@ -17,6 +17,8 @@ class Kind(StrEnum):
     UNSENT = "unsent"
     LATE = "late clock"
     QUARANTINED = "quarantined"
+    SLOW = "slow to be well again"
+    UNGRACEFUL = "ungraceful stop"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,96 @@
+"""Draws harms from a seed and does them to a system under load, one after another and some at once."""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+
+from shared import times
+from tests.fault.answering import Answering
+from tests.fault.harms import Harm
+from tests.fault.load import Load
+from tests.fault.routers import read_until
+from tests.fault.system import System
+from tests.fault.windows import Window
+
+AT_ONCE = (1, 1, 2, 3)
+"""How many harms may come together; drawn from these."""
+_LOOK = 0.1
+_PATIENCE = 120.0
+"""Seconds, for a machine that has other things to do."""
+
+
+def chosen(rng: random.Random, harms: Sequence[Harm], is_whole: bool) -> list[Harm]:
+    """Every harm as often as it should be done; or one of each kind."""
+    if is_whole:
+        return [harm for harm in harms for _ in range(harm.often)]
+    kinds = {harm.kind: [other for other in harms if other.kind == harm.kind] for harm in harms}
+    return [rng.choice(of_kind) for of_kind in kinds.values()]
+
+
+def drawn(rng: random.Random, harms: Iterable[Harm]) -> list[list[Harm]]:
+    """All of these harms in a random order, those together that may be: no two that concern the same process."""
+    left = list(harms)
+    rng.shuffle(left)
+    rounds: list[list[Harm]] = []
+    while left:
+        together, most = [left.pop(0)], rng.choice(AT_ONCE)
+        for harm in list(left):
+            if len(together) < most and not any(harm.processes & other.processes for other in together):
+                together.append(harm)
+                left.remove(harm)
+        rounds.append(together)
+    return rounds
+
+
+class Nemesis:
+    """Does harm, and waits each time until all is well again."""
+
+    def __init__(
+        self, system: System, load: Load, answering: Answering, rng: random.Random, say: Callable[[str], None]
+    ) -> None:
+        self._system, self._load, self._answering, self._rng, self._say = system, load, answering, rng, say
+        self.windows: list[Window] = []
+        self.kills: Counter[str] = Counter()
+
+    async def run(self, rounds: Sequence[Sequence[Harm]]) -> None:
+        """One round after another."""
+        for together in rounds:
+            await self._do(together)
+            await asyncio.sleep(self._rng.uniform(0.2, 1.5))
+
+    async def _do(self, together: Sequence[Harm]) -> None:
+        began, left = times.now(), f"{self.behind} cases behind, {self._load.in_flight} posts in flight"
+        await asyncio.gather(*(self._one(harm, self._rng.uniform(*harm.seconds)) for harm in together))
+        ended = times.now()
+        well = await self.until_well(ended)
+        what = " + ".join(harm.name for harm in together)
+        window = Window(what, began, ended, well, any(harm.moves_time for harm in together))
+        self.windows.append(window)
+        self.kills.update(kill for harm in together for kill in harm.kills)
+        self._say(f"  {window} ({left})")
+
+    async def _one(self, harm: Harm, seconds: float) -> None:
+        await harm.strike()
+        await asyncio.sleep(seconds)
+        await harm.mend()
+
+    @property
+    def behind(self) -> int:
+        """How many cases of acknowledged letters no authority has heard of yet."""
+        return self._load.cases_acknowledged - len(self._answering.cases)
+
+    async def until_well(self, moment: datetime) -> datetime:
+        """When no more is behind than comes in a second, and what was said before a moment is read."""
+        end = time.monotonic() + _PATIENCE
+        while self.behind > 2 * self._load.rate or not await self._is_read(moment):
+            assert time.monotonic() < end, f"not well after {_PATIENCE:.0f} s: {self.behind} cases behind"
+            await asyncio.sleep(_LOOK)
+        return times.now()
+
+    async def _is_read(self, moment: datetime) -> bool:
+        ports = [service.port for service in self._system.services.values() if service.name == "router"]
+        found = await asyncio.gather(*(asyncio.to_thread(read_until, port) for port in ports))
+        return any(until and until >= moment for until in found)

@@ -1,0 +1,69 @@
+"""While something was wrong, and until all was well again: what may be late then, and what may not; pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tests.fault.rings import IN_TIME, Due, Ring
+from tests.fault.verdict import Fault, Kind
+
+WELL_WITHIN = timedelta(seconds=30)
+"""So soon after a fault's end all goes at its normal rate again."""
+AROUND_A_JUMP = timedelta(seconds=30)
+"""Of what is due so near to a jump of MongoDB's clock nobody can say when it should ring."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Faults that were there at once."""
+
+    what: str
+    began: datetime
+    ended: datetime
+    well: datetime
+    """When nothing was left behind: all cases announced, and all read that had been said before the end."""
+    moves_time: bool = False
+
+    @property
+    def took(self) -> timedelta:
+        """From the end of the faults until all was well."""
+        return self.well - self.ended
+
+    def __str__(self) -> str:
+        """For people."""
+        held = (self.ended - self.began).total_seconds()
+        return f"{self.what}: {held:.1f} s, well after {self.took.total_seconds():.1f} s"
+
+
+def slow(windows: Sequence[Window]) -> Iterator[Fault]:
+    """After every fault all is well in time."""
+    for window in windows:
+        if window.took > WELL_WITHIN:
+            yield Fault(Kind.SLOW, f"{window}")
+
+
+def could_ring(due: datetime, windows: Sequence[Window]) -> datetime:
+    """The first moment from its due time on at which nothing was wrong."""
+    for window in sorted(windows, key=lambda one: one.began):
+        if window.began - IN_TIME <= due <= window.well:
+            due = window.well
+    return due
+
+
+def lateness(
+    wanted: Mapping[Ring, Due], found: Mapping[tuple[str, Ring], Sequence[datetime]], windows: Sequence[Window]
+) -> dict[Ring, timedelta]:
+    """By how much each ring came to its holder's topic after it was due and nothing was wrong."""
+    jumps = [(one.began - AROUND_A_JUMP, one.well + AROUND_A_JUMP) for one in windows if one.moves_time]
+    return {
+        ring: times[0] - could_ring(due.at, windows)
+        for ring, due in wanted.items()
+        if (times := found.get((due.places[0], ring))) and not any(began < due.at < end for began, end in jumps)
+    }
+
+
+def late(by_ring: Mapping[Ring, timedelta]) -> Iterator[Fault]:
+    """No ring later than that by more than `IN_TIME`."""
+    for ring, by in by_ring.items():
+        if by > IN_TIME:
+            yield Fault(Kind.LATE, f"{ring} rang {by.total_seconds():.2f} s late")
