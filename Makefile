@@ -36,7 +36,7 @@ test: check ## everything: checks and all tests, against real Kafka and MongoDB
 	@.venv/bin/pytest
 
 fault: .venv/dev.ok ## kill services, Kafka and mongod; writes tests/fault/results/latest.json
-	@ROGATORY_FAULT_RESULTS=1 .venv/bin/pytest tests/fault
+	@ROGATORY_FAULT_RESULTS=1 ROGATORY_FAULT_PLANTED=1 .venv/bin/pytest tests/fault
 
 bench: .venv/dev.ok ## measure against a bare loop; writes benchmarks/results/latest.json
 	@$(PY) -m benchmarks

@@ -69,9 +69,8 @@ class Harms:
                 self.system.services[name].running().signal(signal.SIGCONT)
                 await self.system.until_ready(name)
 
-            yield Harm(
-                f"kill -9 {service.name}", f"kill -9 {name}", concerned, kill, back, kills=(service.name,), often=10
-            )
+            kind, killed = f"kill -9 {service.name}", (service.name,)
+            yield Harm(kind, f"kill -9 {name}", concerned, kill, back, kills=killed, often=10)
             yield Harm("SIGTERM", f"SIGTERM {name}", concerned, stop, back)
             # Sometimes longer than Kafka waits before it gives the partitions to the other.
             yield Harm("SIGSTOP", f"SIGSTOP {name}", concerned, freeze, thaw, seconds=(1.0, 12.0))

@@ -85,6 +85,8 @@ class Nemesis:
     async def until_well(self, moment: datetime) -> datetime:
         """When no more is behind than comes in a second, and what was said before a moment is read."""
         end = time.monotonic() + _PATIENCE
+        for service in self._system.services.values():
+            service.running().check()
         while self.behind > 2 * self._load.rate or not await self._is_read(moment):
             assert time.monotonic() < end, f"not well after {_PATIENCE:.0f} s: {self.behind} cases behind"
             await asyncio.sleep(_LOOK)
