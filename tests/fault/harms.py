@@ -1,7 +1,6 @@
 """What can be done to the processes of a system, and undone: each harm strikes, holds a while, and is mended."""
 
 import asyncio
-import random
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -42,7 +41,6 @@ class Harms:
     """The harms that can be done to one system."""
 
     system: System
-    rng: random.Random
     faults: list[Fault] = field(default_factory=list)
     """Of the stops that were no graceful ones."""
     stops: list[float] = field(default_factory=list)
@@ -133,10 +131,11 @@ class Harms:
         yield Harm(name, name, frozenset(every), restart, nothing, (0.0, 0.0), often=2)
 
     async def _roll_services(self, number: int) -> None:
-        names = [name for name in self.system.services if name.endswith(f"-{number}")]
-        for name in names:
+        async def roll(name: str) -> None:
             await self._stop(name)
             await self.system.bring_back(name)
+
+        await asyncio.gather(*(roll(name) for name in self.system.services if name.endswith(f"-{number}")))
 
     async def _roll_broker(self, node: int) -> None:
         if node <= len(self.system.kafka.children):

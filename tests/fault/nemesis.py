@@ -12,11 +12,14 @@ from tests.fault.answering import Answering
 from tests.fault.harms import Harm
 from tests.fault.load import Load
 from tests.fault.routers import read_until
+from tests.fault.scale import SCALE
 from tests.fault.system import System
 from tests.fault.windows import Window
 
-AT_ONCE = (1, 1, 2, 3)
+AT_ONCE = (1, 1, 2, 3) if SCALE.is_timed else (2, 3, 3)
 """How many harms may come together; drawn from these."""
+_HOLD = 1.0 if SCALE.is_timed else 0.4
+"""By this they hold shorter than they may."""
 _LOOK = 0.1
 _PATIENCE = 120.0
 """Seconds, for a machine that has other things to do."""
@@ -54,6 +57,8 @@ class Nemesis:
         self._system, self._load, self._answering, self._rng, self._say = system, load, answering, rng, say
         self.windows: list[Window] = []
         self.kills: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
+        """How often each kind of harm was done."""
 
     async def run(self, rounds: Sequence[Sequence[Harm]]) -> None:
         """One round after another."""
@@ -63,12 +68,13 @@ class Nemesis:
 
     async def _do(self, together: Sequence[Harm]) -> None:
         began, left = times.now(), f"{self.behind} cases behind, {self._load.in_flight} posts in flight"
-        await asyncio.gather(*(self._one(harm, self._rng.uniform(*harm.seconds)) for harm in together))
+        await asyncio.gather(*(self._one(harm, self._rng.uniform(*harm.seconds) * _HOLD) for harm in together))
         ended = times.now()
         well = await self.until_well(ended)
         what = " + ".join(harm.name for harm in together)
         window = Window(what, began, ended, well, any(harm.moves_time for harm in together))
         self.windows.append(window)
+        self.counts.update(harm.kind for harm in together)
         self.kills.update(kill for harm in together for kill in harm.kills)
         self._say(f"  {window} ({left})")
 

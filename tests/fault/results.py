@@ -26,7 +26,7 @@ class Results:
     """What the proofs of the clocks counted and measured."""
     ladders: dict[str, float] = field(default_factory=dict)
     """The same of the ladders of alerts."""
-    nemesis: dict[str, float] = field(default_factory=dict)
+    nemesis: dict[str, Any] = field(default_factory=dict)
     """The same of the nemesis."""
     isolation: dict[str, float] = field(default_factory=dict)
     """The same of recipients beside two that do not work."""

@@ -27,8 +27,10 @@ class Scale:
     rounds: int
     """With two endpoints that do not work, and as many without them."""
     round_seconds: float
+    nemesis_rate: float
+    """Letters a second while the nemesis does harm."""
     nemesis_letters: int
-    """At least so many come while the nemesis does harm."""
+    """At least so many."""
     is_timed: bool
 
 
@@ -45,6 +47,7 @@ WHOLE = Scale(
     notifiers_killed=20,
     rounds=3,
     round_seconds=40,
+    nemesis_rate=50,
     nemesis_letters=20_000,
     is_timed=True,
 )
@@ -61,7 +64,8 @@ TENTH = Scale(
     notifiers_killed=4,
     rounds=1,
     round_seconds=4,
-    nemesis_letters=2_000,
+    nemesis_rate=20,
+    nemesis_letters=1_000,
     is_timed=False,
 )
 SCALE = WHOLE if os.environ.get("ROGATORY_FAULT_RESULTS") == "1" else TENTH

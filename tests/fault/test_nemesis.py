@@ -14,25 +14,18 @@ import pytest
 
 from deploy.local.jars import ROOT
 from shared import times
-from tests.fault import answered, windows
-from tests.fault.checker import First, Histories, Wanted
 from tests.fault.harms import Harms
 from tests.fault.harms_outside import of_clocks, of_disks, of_links
+from tests.fault.judging import Judge
 from tests.fault.nemesis import Nemesis, chosen, drawn
-from tests.fault.rings import Due, Ring, once_each, rung
 from tests.fault.scale import SCALE
 from tests.fault.stand import INSTANCES, Stand, stand
 from tests.fault.system import System
 from tests.fault.trial import Trial
-from tests.fault.verdict import Fault
 from tests.verified import report_on
 from verify.telling import sentences
 
 pytestmark = pytest.mark.timeout(3_600 if SCALE.is_timed else 600)  # for a machine that has other things to do
-
-RATE = 50.0
-"""Letters a second."""
-REQUESTED = "requested-deadline"
 
 
 def alert_rules(folder: Path) -> Path:
@@ -53,7 +46,9 @@ def ground(needs_kafka: None, needs_mongod: None, tmp_path: Path) -> Iterator[St
 
 async def test_nothing_is_lost_whatever_happens(ground: Stand, tmp_path: Path, trial: Trial) -> None:
     """One long scenario; what is drawn follows from the seed."""
-    rng, kafka, mongo = random.Random(trial.rng.random()), ground.kafka, ground.mongo
+    # Each draws by itself: what one draws must not depend on how often another has drawn by then.
+    rng, of_plan, of_load, of_harms, of_nemesis = (random.Random(trial.rng.random()) for _ in range(5))
+    kafka, mongo = ground.kafka, ground.mongo
     told = {"ROGATORY_ALERTS": str(alert_rules(tmp_path)), "ROGATORY_KAFKA": kafka.for_services}
     for left_out in ground.left_out:
         trial.say(f"left out: {left_out}")
@@ -63,61 +58,29 @@ async def test_nothing_is_lost_whatever_happens(ground: Stand, tmp_path: Path, t
 
     system = System(tmp_path / "services", kafka, mongo, instances=INSTANCES, told=told, own=ground.own)
     async with system, system.watch() as watch, system.answering(trial.rng) as answering:
-        load = await system.load(trial.rng, RATE, deadline)
-        harms = Harms(system, trial.rng)
-        nemesis = Nemesis(system, load, answering, trial.rng, trial.say)
+        harms = Harms(system)
         kinds = [*harms.of_services(), *harms.of_brokers(), *harms.of_primary(), *harms.rolling_restart()]
-        kinds += [*of_links(kafka, mongo), *of_disks(mongo), *of_clocks(mongo, ground.clocks, trial.rng)]
+        kinds += [*of_links(kafka, mongo), *of_disks(mongo), *of_clocks(mongo, ground.clocks, of_harms)]
+        plan = drawn(of_plan, chosen(of_plan, kinds, SCALE.is_timed))
+        load = await system.load(of_load, SCALE.nemesis_rate, deadline)
+        nemesis = Nemesis(system, load, answering, of_nemesis, trial.say)
         await asyncio.sleep(2)
-        await nemesis.run(drawn(trial.rng, chosen(trial.rng, kinds, SCALE.is_timed)))
-        await asyncio.sleep(max(0.0, (SCALE.nemesis_letters - len(load.filed)) / RATE))
+        await nemesis.run(plan)
+        await asyncio.sleep(max(0.0, (SCALE.nemesis_letters - len(load.filed)) / SCALE.nemesis_rate))
         await load.finish()
         await answering.finish(load.cases_acknowledged)
         last = max((letter.deadline for letter in load.filed if letter.deadline), default=times.now())
         await asyncio.sleep(max(0.0, (last - times.now()).total_seconds()) + 2)
         await nemesis.until_well(times.now())
 
-        lateness: dict[Ring, timedelta] = {}
-
-        def more(wanted: Wanted, first: First, histories: Histories) -> list[Fault]:
-            due = {
-                Ring(system.ids.case(letter, n), REQUESTED): Due(filed.deadline, case.authority, case.lane)
-                for filed in load.filed
-                if filed.deadline
-                for letter in [system.ids.letter(filed.agency, filed.reference)]
-                for n, case in enumerate(filed.kind.cases, 1)
-            }
-            found = rung(first, histories)
-            lateness.update(windows.lateness(due, found, nemesis.windows))
-            timed = [*windows.late(lateness), *windows.slow(nemesis.windows)] if SCALE.is_timed else []
-            return [
-                *once_each(due, found),
-                *answered.updates(answering.cases, wanted, first, histories),
-                *answered.notices(answering.notices, histories),
-                *harms.faults,
-                *timed,
-            ]
-
-        verdict = await system.verdict(watch, more)
+        judge = Judge(system, load, answering, harms, nemesis, SCALE.is_timed)
+        verdict = await system.verdict(watch, judge)
         report = await asyncio.to_thread(report_on, system.settings)
 
-    for kind, counts in {**load.history.by_kind(), **answering.history.by_kind()}.items():
-        trial.say(f"{kind}: {', '.join(f'{n} {outcome}' for outcome, n in sorted(counts.items()))}")
-    latest = max(lateness.values(), default=timedelta()).total_seconds()
-    slowest = max(nemesis.windows, key=lambda window: window.took)
-    trial.say(f"{len(lateness)} clocks rang, the latest {latest:.2f} s late; slowest: {slowest}")
-    trial.say(f"graceful stops: {len(harms.stops)}, the longest {max(harms.stops):.1f} s")
-    trial.say("\n".join(sentences(report)))
+    trial.say("\n".join([judge.told(), *sentences(report)]))
     trial.results.kills.update(nemesis.kills)
     trial.results.letters += len(load.filed)
-    trial.results.nemesis |= {
-        "harms": sum(len(window.what.split(" + ")) for window in nemesis.windows),
-        "deliveries": verdict.events,
-        "clocks": len(lateness),
-        "latest_seconds": latest,
-        "well_after_seconds": slowest.took.total_seconds(),
-        "longest_stop_seconds": max(harms.stops),
-    }
+    trial.results.nemesis |= judge.figures(verdict)
     trial.pronounce(verdict)
     assert load.strange == []
     assert report.is_right
