@@ -9,6 +9,10 @@ SIZE = 2_000
 """Megabytes that a disk may take while it is not full."""
 
 
+_NAME = "rogatory-test-"
+"""And the process that mounted it."""
+
+
 class Disk:
     """A file system at a folder; `with` mounts and unmounts it."""
 
@@ -18,7 +22,7 @@ class Disk:
     def __enter__(self) -> Self:
         """Mount it."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        _run("mount", "-t", "tmpfs", "-o", f"size={SIZE}m", "rogatory-test", str(self.folder))
+        _run("mount", "-t", "tmpfs", "-o", f"size={SIZE}m", f"{_NAME}{os.getpid()}", str(self.folder))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -46,9 +50,18 @@ def why_not(folder: Path) -> str | None:
     """Why this machine has no such disks; None where it has."""
     try:
         with Disk(folder / "disk"):
+            _unmount_left_over()
             return None
     except (OSError, subprocess.CalledProcessError):
         return "a file system cannot be mounted here (it takes root with CAP_SYS_ADMIN)"
+
+
+def _unmount_left_over() -> None:
+    """Those of a run that was killed: they take memory."""
+    for line in Path("/proc/mounts").read_text().splitlines():
+        name, place, *_ = line.split()
+        if name.startswith(_NAME) and not Path("/proc", name.removeprefix(_NAME)).exists():
+            _run("umount", "--lazy", place)
 
 
 def _run(*command: str) -> None:
