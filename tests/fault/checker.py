@@ -53,16 +53,24 @@ Wanted = Mapping[str, tuple[str, int, Case]]
 """By case id: the letter, the number of the measure, and what must become of it."""
 
 
-def check(evidence: Evidence, filed: Sequence[Filed], ids: Ids, sealer: Sealer, more: "More | None" = None) -> Verdict:
-    """Everything, checked; and `more`, where something was said beside letters."""
+def check(
+    evidence: Evidence,
+    filed: Sequence[Filed],
+    ids: Ids,
+    sealer: Sealer,
+    more: "More | None" = None,
+    *,
+    is_answered: bool = False,
+) -> Verdict:
+    """Everything, checked, and `more`; `is_answered`: every case was acknowledged by whoever has it."""
     histories, broken = opened(evidence, sealer)
     first, repeats = firsts(evidence.topics)
-    wanted = wanted_cases(filed, ids)
+    wanted = wanted_cases(filed, ids, is_answered)
     verdict = Verdict(len(filed), len(wanted), sum(map(len, first.values())), repeats)
     verdict.faults += broken
     verdict.faults += sequences(evidence.topics)
     verdict.faults += topics_against_histories(first, histories)
-    verdict.faults += letters(filed, first, histories, ids)
+    verdict.faults += letters(filed, wanted, first, histories, ids)
     verdict.faults += cases(wanted, first, histories)
     verdict.faults += notices(wanted, first, histories, evidence.webhooks)
     verdict.faults += ladders(wanted, histories)
@@ -92,14 +100,15 @@ def opened(evidence: Evidence, sealer: Sealer) -> tuple[Histories, list[Fault]]:
     return histories, broken
 
 
-def wanted_cases(filed: Iterable[Filed], ids: Ids) -> Wanted:
+def wanted_cases(filed: Iterable[Filed], ids: Ids, is_answered: bool) -> Wanted:
     """The cases that there must be, and no other."""
     wanted: dict[str, tuple[str, int, Case]] = {}
     for letter in filed:
         letter_id = ids.letter(letter.agency, letter.reference)
         for measure, case in enumerate(letter.kind.cases, 1):
             rings = letter.deadline is not None
-            wanted[ids.case(letter_id, measure)] = (letter_id, measure, replace(case, rings=rings))
+            right = replace(case, rings=rings, is_answered=is_answered)
+            wanted[ids.case(letter_id, measure)] = (letter_id, measure, right)
     return wanted
 
 
@@ -181,11 +190,14 @@ def topics_against_histories(first: First, histories: Histories) -> Iterator[Fau
                 yield Fault(Kind.WRONG, f"{source} {n} is on its topic and not in MongoDB")
 
 
-def letters(filed: Sequence[Filed], first: First, histories: Histories, ids: Ids) -> Iterator[Fault]:
+def letters(filed: Sequence[Filed], cases: Wanted, first: First, histories: Histories, ids: Ids) -> Iterator[Fault]:
     """What was acknowledged is kept, went to the router once, and its agency heard of it and of every measure."""
     kept = histories["letters"]
     sent = by_subject(first, LETTER_RECEIVED)
     answers = {kind: by_subject(first, kind) for kind in (ANSWER_RECEIPT, ANSWER_STATUS)}
+    news: Counter[str] = Counter()
+    for letter_id, _, case in cases.values():
+        news[letter_id] += case.news
     wanted = set()
     for letter in filed:
         letter_id = ids.letter(letter.agency, letter.reference)
@@ -203,7 +215,7 @@ def letters(filed: Sequence[Filed], first: First, histories: Histories, ids: Ids
         to_agency = topics.answers_to(letter.agency)
         yield from exactly(answers[ANSWER_RECEIPT][letter_id], [to_agency], f"receipt of {letter_id}")
         measures = len(letter.kind.cases)
-        yield from exactly(answers[ANSWER_STATUS][letter_id], [to_agency] * measures, f"news of {letter_id}")
+        yield from exactly(answers[ANSWER_STATUS][letter_id], [to_agency] * news[letter_id], f"news of {letter_id}")
         known = [case["case"] for case in state["cases"]]
         if known != [ids.case(letter_id, measure) for measure in range(1, measures + 1)]:
             yield Fault(Kind.WRONG, f"letter {letter_id} knows of the cases {known}")

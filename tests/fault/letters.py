@@ -8,7 +8,7 @@ from datetime import datetime
 import orjson
 
 from shared.times import text_of
-from shared.vocabulary import Lane
+from shared.vocabulary import DESK, Lane
 
 AGENCIES = ("contact-point", "central-authority", "foreign-ministry")
 """Who files; a few of the agencies of partners.yaml."""
@@ -29,6 +29,14 @@ class Case:
     """Whether its alert climbs a ladder."""
     rings: bool = False
     """Whether the sender's deadline passes before anything was done."""
+    is_answered: bool = False
+    """Whether whoever has the case acknowledges it."""
+
+    @property
+    def news(self) -> int:
+        """How often its agency hears that its status or one of its clocks is another one."""
+        # On the desk a case stays in triage, though somebody has said that it arrived.
+        return 1 + self.rings + (self.is_answered and self.authority != DESK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +53,7 @@ _DUTY = (("duty-officers", "kafka"), ("duty-officers", "webhook"))
 _CALM, _ALERT, _LIFE = frozenset({_OPERATIONS}), frozenset(_DUTY), frozenset({*_DUTY, _OPERATIONS})
 OF_RINGS = _OPERATIONS
 """Who hears of a sender's deadline that has passed, where the alert rules are those of the nemesis."""
-_SECURITY, _JUSTICE, _DESK = "security-service", "justice-ministry", "desk"
+_SECURITY, _JUSTICE = "security-service", "justice-ministry"
 
 _ACCESS = Case("stored_data_access", _SECURITY, Lane.NORMAL, _CALM)
 _PRESERVATION = Case("data_preservation", _SECURITY, Lane.URGENT, _ALERT, climbs=True)
@@ -53,7 +61,7 @@ _PRESERVATION = Case("data_preservation", _SECURITY, Lane.URGENT, _ALERT, climbs
 KINDS = (
     Kind("normal", Lane.NORMAL, (_ACCESS,)),
     Kind("normal", Lane.NORMAL, (Case("extradition", _JUSTICE, Lane.NORMAL, _CALM), _ACCESS)),
-    Kind("normal", Lane.NORMAL, (Case("asset_freeze", _DESK, Lane.NORMAL, _CALM),)),
+    Kind("normal", Lane.NORMAL, (Case("asset_freeze", DESK, Lane.NORMAL, _CALM),)),
     Kind("normal", Lane.URGENT, (_PRESERVATION,)),
     # The letter goes in the urgent lane, its second measure in the normal one.
     Kind("normal", Lane.URGENT, (_PRESERVATION, _ACCESS)),

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -91,6 +92,7 @@ class System:
         self.settings: dict[str, str] = {}
         self._launched: dict[str, datetime] = {}
         self._loads = 0
+        self._is_answered = False
         self._filed: list[Load] = []
         self._webhooks = Webhooks()
 
@@ -150,6 +152,7 @@ class System:
 
     def answering(self, rng: random.Random) -> Answering:
         """Authorities and officers who acknowledge what they hear of."""
+        self._is_answered = True
         return Answering(self.kafka.bootstrap, self._authorities, random.Random(rng.random()))
 
     async def until_ready(self, name: str, patience: float = _PATIENCE) -> None:
@@ -226,7 +229,8 @@ class System:
         evidence = await collect(self.kafka.bootstrap, written, self.mongo.uri, _DATABASE, self._webhooks.came)
         sealer = Sealer(bytes.fromhex(self._keys.sealing_key))
         filed = [letter for load in self._filed for letter in load.filed]
-        return await asyncio.to_thread(check, evidence, filed, self.ids, sealer, more)
+        judge = partial(check, more=more, is_answered=self._is_answered)
+        return await asyncio.to_thread(judge, evidence, filed, self.ids, sealer)
 
     def launch(self, name: str) -> None:
         """Start an instance without waiting for it."""

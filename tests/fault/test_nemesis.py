@@ -22,8 +22,6 @@ from tests.fault.scale import SCALE
 from tests.fault.stand import INSTANCES, Stand, stand
 from tests.fault.system import System
 from tests.fault.trial import Trial
-from tests.verified import report_on
-from verify.telling import sentences
 
 pytestmark = pytest.mark.timeout(3_600 if SCALE.is_timed else 600)  # for a machine that has other things to do
 
@@ -74,13 +72,13 @@ async def test_nothing_is_lost_whatever_happens(ground: Stand, tmp_path: Path, t
         await nemesis.until_well(times.now())
 
         judge = Judge(system, load, answering, harms, nemesis, SCALE.is_timed)
-        verdict = await system.verdict(watch, judge)
-        report = await asyncio.to_thread(report_on, system.settings)
+        await watch.until_still()
+        verdict = await system.judged(judge)
+        trial.say(f"{judge.told()}\n{verdict}")
+        await system.verified()
 
-    trial.say("\n".join([judge.told(), *sentences(report)]))
     trial.results.kills.update(nemesis.kills)
     trial.results.letters += len(load.filed)
     trial.results.nemesis |= judge.figures(verdict)
     trial.pronounce(verdict)
     assert load.strange == []
-    assert report.is_right

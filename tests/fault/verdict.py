@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+_SHOWN = 12
+"""Faults of each kind that are printed."""
+
 
 class Kind(StrEnum):
     """What is wrong with it."""
@@ -42,7 +45,11 @@ class Verdict:
 
     def count(self, kind: Kind) -> int:
         """How many faults of a kind."""
-        return sum(fault.kind is kind for fault in self.faults)
+        return len(self.of(kind))
+
+    def of(self, kind: Kind) -> list[Fault]:
+        """The faults of a kind."""
+        return [fault for fault in self.faults if fault.kind is kind]
 
     def __str__(self) -> str:
         """For people."""
@@ -51,6 +58,6 @@ class Verdict:
         lines = [
             f"{self.letters} letters, {self.cases} cases, {self.events} events without repeats; {counts}",
             f"repeats: {repeats}",
-            *(f"  {fault.kind}: {fault.what}" for fault in self.faults[:40]),
+            *(f"  {fault.kind}: {fault.what}" for kind in Kind for fault in self.of(kind)[:_SHOWN]),
         ]
         return "\n".join(lines)
