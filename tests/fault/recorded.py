@@ -6,20 +6,23 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
 from benchmarks.fanout import fanout
 from deploy.local.jars import ROOT
 from services.intake import domain as intake
+from services.intake.handlers import on_answer_due, on_case
 from services.notifier import domain as notifier
 from services.notifier.domain import Happened
 from services.notifier.domain.bodies import Attempt, Delivered
 from services.notifier.domain.ladders import FIRST, Begin, Told
 from services.router import domain as router
 from services.router.domain import opening
+from services.router.handlers import heard_from
 from shared import envelope
+from shared.arrivals import Read
 from shared.decisions import Decide, Message
 from shared.events import CASE_ASSIGNED
 from shared.ids import Ids
@@ -44,7 +47,7 @@ class _Run:
     """One run without a loop: records in memory, topics as lists."""
 
     def __init__(self) -> None:
-        partners = load_partners(ROOT / "partners.yaml")
+        self.partners = partners = load_partners(ROOT / "partners.yaml")
         self.law = load_law(partners.law_file, (ASSUMPTION,))
         self.life = load_life_cycle(ROOT / "life-cycle.yaml", self.law)
         self.decide = router.decide_by(router.Rules(self.law, self.life, IDS))
@@ -86,6 +89,28 @@ class _Run:
             news = intake.CaseNews(filed.agency, measure, CaseEvent.model_validate(data), 1)
             self.hear("letters", Message(record.id, f"{case.id}/1", "router", news), decide, intake.evolve)
             self._notices(case, data)
+
+    def acknowledge(self, filed: Filed) -> None:
+        """Whoever has its cases says that they arrived, and its agency hears of it."""
+        letter_id = IDS.letter(filed.agency, filed.reference)
+        for measure, case in enumerate(filed.kind.cases, 1):
+            before = {topic: len(records) for topic, records in self.topics.items()}
+            heard = heard_from(case.authority, "acknowledged", {"number": "1"}, self.life)
+            case_id = IDS.case(letter_id, measure)
+            said = Message(case_id, f"ack-{case_id}", case.authority, heard)
+            self.hear("cases", said, self.decide, router.evolve)
+            for topic, records in list(self.topics.items()):
+                for seen in records[before.get(topic, 0) :]:
+                    self._tell_agency(seen)
+
+    def _tell_agency(self, seen: Seen) -> None:
+        read: Read | None = None
+        if seen.topic.startswith("cases.events"):
+            read = on_case
+        if seen.topic.startswith("answers.due"):
+            read = on_answer_due(self.partners.agencies, self.life)
+        for message in read(cast("Any", seen)) if read else ():
+            self.hear("letters", message, intake.decide_by(self.law), intake.evolve)
 
     def _notices(self, case: Record, data: Mapping[str, Any]) -> None:
         happened = Happened(notifier.facts_of(CASE_ASSIGNED, data), case.id, f"{case.id}/1", text_of(_NOW))
@@ -129,9 +154,11 @@ def _document(record: Record) -> dict[str, Any]:
 
 
 @cache
-def a_good_run(count: int = 40) -> tuple[Evidence, Sequence[Filed]]:
-    """So many letters of all kinds, and what they leave; nobody may change it."""
+def a_good_run(count: int = 40, *, is_answered: bool = False) -> tuple[Evidence, Sequence[Filed]]:
+    """So many letters of all kinds, and what they leave; nobody may change it. `is_answered`: acknowledged, too."""
     run, filed = _Run(), list(islice(letters(random.Random(7), "recorded"), count))
     for letter in filed:
         run.letter(letter)
+        if is_answered:
+            run.acknowledge(letter)
     return run.evidence(), filed

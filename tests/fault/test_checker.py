@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import orjson
 import pytest
 
 from shared.times import text_of
 from shared.vocabulary import Lane
+from tests.fault import answered
 from tests.fault.checker import check
 from tests.fault.evidence import Document, Evidence, Seen
 from tests.fault.letters import Filed
@@ -206,6 +208,21 @@ def test_a_faultless_run_has_no_fault() -> None:
     assert verdict.faults == []
     assert verdict.letters == 40 < verdict.cases < verdict.events
     assert {case.lane for letter in filed for case in letter.kind.cases} == {*Lane}
+
+
+def test_a_faultless_run_in_which_every_case_is_acknowledged_has_no_fault() -> None:
+    evidence, filed = a_good_run(is_answered=True)
+    said = {document["_id"] for document in evidence.documents["cases"]}
+    verdict = check(evidence, filed, IDS, SEALER, partial(answered.updates, said), is_answered=True)
+
+    assert verdict.faults == []
+
+
+def test_an_acknowledgement_that_is_nowhere_is_found() -> None:
+    evidence, filed = a_good_run()
+    said = {document["_id"] for document in evidence.documents["cases"]}
+
+    assert check(evidence, filed, IDS, SEALER, partial(answered.updates, said)).count(Kind.LOST) >= len(said) * 4
 
 
 def test_a_repeat_that_is_the_same_to_the_byte_is_counted_and_no_fault() -> None:
