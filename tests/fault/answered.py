@@ -21,7 +21,9 @@ def updates(said: Collection[str], wanted: Wanted, first: First, histories: Hist
         yield from _once(histories["cases"].get(case_id), CASE_ACKNOWLEDGED, case_id in said, f"case {case_id}")
         places = [topics.cases_of(case.authority, case.lane), topics.case_events(case.lane)]
         yield from exactly(on_topics[case_id], places if case_id in said else [], f"acknowledgement of {case_id}")
-    yield from exactly(Counter(told).elements(), letters.elements(), "acknowledgements told to the agencies")
+    yield from exactly(
+        list(Counter(told).elements()), list(letters.elements()), "acknowledgements told to the agencies"
+    )
 
 
 def notices(said: Collection[str], histories: Histories) -> Iterator[Fault]:

@@ -5,7 +5,7 @@ faults in test_checker.py.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -21,7 +21,9 @@ from shared.events import (
     ANSWER_STATUS,
     CASE_ASSIGNED,
     LADDER_BEGUN,
+    LADDER_ENDED,
     LADDER_STEPPED,
+    LADDER_TOLD,
     LETTER_RECEIVED,
     NOTICE_RAISED,
     Event,
@@ -286,15 +288,22 @@ def ladders(wanted: Wanted, histories: Histories) -> Iterator[Fault]:
                 yield Fault(Kind.WRONG, f"{notice_id} is of a step of no ladder")
     for alert, held in kept.items():
         if _is_ladder(held):
-            steps = [event.data for event in held.history if event.type in (LADDER_BEGUN, LADDER_STEPPED)]
-            tells = [
-                (f"{data['round']}.{data['step']}", f"{tell['subscriber']} by {tell['channel']}")
-                for data in steps
-                for tell in data["tells"]
-            ]
-            yield from exactly(told[alert], tells, f"steps of {alert}")
+            yield from exactly(told[alert], list(_tells(held.history, told[alert])), f"steps of {alert}")
             if "owed" in held.record.state:
                 yield Fault(Kind.LATE, f"{alert} owes notices of a step")
+
+
+def _tells(history: Sequence[Event], told: Collection[Place]) -> Iterator[Place]:
+    """Whom the steps of a ladder tell; a step that the ladder's end overtook need not tell anybody any more."""
+    is_over = any(event.type == LADDER_ENDED for event in history)
+    done = {event.data["at"] for event in history if event.type == LADDER_TOLD}
+    for event in history:
+        if event.type in (LADDER_BEGUN, LADDER_STEPPED):
+            step = f"{event.data['round']}.{event.data['step']}"
+            for tell in event.data["tells"]:
+                place = (step, f"{tell['subscriber']} by {tell['channel']}")
+                if step in done or not is_over or place in told:
+                    yield place
 
 
 def _is_ladder(held: Held | None) -> bool:
@@ -356,7 +365,7 @@ def by_subject(first: First, event_type: str) -> defaultdict[str, list[str]]:
     return found
 
 
-def exactly(found: Iterable[Place], right: Iterable[Place], what: str) -> Iterator[Fault]:
+def exactly(found: Collection[Place], right: Collection[Place], what: str) -> Iterator[Fault]:
     """Each place as often as is right, and no other."""
     missing, excess = Counter(right) - Counter(found), Counter(found) - Counter(right)
     for place in missing.elements():

@@ -114,13 +114,13 @@ class Harms:
         name = "kill -9 the primary"
         yield Harm(name, name, frozenset({"mongod"}), kill, back, (0.0, 4.0), kills=("primary",), often=20)
 
-    def rolling_restart(self) -> Iterator[Harm]:
-        """Everything is stopped in order and started again, one of a kind at a time."""
+    def rolling_restart(self, is_whole: bool) -> Iterator[Harm]:
+        """Everything is stopped in order and started again, one of a kind at a time; or only the first of each kind."""
         system = self.system
 
         async def restart() -> None:
             steps = max(len(system.kafka.children), len(system.mongo.children))
-            for n in range(1, steps + 1):
+            for n in range(1, (steps if is_whole else 1) + 1):
                 await asyncio.gather(self._roll_services(n), self._roll_broker(n), self._roll_mongod(n))
 
         async def nothing() -> None:

@@ -29,6 +29,8 @@ class Scale:
     round_seconds: float
     nemesis_rate: float
     """Letters a second while the nemesis does harm."""
+    nemesis_deadline: float
+    """Seconds to the latest of the senders' deadlines."""
     nemesis_letters: int
     """At least so many."""
     is_timed: bool
@@ -48,6 +50,7 @@ WHOLE = Scale(
     rounds=3,
     round_seconds=40,
     nemesis_rate=50,
+    nemesis_deadline=60,
     nemesis_letters=20_000,
     is_timed=True,
 )
@@ -65,6 +68,7 @@ TENTH = Scale(
     rounds=1,
     round_seconds=4,
     nemesis_rate=20,
+    nemesis_deadline=20,
     nemesis_letters=1_000,
     is_timed=False,
 )

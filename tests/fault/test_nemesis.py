@@ -52,12 +52,12 @@ async def test_nothing_is_lost_whatever_happens(ground: Stand, tmp_path: Path, t
         trial.say(f"left out: {left_out}")
 
     def deadline() -> datetime | None:
-        return times.now() + timedelta(seconds=rng.uniform(5, 40)) if rng.random() < 0.2 else None
+        return times.now() + timedelta(seconds=rng.uniform(5, SCALE.nemesis_deadline)) if rng.random() < 0.3 else None
 
     system = System(tmp_path / "services", kafka, mongo, instances=INSTANCES, told=told, own=ground.own)
     async with system, system.watch() as watch, system.answering(trial.rng) as answering:
         harms = Harms(system)
-        kinds = [*harms.of_services(), *harms.of_brokers(), *harms.of_primary(), *harms.rolling_restart()]
+        kinds = [*harms.of_services(), *harms.of_brokers(), *harms.of_primary(), *harms.rolling_restart(SCALE.is_timed)]
         kinds += [*of_links(kafka, mongo), *of_disks(mongo), *of_clocks(mongo, ground.clocks, of_harms)]
         plan = drawn(of_plan, chosen(of_plan, kinds, SCALE.is_timed))
         load = await system.load(of_load, SCALE.nemesis_rate, deadline)

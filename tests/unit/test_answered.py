@@ -66,6 +66,12 @@ def test_what_counts_twice_is_found() -> None:
     assert found == {Kind.TWICE}
 
 
+def test_an_agency_that_heard_of_it_twice_is_found() -> None:
+    first = on(PLACES, LETTER, LETTER)
+
+    assert kinds(answered.updates({CASE}, WANTED, first, of_cases(CASE_ACKNOWLEDGED))) == {Kind.TWICE}
+
+
 def test_what_nobody_said_is_found() -> None:
     assert kinds(answered.updates((), WANTED, on(PLACES, LETTER), of_cases(CASE_ACKNOWLEDGED))) == {Kind.TWICE}
 
