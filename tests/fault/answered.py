@@ -14,7 +14,8 @@ CASE_ACKNOWLEDGED, ANSWER_ACKNOWLEDGEMENT = "case.acknowledged", "answer.acknowl
 def updates(said: Collection[str], wanted: Wanted, first: First, histories: Histories) -> Iterator[Fault]:
     """Every acknowledged case is so once, on its topics too, and its agency heard of it once."""
     on_topics = by_subject(first, CASE_ACKNOWLEDGED)
-    told = {letter: len(places) for letter, places in by_subject(first, ANSWER_ACKNOWLEDGEMENT).items()}
+    to_agencies = {topic: records for topic, records in first.items() if topic.startswith("agency.")}
+    told = [letter for letter, places in by_subject(to_agencies, ANSWER_ACKNOWLEDGEMENT).items() for _ in places]
     letters: Counter[str] = Counter()
     for case_id, (letter_id, _, case) in wanted.items():
         letters[letter_id] += case_id in said
