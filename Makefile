@@ -38,6 +38,9 @@ test: check ## everything: checks and all tests, against real Kafka and MongoDB
 fault: .venv/dev.ok ## kill services, Kafka and mongod; writes tests/fault/results/latest.json
 	@ROGATORY_FAULT_RESULTS=1 ROGATORY_FAULT_PLANTED=1 .venv/bin/pytest tests/fault
 
+fuzz: .venv/dev.ok ## bad input by the hundred thousand (`make test` tries a tenth)
+	@ROGATORY_FUZZ=full .venv/bin/pytest tests/fuzz --timeout 3600
+
 bench: .venv/dev.ok ## measure against a bare loop; writes benchmarks/results/latest.json
 	@$(PY) -m benchmarks
 
@@ -51,4 +54,4 @@ lock: .venv/run.ok ## write requirements/*.txt anew from requirements/*.in
 clean: ## remove the local stack's data and downloads
 	@rm -rf .rogatory
 
-.PHONY: help setup run check test fault bench format lock clean
+.PHONY: help setup run check test fault fuzz bench format lock clean

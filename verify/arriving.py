@@ -66,16 +66,7 @@ class Arriving:
     def judge(self, arrived: Arrived) -> list[Finding]:
         """What was passed over."""
         untraced = arrived.untraced + self._no_news(arrived)
-        asides = [
-            (
-                self.entry_of(row.input, row.partition, row.offset, row.digest.hex()),
-                row.input,
-                row.partition,
-                row.offset,
-                unpacked(row.record),
-            )
-            for row in untraced
-        ]
+        asides = [(self._entry(row), row.input, row.partition, row.offset, unpacked(row.record)) for row in untraced]
         return self.aside(asides, arrived.counts)
 
     def aside(self, asides: Sequence[tuple[str, int, int, int, str]], counts: Counter[str]) -> list[Finding]:
@@ -102,10 +93,13 @@ class Arriving:
         one = self._inputs[number]
         return offset >= self._bounds.committed.get((one.group, one.topic, partition), 0)
 
-    def entry_of(self, number: int, partition: int, offset: int, sha256: str) -> str:
-        """The entry in quarantine of what one input set aside."""
-        of = self._inputs[number]
-        return self._ids.quarantined_as(of.service, of.topic, partition, offset, sha256)
+    def topic_of(self, number: int) -> str:
+        """The topic of an input by its number."""
+        return self._inputs[number].topic
+
+    def _entry(self, row: Heard) -> str:
+        topic = self._inputs[row.input].topic
+        return self._ids.quarantined_as(topic, row.partition, row.offset, row.digest.hex())
 
     def _no_news(self, arrived: Arrived) -> list[Heard]:
         """Of case events without a trace those that told something new."""
