@@ -23,7 +23,7 @@ from shared.quarantine.acting import Acting
 from shared.quarantine.copies import original
 from shared.quarantine.deciding import Act, Discard, Look, Refused, Replay, Status, Why
 from shared.quarantine.foreseeing import Foreseen, counted
-from shared.quarantine.forms import MOST_BYTES, ReplayMany, ReplayOne, Said
+from shared.quarantine.forms import MOST_BYTES, By, Reason, ReplayMany, ReplayOne, Said
 from shared.quarantine.opening import opened
 from shared.quarantine.reading import Entries, EntryPage, EntryView, EntryWhole, Wanted, view
 from shared.sealing import Broken, Sealer
@@ -143,8 +143,8 @@ def add_quarantine(app: FastAPI, verifier: Verifier, desk: Desk) -> None:
     async def export(
         entry: str,
         caller: Looker,
-        reason: Annotated[str, Query(min_length=1, max_length=1_000)],
-        by: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
+        reason: Annotated[Reason, Query()],
+        by: Annotated[By | None, Query()] = None,
     ) -> Response:
         """The bytes of the value as they came, as a file; who took them and why is kept before."""
         name, account = caller.who(by)

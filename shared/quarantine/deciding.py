@@ -215,7 +215,9 @@ def _is_same(one: Act, other: Mapping[str, str]) -> bool:
 
 
 def _plain(name: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    """A name without what makes no other person: case, widths, spaces, what nobody sees."""
+    visible = "".join(char for char in unicodedata.normalize("NFKC", name) if unicodedata.category(char) != "Cf")
+    return " ".join(unicodedata.normalize("NFKC", visible.casefold()).split())
 
 
 def _settle(state: State, settled: Settled) -> Decision:

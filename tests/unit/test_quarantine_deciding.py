@@ -173,7 +173,9 @@ async def test_one_person_discards_what_is_not_urgent() -> None:
     assert refusal(one.hear(REPLAY).reply) is Why.NOT_NOW
 
 
-@pytest.mark.parametrize("again", ["Anna", "anna", " ANNA ", "Ａｎｎａ"])
+@pytest.mark.parametrize(
+    "again", ["Anna", "anna", " ANNA ", "Ａｎｎａ", "Anna\u200b", "\ufeffAn\u00adna", "A\u202ennA"]
+)
 async def test_two_people_discard_what_may_be_urgent_and_nobody_is_two_people(again: str) -> None:
     one = await entry()
 
