@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 from typing import Self
 
-SIZE = 2_000
+SIZE = 4_000
 """Megabytes that a disk may take while it is not full."""
 
 

@@ -32,7 +32,7 @@ class Harm:
     moves_time: bool = False
     kills: tuple[str, ...] = ()
     """The processes that it kills as a crash does, by what they are counted as."""
-    often: int = 4
+    often: int = 2
     """How often it is done in the long run."""
 
 
@@ -128,7 +128,7 @@ class Harms:
 
         every = {*system.services, "mongod", *(f"broker {n}" for n in range(1, len(system.kafka.children) + 1))}
         name = "a rolling restart of everything"
-        yield Harm(name, name, frozenset(every), restart, nothing, (0.0, 0.0), often=2)
+        yield Harm(name, name, frozenset(every), restart, nothing, (0.0, 0.0), often=1)
 
     async def _roll_services(self, number: int) -> None:
         async def roll(name: str) -> None:

@@ -25,8 +25,8 @@ def of_links(kafka: LinkedKafka, mongo: LinkedMongo) -> Iterator[Harm]:
         yield _cut(link, f"mongod {node} cut off", "mongod", "mongod")
     for what, links in (("brokers", kafka.links), ("mongod", mongo.links)):
         every = frozenset({"mongod"} if what == "mongod" else {f"broker {node}" for node in links})
-        yield _at_all(links, f"links to {what} reset", every, is_slow=False)
-        yield _at_all(links, f"links to {what} slow", every, is_slow=True)
+        yield _reset(links, f"links to {what} reset", every)
+        yield _slow(links, f"links to {what} slow")
 
 
 def _cut(link: Link, name: str, kind: str, process: str) -> Harm:
@@ -36,19 +36,32 @@ def _cut(link: Link, name: str, kind: str, process: str) -> Harm:
     async def mend() -> None:
         link.mend()
 
-    return Harm(f"{kind} cut off", name, frozenset({process}), strike, mend, seconds=(1.0, 12.0), often=3)
+    return Harm(f"{kind} cut off", name, frozenset({process}), strike, mend, seconds=(1.0, 12.0))
 
 
-def _at_all(links: Mapping[int, Link], name: str, processes: frozenset[str], *, is_slow: bool) -> Harm:
+def _reset(links: Mapping[int, Link], name: str, processes: frozenset[str]) -> Harm:
     async def strike() -> None:
         for link in links.values():
-            link.slow(SLOW) if is_slow else link.reset()
+            link.reset()
 
     async def mend() -> None:
         for link in links.values():
             link.mend()
 
-    return Harm(name, name, processes, strike, mend, seconds=(2.0, 6.0) if is_slow else (0.0, 3.0), often=3)
+    return Harm(name, name, processes, strike, mend, seconds=(0.0, 3.0))
+
+
+def _slow(links: Mapping[int, Link], name: str) -> Harm:
+    async def strike() -> None:
+        for link in links.values():
+            link.slow(SLOW)
+
+    async def mend() -> None:
+        for link in links.values():
+            link.slow(0.0)
+
+    # Whatever else is wrong, it can be slow besides.
+    return Harm(name, name, frozenset({name}), strike, mend, seconds=(2.0, 6.0))
 
 
 def of_disks(mongo: LinkedMongo) -> Iterator[Harm]:
@@ -68,7 +81,7 @@ def of_disks(mongo: LinkedMongo) -> Iterator[Harm]:
 
     if mongo.disks:
         name = "disk of the primary full"
-        yield Harm(name, name, frozenset({"mongod"}), strike, mend, seconds=(2.0, 8.0))
+        yield Harm(name, name, frozenset({"mongod"}), strike, mend, seconds=(2.0, 8.0), often=3)
 
 
 def of_clocks(mongo: LinkedMongo, services: Mapping[str, Skew], rng: random.Random) -> Iterator[Harm]:
@@ -82,7 +95,7 @@ def of_clocks(mongo: LinkedMongo, services: Mapping[str, Skew], rng: random.Rand
             clock.move(timedelta())
 
         own = frozenset({f"clock of {name}"})
-        yield Harm("clock of a service set", f"clock of {name} set", own, jump, back, seconds=(1.0, 5.0), often=3)
+        yield Harm("clock of a service set", f"clock of {name} set", own, jump, back, seconds=(1.0, 5.0), often=1)
 
     moved: list[Skew] = []
 

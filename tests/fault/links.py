@@ -30,23 +30,23 @@ class Link:
 
     def cut(self) -> None:
         """Nothing passes any more."""
-        self._set(is_cut=True)
+        self._set(is_cut=True, is_reset=False)
 
     def reset(self) -> None:
         """Every connection ends, and no other begins."""
-        self._set(is_reset=True)
+        self._set(is_cut=False, is_reset=True)
 
     def slow(self, delay: float) -> None:
-        """Everything comes so many seconds later, each way."""
-        self._set(delay=delay)
+        """Everything comes so many seconds later, each way; 0: as fast as before."""
+        self.loop.call_soon_threadsafe(setattr, self, "delay", delay)
 
     def mend(self) -> None:
-        """As if nothing had been."""
-        self._set()
+        """Neither cut nor reset any more."""
+        self._set(is_cut=False, is_reset=False)
 
-    def _set(self, *, is_cut: bool = False, is_reset: bool = False, delay: float = 0.0) -> None:
+    def _set(self, *, is_cut: bool, is_reset: bool) -> None:
         def change() -> None:
-            self.is_cut, self.is_reset, self.delay = is_cut, is_reset, delay
+            self.is_cut, self.is_reset = is_cut, is_reset
             for side in list(self.sides):
                 if is_reset:
                     side.abort()

@@ -16,7 +16,7 @@ from tests.fault.scale import SCALE
 from tests.fault.system import System
 from tests.fault.windows import Window
 
-AT_ONCE = (1, 1, 2, 3) if SCALE.is_timed else (2, 3, 3)
+AT_ONCE = (1, 2, 2, 3, 3) if SCALE.is_timed else (3, 4, 4)
 """How many harms may come together; drawn from these."""
 _HOLD = 1.0 if SCALE.is_timed else 0.4
 """By this they hold shorter than they may."""

@@ -90,7 +90,7 @@ async def test_what_is_slow_comes_late_and_in_order(link: Link) -> None:
         writer.write(bytes([n]))
         if n == 25:
             await asyncio.sleep(0.05)
-            link.mend()
+            link.slow(0.0)
 
     assert await heard(reader, 50) == bytes(range(50))
     assert asyncio.get_running_loop().time() - began > 0.15
