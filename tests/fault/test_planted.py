@@ -4,7 +4,8 @@ Only with `ROGATORY_FAULT_PLANTED=1`, for it takes minutes; faults planted in re
 """
 
 import os
-from contextlib import suppress
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from tests.fault.system import System
 from tests.fault.test_clocks import three_hours_away
 from tests.fault.test_ladders import climb
 from tests.fault.trial import Trial
-from tests.fault.verdict import Kind
+from tests.fault.verdict import Kind, Verdict
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("ROGATORY_FAULT_PLANTED") != "1", reason="ROGATORY_FAULT_PLANTED is not 1"
@@ -42,26 +43,43 @@ def test_every_planted_bug_has_its_sign() -> None:
     assert SHOWS.keys() == BUGS.keys()
 
 
+async def killed(system: System, trial: Trial, rounds: int) -> AsyncGenerator[Verdict, None]:
+    """What is found after each round in which the router, intake and the router again die under load."""
+    async with system.watch() as watch, system.answering(trial.rng) as answering:
+        cases = 0
+        for _ in range(rounds):
+            load = await system.load(trial.rng, 50)
+            for name in ("router-1", "intake-1", "router-1"):
+                trial.say(f"{await system.kill(name, watch, load, trial.rng)}")
+                await system.bring_back(name)
+            await load.finish()
+            cases += load.cases_acknowledged
+            with suppress(TimeoutError, AssertionError):  # with some of these bugs it is never still
+                await answering.finish(cases, 30)
+                await watch.until_still(30)
+            verdict = await system.judged()
+            trial.say(str(verdict)[:1500])
+            yield verdict
+
+
+async def test_without_a_bug_nothing_is_found(
+    fresh_kafka: Kafka, fresh_mongo: Mongo, tmp_path: Path, trial: Trial
+) -> None:
+    """In the same time: what is found otherwise is the bug's."""
+    system = System(tmp_path / "services", fresh_kafka, fresh_mongo)
+    async with system, aclosing(killed(system, trial, rounds=1)) as verdicts:
+        async for verdict in verdicts:
+            assert verdict.faults == []
+
+
 @pytest.mark.parametrize("bug", [bug for bug in SHOWS if bug not in (*OF_CLOCKS, *OF_LADDERS)])
 async def test_a_planted_bug_is_caught(
     bug: str, fresh_kafka: Kafka, fresh_mongo: Mongo, tmp_path: Path, trial: Trial
 ) -> None:
     """The router dies until the bug shows; so many times at most."""
-    system = System(tmp_path / "services", fresh_kafka, fresh_mongo, bug)
-    async with system, system.watch() as watch, system.answering(trial.rng) as answering:
-        caught = False
-        for _ in range(4):
-            load = await system.load(trial.rng, 50)
-            for name in ("router-1", "intake-1", "router-1"):
-                trial.say(f"{bug}: {await system.kill(name, watch, load, trial.rng)}")
-                await system.bring_back(name)
-            await load.finish()
-            with suppress(TimeoutError):
-                await answering.finish(len(answering.cases), 25)
-            with suppress(AssertionError):  # with some of these bugs it is never still
-                await watch.until_still(25)
-            verdict = await system.judged()
-            trial.say(str(verdict)[:600])
+    caught, system = False, System(tmp_path / "services", fresh_kafka, fresh_mongo, bug)
+    async with system, aclosing(killed(system, trial, rounds=4)) as verdicts:
+        async for verdict in verdicts:
             if caught := verdict.count(SHOWS[bug]) > 0:
                 break
 
