@@ -185,15 +185,21 @@ class Slots:
             raise TryAgain(type(error).__name__) from error
         return found
 
-    async def put(self, document: Mapping[str, Any], owner: str, *, safe: bool = False) -> bool:
+    async def put(
+        self, document: Mapping[str, Any], owner: str, read: Mapping[str, Any] | None = None, *, safe: bool = False
+    ) -> bool:
         """Put a document in the place of the one with its id; False if that belongs to somebody else than `owner`.
 
+        False also if it has another `revision` now than when it was `read`, where that is given.
         The primary has it when this returns, before whatever is written next; the journal, and a majority, only if
         `safe`.
         """
         target = self._safe if safe else self._quick
+        guard: dict[str, Any] = {"_id": document["_id"], "owner": owner}
+        if read is not None:
+            guard["revision"] = read.get("revision")  # None is one that has none
         try:
-            await target.replace_one({"_id": document["_id"], "owner": owner}, document, upsert=True)
+            await target.replace_one(guard, document, upsert=True)
         except DuplicateKeyError:
             return False
         except PyMongoError as error:

@@ -57,6 +57,8 @@ class Slot:
     used: float = 0.0
     is_behind: bool = False
     """Whether the document still holds as pending what is settled here."""
+    revision: int = 0
+    """How often it was written, so that who takes it over overwrites nothing that it did not read."""
 
     def settle(self, pending: Pending, landed: bool) -> None:
         """One attempt has come to its end; what is not pending (any more) changes nothing."""
@@ -76,6 +78,7 @@ class Slot:
             "instance": self.instance,
             "collection": self.collection,
             "at": self.at,
+            "revision": self.revision,
             "totals": dict(self.totals),
             "deltas": [dict(delta) for delta in codes],
             "pending": orjson.dumps(coded) if coded else b"",
@@ -154,9 +157,11 @@ class Totals:
             pending_in(document),
             document["at"],
             time.monotonic(),
+            revision=document.get("revision", 0) + 1,
         )
         # `at` stays: the age of what is pending counts from its own note.
-        if await self._slots.put(slot.document(), document["owner"], safe=True):
+        # Its owner may live, and have noted another batch since: then it keeps the slot.
+        if await self._slots.put(slot.document(), document["owner"], document, safe=True):
             self.give(slot)
 
     async def documents(self) -> list[dict[str, Any]]:
@@ -187,6 +192,7 @@ class Totals:
         return await self._put(slot)
 
     async def _put(self, slot: Slot) -> bool:
+        slot.revision += 1  # also if nobody learns whether it was written
         if not await self._slots.put(slot.document(), self._owner):
             return False
         slot.is_behind = False

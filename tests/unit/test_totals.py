@@ -183,6 +183,32 @@ async def test_a_slot_that_another_has_taken_is_left_to_it(world: World) -> None
     assert {one["owner"] for one in world.slots.documents.values()} == {"router-1 #1", "router-2 #2"}
 
 
+async def test_a_slot_that_its_living_owner_has_written_since_it_was_read_is_not_taken(world: World) -> None:
+    (process, totals), (_, other) = world.start("router-1"), world.start("router-2")
+    await process.handle([says("one", "a")], "kafka")
+
+    (document,) = await other.documents()
+    await process.handle([says("two", "b", "cas_2")], "kafka")
+    await other.adopt(document)
+
+    assert world.is_right()
+    assert {one["owner"] for one in world.slots.documents.values()} == {"router-1 #1"}
+    for one in (totals, other):
+        await one.flush(idle=0)
+    assert world.settled() == world.store.counted() == {"case/opened": 2, "case/open": 2}
+
+
+async def test_a_slot_of_a_build_that_counted_no_revisions_is_taken(world: World) -> None:
+    process, _ = world.start("router-1")
+    await process.handle([says("one", "a")], "kafka")
+    del world.slots.documents["cases/router-1/1"]["revision"]
+
+    _, successor = world.start("router-1")
+    await successor.flush(idle=0)
+
+    assert world.settled() == {"case/opened": 1, "case/open": 1}
+
+
 async def test_what_a_process_left_that_never_comes_back_is_known_after_five_minutes(world: World) -> None:
     process, _ = world.start("router-1")
     await process.handle([says("one", "a")], "kafka")

@@ -62,13 +62,17 @@ class MemorySlots(Slots):
         await asyncio.sleep(0)
         return [copy.deepcopy(one) for name, one in sorted(self.documents.items()) if name.startswith(f"{what}/")]
 
-    async def put(self, document: Mapping[str, Any], owner: str, *, safe: bool = False) -> bool:
+    async def put(
+        self, document: Mapping[str, Any], owner: str, read: Mapping[str, Any] | None = None, *, safe: bool = False
+    ) -> bool:
         kept_form = copy.deepcopy(dict(document))
         await asyncio.sleep(0)
         if self.faults and not self.faults.pop(0)():
             raise TryAgain("no answer")
         kept = self.documents.get(document["_id"])
         if kept is not None and kept["owner"] != owner:
+            return False
+        if kept is not None and read is not None and kept.get("revision") != read.get("revision"):
             return False
         self.documents[document["_id"]] = kept_form
         await asyncio.sleep(0)
