@@ -1,10 +1,13 @@
 """One verification from its beginning to its end: read the topics, check the shards, look again, report."""
 
 import asyncio
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import orjson
 
 from services.notifier.audit.audit_rules import KEPT_AS, remembered
 from shared.failures import BadStart
@@ -73,7 +76,10 @@ class Verification:
         if not note:
             await self._begin(note)
         elif note["of"] != self._of:
-            raise BadStart("the state in this folder is of another deployment, or of another question")
+            raise BadStart(
+                "the state in this folder is of another deployment, of other files or another id key, or of another "
+                "question: give another folder, or empty this one"
+            )
         bounds = of_json(note["bounds"])
         if note["phase"] == "reading":
             await self._read(note, bounds)
@@ -83,7 +89,11 @@ class Verification:
 
     @property
     def _of(self) -> str:
-        return f"{self._deployment.name} {self._asked.name}"
+        """By what the rows were made: topics and readers stand in them by their numbers, records by their ids."""
+        deployment = self._deployment
+        inputs = [(one.topic, one.group) for one in deployment.inputs]
+        made_by = orjson.dumps([deployment.outputs, inputs, deployment.ids.letter("", "")])
+        return f"{deployment.name} {self._asked.name} {hashlib.sha256(made_by).hexdigest()}"
 
     async def _begin(self, note: dict[str, Any]) -> None:
         since = int(self._asked.since.timestamp() * 1000) if self._asked.since else None

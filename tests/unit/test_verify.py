@@ -5,19 +5,23 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from aiokafka import ConsumerRecord
 
 from shared import topics
 from shared.failures import BadStart
+from shared.ids import Ids
 from shared.sealing import Sealer
 from shared.times import text_of
 from shared.vocabulary import Lane
 from tests.unit.verify_world import NOW, World, a_good_world
 from verify.findings import Kind
+from verify.running import Verification
 from verify.shards import Shards
 
 CASE_EVENTS = topics.case_events(Lane.NORMAL)
@@ -461,6 +465,28 @@ async def test_a_state_of_another_question_is_not_gone_on_with(world: World, tmp
 
     with pytest.raises(BadStart, match="another question"):
         await world.verification(Shards(tmp_path), only=("cases",)).run()
+
+
+@pytest.mark.parametrize("what", ["one agency fewer", "another id key"])
+async def test_a_state_of_other_files_or_another_key_is_not_gone_on_with(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(Verification, "_check", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            await world.verification(Shards(tmp_path)).run()
+    before = world.deployment
+    fewer = dict(islice(before.partners.agencies.items(), 1, None))
+    world.deployment = {
+        "one agency fewer": replace(before, partners=replace(before.partners, agencies=fewer)),
+        "another id key": replace(before, ids=Ids(b"j" * 32)),
+    }[what]
+
+    with pytest.raises(BadStart, match="other files or another id key"):
+        await world.verification(Shards(tmp_path)).run()
+
+    world.deployment = before
+    assert (await world.verification(Shards(tmp_path)).run()).is_right
 
 
 async def test_one_that_has_come_to_its_end_leaves_no_state(world: World, tmp_path: Path) -> None:
