@@ -141,15 +141,15 @@ def _unsent(known: Known, now: datetime) -> Iterator[Finding]:
 
 
 def _causes(record: str, events: list[Event]) -> Iterator[Finding]:
-    """All that follows from one cause is decided at once, and stands together."""
+    """All that follows from one cause is decided at once, and stands together with one time."""
     known: set[str] = set()
     before = None
     for event in events:
-        if event.cause != before:
+        if (event.cause, event.at) != before:
             if event.cause in known:
                 yield Finding(Kind.TWICE, record, f"event {event.seq} ({event.type})")
             known.add(event.cause)
-            before = event.cause
+            before = event.cause, event.at
 
 
 def is_readable(known: Known, event: Event, topic: str) -> bool:

@@ -95,6 +95,15 @@ def _twice(world: World) -> None:
     letter["history"][-1]["cause"] = letter["history"][0]["cause"]
 
 
+def _twice_running(world: World) -> None:
+    """What was said last had its effect once more, a moment later."""
+    letter = world.some("letters", status="received")
+    history = letter["history"]
+    last = history[-1]
+    history.append({**last, "seq": last["seq"] + 1, "at": text_of(NOW + timedelta(seconds=1)), "to": {}})
+    letter["version"] = letter["published"] = len(history)
+
+
 def _strange(world: World) -> None:
     world.some("notices", status="delivered")["history"] = None
 
@@ -226,6 +235,7 @@ PLANTED: dict[Callable[[World], None], set[str]] = {
     _version: {Kind.GAP},
     _state: {Kind.STATE},
     _twice: {Kind.TWICE, Kind.CHAIN, Kind.NOT_TAKEN},
+    _twice_running: {Kind.TWICE, Kind.CHAIN},
     _unbalanced: {Kind.UNBALANCED, Kind.STATE},
     _no_case: {Kind.NO_CASE, Kind.UNKNOWN, Kind.NOT_TAKEN},
     _no_letter: {Kind.NO_LETTER, Kind.UNKNOWN, Kind.NOT_TAKEN},
