@@ -32,7 +32,7 @@ from verify.world import COLLECTIONS, Bounds, Place, Rules, as_json, of_json
 SAVE_EVERY = 200_000
 """Kafka records between two notes of how far the reading has come."""
 MOST_MISSING = 100_000
-"""Events not seen that are looked for once more; beyond that nothing can be right any more."""
+"""Events not seen that are kept in mind; when there are so many, they are looked for at once."""
 GONE = 2**62
 """Later than every time: of a partition of which nothing is left."""
 
@@ -175,9 +175,10 @@ class Verification:
                 continue
             checked = checker.check(shard)
             tally.add(checked.tally)
-            room = MOST_MISSING - len(missing)
-            missing += checked.missing[:room]
-            tally.found(one.finding for one in checked.missing[room:])
+            missing += checked.missing
+            if len(missing) >= MOST_MISSING:
+                tally.found(await again.still_missing(missing, self._topics, bounds))
+                missing = []
             note["checked"].append(shard)
             note["tally"], note["missing"] = tally.as_json(), [list(_row(one)) for one in missing]
             self._shards.save()

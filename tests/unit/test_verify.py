@@ -335,6 +335,23 @@ def test_what_reached_its_topic_while_the_documents_were_checked_is_not_lost(wor
     assert world.verify(tmp_path).is_right
 
 
+@pytest.mark.parametrize("digits", [0, 1])
+def test_nothing_is_lost_that_was_not_looked_for_however_much_is_missing(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits: int
+) -> None:
+    monkeypatch.setattr("verify.running.MOST_MISSING", 3)
+    monkeypatch.setattr("verify.running.digits_for", lambda _: digits)
+    one = _one(world)
+    place = one.topic, one.partition
+    world.topics[place], world.later[place] = world.topics[place][:-8], world.topics[place][-8:]
+    _, gone = world.later[place][:2]
+    world.later[place] = [replace(one, offset=one.offset - 1) for one in world.later[place] if one is not gone]
+
+    report = world.verify(tmp_path)
+
+    assert report.numbers == {Kind.LOST: 1}
+
+
 def test_what_its_reader_has_not_committed_is_on_its_way(world: World, tmp_path: Path) -> None:
     _passed_over(world)
     world.committed.clear()
