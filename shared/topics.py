@@ -88,9 +88,12 @@ def lane_of(topic: str) -> Lane:
 def may_be_urgent(topic: str) -> bool:
     """Whether a record that cannot be read may be urgent: in an urgent lane, or where the topic does not tell.
 
-    An agency files an emergency in whichever lane it likes, and an alert may be about anything.
+    An outsider writes an emergency in whichever lane it likes (letters, authorities' updates, acknowledgements), and an
+    alert may be about anything.
     """
-    return lane_of(topic) is Lane.URGENT or topic == ALERTS_RAISED or agency_of(topic) is not None
+    owner, *rest = topic.split(".")
+    is_outsiders = agency_of(topic) is not None or owner == "acknowledgements" or rest[:1] == ["updates"]
+    return lane_of(topic) is Lane.URGENT or topic == ALERTS_RAISED or is_outsiders
 
 
 @cache

@@ -299,7 +299,7 @@ async def test_two_people_discard_what_may_be_urgent(desk: Api) -> None:
 
 
 async def test_an_account_of_a_token_speaks_for_itself_and_is_kept(desk: Api) -> None:
-    [entry] = await desk.bench.set_aside(LETTER, topic=UPDATES)
+    [entry] = await desk.bench.set_aside(LETTER, topic="letters.received.v1")
     account = {"authority": DESK, "account": "a-4711"}
 
     done = await desk.call("POST", f"/{entry}/discard", {"reason": "rubbish"}, scope=WRITE, claims=account)

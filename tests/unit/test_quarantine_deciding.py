@@ -56,8 +56,14 @@ async def test_nobody_is_told_of_what_no_agency_sent(topic: str) -> None:
         (topics.letters_from("interpol-bureau", Lane.URGENT), True),
         (topics.ALERTS_RAISED, True),
         (topics.updates_from("desk", Lane.URGENT), True),
-        (UPDATES, False),
+        (UPDATES, True),
+        (topics.updates_from("desk", Lane.NORMAL), True),
+        (topics.acknowledgements_of("operations"), True),
         ("letters.received.v1", False),
+        ("cases.events.v1", False),
+        ("answers.due.v1", False),
+        ("security-service.cases.v1", False),
+        ("notices.operations.v1", False),
         ("agency.contact-point.answers.v1", False),
     ],
 )
@@ -164,7 +170,7 @@ async def test_what_is_kept_in_part_is_replayed_as_an_edited_copy_only() -> None
 
 
 async def test_one_person_discards_what_is_not_urgent() -> None:
-    one = await entry(topic=UPDATES)
+    one = await entry(topic=topics.letters_received(Lane.NORMAL))
 
     one.hear(Discard("Anna", "a test of theirs"))
     one.hear(Discard("Anna", "a test of theirs"))
