@@ -32,7 +32,7 @@ from shared.events import (
     Event,
 )
 from shared.quarantine.copies import Copy, original
-from shared.quarantine.difference import difference
+from shared.quarantine.difference import difference, sizes
 from shared.records import MAX_RECORD_BYTES, MAX_RECORD_EVENTS, Record, State
 
 MOST_EVENTS, MOST_BYTES = MAX_RECORD_EVENTS - 20, MAX_RECORD_BYTES - 50_000
@@ -178,12 +178,20 @@ def _replay(record: Record, asked: Replay) -> Decision:
         return Decision([Draft(QUARANTINE_REPLAYING, (), data)])
     before = original(history_of(record))
     after = before.edited(asked.value, asked.headers)
-    changes = difference(before.value, after.value)
     data["edited"] = {"from": _digest(before), "to": _digest(after), "headers": len(asked.headers)}
-    content = orjson.dumps({**after.as_content(), "difference": changes})
+    content = _with_difference(before, after)
     if record.size + len(content) > MOST_BYTES:
         return _refused(Why.NOT_NOW, "Its record has no room for another edited copy.")
     return Decision([Draft(QUARANTINE_REPLAYING, (), data, content)])
+
+
+def _with_difference(before: Copy, after: Copy) -> bytes:
+    """The edited copy and how it differs, to be sealed."""
+    content = after.as_content()
+    try:
+        return orjson.dumps({**content, "difference": difference(before.value, after.value)})
+    except (orjson.JSONEncodeError, RecursionError):  # whatever people send is no bug of ours
+        return orjson.dumps({**content, "difference": sizes(before.value, after.value)})
 
 
 def _digest(copy: Copy) -> dict[str, Any]:

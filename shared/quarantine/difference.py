@@ -1,4 +1,7 @@
-"""How an edited copy differs from what was set aside: by JSON pointer where both are JSON, else by size and digest."""
+"""How an edited copy differs from what was set aside: by JSON pointer where both are JSON, else by size and digest.
+
+JSON that is deeply nested is read (`orjson` takes 1,024 levels) but could not be written again (it writes 254).
+"""
 
 import hashlib
 from collections.abc import Iterator
@@ -7,15 +10,18 @@ from typing import Any
 import orjson
 
 MOST_CHANGES = 200
-DEEPEST = 32
+DEEPEST = 100
+"""Levels of what is compared; of anything deeper only sizes and digests are told."""
 
 
 def difference(before: bytes | None, after: bytes | None) -> dict[str, Any]:
     """What changed; it may hold anything that the two hold, so it is kept sealed."""
-    told: dict[str, Any] = {"from": _measured(before), "to": _measured(after)}
+    told = sizes(before, after)
     try:
         one, other = orjson.loads(before or b""), orjson.loads(after or b"")
     except orjson.JSONDecodeError:
+        return told
+    if _is_deeper(one, DEEPEST) or _is_deeper(other, DEEPEST):
         return told
     changes: list[dict[str, Any]] = []
     for change in _changes(one, other, ""):
@@ -25,30 +31,42 @@ def difference(before: bytes | None, after: bytes | None) -> dict[str, Any]:
     return told | {"changes": changes, "more": False}
 
 
+def sizes(before: bytes | None, after: bytes | None) -> dict[str, Any]:
+    """The sizes and digests of the two alone."""
+    return {"from": _measured(before), "to": _measured(after)}
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    members = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(member, levels - 1) for member in members)
+
+
 def _measured(value: bytes | None) -> dict[str, Any] | None:
     return None if value is None else {"size": len(value), "sha256": hashlib.sha256(value).hexdigest()}
 
 
-def _changes(one: Any, other: Any, at: str, depth: int = 0) -> Iterator[dict[str, Any]]:
+def _changes(one: Any, other: Any, at: str) -> Iterator[dict[str, Any]]:
     """The operations of a JSON patch (RFC 6902), each with what was there before."""
-    if isinstance(one, dict) and isinstance(other, dict) and depth < DEEPEST:
+    if isinstance(one, dict) and isinstance(other, dict):
         for name in dict.fromkeys([*one, *other]):
-            yield from _member(one, other, name, f"{at}/{_escaped(name)}", depth)
-    elif isinstance(one, list) and isinstance(other, list) and depth < DEEPEST:
+            yield from _member(one, other, name, f"{at}/{_escaped(name)}")
+    elif isinstance(one, list) and isinstance(other, list):
         first, second = dict(enumerate(one)), dict(enumerate(other))
         for place in dict.fromkeys([*first, *second]):
-            yield from _member(first, second, place, f"{at}/{place}", depth)
+            yield from _member(first, second, place, f"{at}/{place}")
     elif type(one) is not type(other) or one != other:
         yield {"op": "replace", "path": at, "was": one, "value": other}
 
 
-def _member(one: dict[Any, Any], other: dict[Any, Any], name: Any, at: str, depth: int) -> Iterator[dict[str, Any]]:
+def _member(one: dict[Any, Any], other: dict[Any, Any], name: Any, at: str) -> Iterator[dict[str, Any]]:
     if name not in other:
         yield {"op": "remove", "path": at, "was": one[name]}
     elif name not in one:
         yield {"op": "add", "path": at, "value": other[name]}
     else:
-        yield from _changes(one[name], other[name], at, depth + 1)
+        yield from _changes(one[name], other[name], at)
 
 
 def _escaped(name: str) -> str:

@@ -147,6 +147,34 @@ async def test_an_edited_copy_keeps_the_original_and_says_what_differs_and_both_
     assert at_attempt(one.record.fresh, one.record.state["attempt"]) == copy
 
 
+@pytest.mark.parametrize("levels", [100, 101, 254, 300, 1_000])
+@pytest.mark.parametrize("turned", [False, True])
+async def test_an_edited_copy_of_a_deeply_nested_record_is_tried_and_shown_like_any_other(
+    levels: int, turned: bool
+) -> None:
+    deep, plain = b'{"a":' * levels + b"1" + b"}" * levels, b'{"a": 1}'
+    before, after = (plain, deep) if turned else (deep, plain)
+    one = await entry(before)
+
+    one.hear(Replay("Anna", "mended", value=after))
+
+    [(_, copy, difference)] = edits(one.record.fresh)
+    assert (one.status, copy.value) == ("replaying", after)
+    assert (difference["from"]["size"], difference["to"]["size"]) == (len(before), len(after))
+
+
+async def test_a_difference_that_cannot_be_written_is_told_by_sizes_and_digests(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("shared.quarantine.difference.DEEPEST", 2_000)
+    one = await entry(b"[" * 300 + b"]" * 300)
+
+    one.hear(Replay("Anna", "mended", value=b"{}"))
+
+    [(_, _, difference)] = edits(one.record.fresh)
+    assert (one.status, difference.keys()) == ("replaying", {"from", "to"})
+
+
 async def test_a_replay_without_a_copy_tries_what_was_set_aside_also_after_an_edited_one_failed() -> None:
     one = await entry(b"first")
     one.hear(Replay("Anna", "edited", value=b"second"))

@@ -155,3 +155,20 @@ def test_a_difference_is_not_endless() -> None:
     told = difference(b"[" + b"1," * 5_000 + b"1]", b"[" + b"2," * 5_000 + b"2]")
 
     assert (len(told["changes"]), told["more"]) == (200, True)
+
+
+def nested(levels: int, within: bytes = b"1") -> bytes:
+    """JSON that many levels deep."""
+    return b'{"a":' * levels + within + b"}" * levels
+
+
+@pytest.mark.parametrize("levels", [101, 240, 300, 1_000])
+def test_of_what_is_deeply_nested_only_sizes_and_digests_are_told(levels: int) -> None:
+    for before, after in [(nested(levels), b"{}"), (b"{}", nested(levels)), (nested(levels), nested(levels, b"2"))]:
+        assert difference(before, after).keys() == {"from", "to"}
+
+
+def test_what_is_nested_less_is_compared_to_its_last_level() -> None:
+    told = difference(nested(100), nested(100, b"2"))
+
+    assert told["changes"] == [{"op": "replace", "path": "/a" * 100, "was": 1, "value": 2}]
