@@ -30,6 +30,8 @@ SAFE = WriteConcern("majority", j=True, wtimeout=15_000)
 """How everything is written that somebody is told of: by majority and journal."""
 _QUICK = WriteConcern(1)
 DUPLICATE_KEY = 11000
+_UNKEPT = (PyMongoError, BSONError)
+"""Why a note was not kept; one that is too large the driver refuses with an error that is none of its own."""
 PATIENCE_MS = 5_000
 """How long a call waits for a primary before it says `TryAgain`."""
 
@@ -125,7 +127,7 @@ class Mongo:
         """
         try:
             await self._database[collection].with_options(write_concern=_QUICK).insert_one(document)
-        except PyMongoError as error:
+        except _UNKEPT as error:
             raise TryAgain(type(error).__name__) from error
 
     async def noted(self, collection: str, query: Mapping[str, Any], limit: int) -> list[dict[str, Any]]:
@@ -202,7 +204,7 @@ class Slots:
             await target.replace_one(guard, document, upsert=True)
         except DuplicateKeyError:
             return False
-        except PyMongoError as error:
+        except _UNKEPT as error:
             raise TryAgain(type(error).__name__) from error
         return True
 

@@ -34,6 +34,8 @@ LEFT_AFTER = timedelta(minutes=5)
 """A note that is so old was left by a process that died: any other of the service settles it."""
 TAKEN_AFTER = timedelta(days=1)
 """A slot that nobody wrote for so long is used again, whoever had it."""
+MOST_PENDING = 10_000
+"""Attempts in one slot: a document of MongoDB holds 16 MB, and a batch that is tried for a minute adds up."""
 _CHAIN = 8
 """Bytes of a chain that tell two attempts on one version apart."""
 
@@ -239,7 +241,8 @@ class Note:
 
     def __init__(self, totals: Totals) -> None:
         self._totals = totals
-        self._slot: Slot | None = None
+        self._slots: list[Slot] = []
+        """One, and more only where so many tries or records would not fit into it."""
 
     async def before(self, records: Sequence[Record]) -> None:
         """Note what these records will add; what earlier tries would have added stays noted."""
@@ -249,21 +252,31 @@ class Note:
             if delta := difference(terms(record.stored_state), terms(record.state)):
                 changes[_pending(record)] = delta
         while changes:
-            if self._slot is None:
-                self._slot = await self._totals.take()
-            self._slot.pending |= changes
-            if await self._totals.put(self._slot):
+            await self._add(changes)
+            for slot in [one for one in self._slots if not changes.keys().isdisjoint(one.pending)]:
+                if not await self._totals.put(slot):
+                    # Whoever took it over settles it; a note that is not there was followed by no write.
+                    self._slots.remove(slot)
+                    break
+            else:
                 return
-            # Whoever took it over settles it; a note that is not there was followed by no write.
-            self._slot = None
+
+    async def _add(self, changes: Mapping[Pending, Delta]) -> None:
+        """Each change stands in one slot alone, or it would count twice."""
+        there = {key for slot in self._slots for key in slot.pending}
+        for key, delta in changes.items():
+            if key in there:
+                continue
+            if not self._slots or len(self._slots[-1].pending) >= MOST_PENDING:
+                self._slots.append(await self._totals.take())
+            self._slots[-1].pending[key] = delta
 
     def close(self, landed: Sequence[Record] | None) -> None:
         """Settle what is known to have landed; the rest is looked after, for it may have."""
-        if self._slot is None:
-            return
-        for record in landed or ():
-            self._slot.settle(_pending(record), landed=True)
-        self._totals.give(self._slot)
+        for slot in self._slots:
+            for record in landed or ():
+                slot.settle(_pending(record), landed=True)
+            self._totals.give(slot)
 
 
 def _pending(record: Record) -> Pending:

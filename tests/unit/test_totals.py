@@ -9,11 +9,12 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from pymongo.errors import DocumentTooLarge
 
 from shared.failures import TryAgain
 from shared.loop import Loop
-from shared.mongo import Change
-from shared.totals import GIVEN_UP_AFTER, LEFT_AFTER, TAKEN_AFTER, Totals
+from shared.mongo import Change, Mongo, Slots
+from shared.totals import GIVEN_UP_AFTER, LEFT_AFTER, TAKEN_AFTER, Totals, pending_in
 from tests.unit.test_loop import says
 from tests.unit.totals import Killed, World
 
@@ -247,6 +248,70 @@ async def test_a_note_that_was_rolled_back_is_written_anew_by_the_next(world: Wo
     await totals.flush(idle=0)
 
     assert world.settled() == world.store.counted() == {"case/opened": 2, "case/open": 2}
+
+
+async def test_a_batch_whose_tries_do_not_fit_into_one_slot_is_noted_in_more(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.totals.MOST_PENDING", 3)
+    process, totals = world.start("router-1")
+
+    def unanswered(changes: Sequence[Change]) -> bool:
+        world.store.keep(changes[:2])
+        raise TryAgain("no answer")
+
+    world.store.faults = [unanswered, unanswered]
+    await process.handle([says("sealed", f"c{n}", f"cas_{n}") for n in range(5)], "kafka")
+
+    assert len(world.slots.documents) > 1
+    assert all(len(pending_in(one)) <= 3 for one in world.slots.documents.values())
+    assert world.is_right()
+    await totals.flush(idle=0)
+    assert world.settled() == world.store.counted() == {"case/opened": 5, "case/open": 5}
+
+
+async def test_what_is_tried_again_unchanged_stands_in_one_slot_and_counts_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.totals.MOST_PENDING", 2)
+    process, totals = world.start("router-1")
+
+    def silent(_changes: Sequence[Change]) -> bool:
+        raise TryAgain("no answer")
+
+    world.store.faults = [silent, silent]
+    await process.handle([says("one", f"c{n}", f"cas_{n}") for n in range(3)], "kafka")
+
+    assert len(world.slots.documents) == 2
+    await totals.flush(idle=0)
+    assert world.settled() == world.store.counted() == {"case/opened": 3, "case/open": 3}
+
+
+class TooSmall:
+    """A collection of the driver's that takes no document."""
+
+    name = "totals"
+
+    def __getitem__(self, _name: str) -> "TooSmall":
+        return self
+
+    def with_options(self, **_options: Any) -> "TooSmall":
+        return self
+
+    async def replace_one(self, *_what: Any, **_how: Any) -> None:
+        raise DocumentTooLarge("quotes a letter")
+
+    insert_one = replace_one
+
+
+async def test_a_note_that_is_too_large_is_no_bug() -> None:
+    with pytest.raises(TryAgain, match=r"^DocumentTooLarge"):
+        await Slots(TooSmall()).put({"_id": "cases/a/1"}, "one")
+    mongo = Mongo("mongodb://localhost:1", "none")
+    mongo._database = TooSmall()
+    with pytest.raises(TryAgain, match=r"^DocumentTooLarge"):
+        await mongo.note("router_unanchored", {"_id": "1"})
+    await mongo.close()
 
 
 class Interleavings(RuleBasedStateMachine):
