@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import random
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import count
@@ -56,6 +56,8 @@ class Anchoring:
         self._counter = count(1)
         self._heads: dict[Store, Heads] = {}
         self._last: tuple[int, str | None] | None = None
+        self._unforgotten: dict[str, None] = {}
+        """Notes of what is anchored; they go as soon as MongoDB lets them go."""
         self._log = logger(part="checkpoints")
 
     def watch(self, loop: Loop) -> None:
@@ -75,9 +77,17 @@ class Anchoring:
 
     async def anchor(self) -> int:
         """Make checkpoints of all that waits; how many were made. Raises `TryAgain`, and then all of it waits still."""
+        made = 0
+        while True:
+            left = await self._left()
+            made += await self._round([note for note in left if note["_id"] not in self._unforgotten])
+            if not await self._forget() or len(left) < NOTES_AT_ONCE:
+                return made
+
+    async def _round(self, left: Sequence[Mapping[str, Any]]) -> int:
+        """Make checkpoints of what this process has changed and of these notes; how many were made."""
         began = self._real()
         spans = {store: heads.cut() for store, heads in self._heads.items()}
-        left = await self._left()
         found: list[Leaf] = []
         for store, cut in spans.items():
             forgotten = [record for note in left if note["collection"] == store.name for record in note["records"]]
@@ -90,13 +100,23 @@ class Anchoring:
         for store, cut in spans.items():
             self._heads[store].done(cut)
         anchored = [span for cut in spans.values() for span in cut]
-        notes = [*(note for span in anchored for note in span.notes), *(note["_id"] for note in left)]
-        if notes:
-            await self._mongo.forget(self._notes, notes)
+        self._unforgotten |= dict.fromkeys(note for span in anchored for note in span.notes)
+        self._unforgotten |= dict.fromkeys(note["_id"] for note in left)
         self._metrics.waiting.set(sum(heads.count for heads in self._heads.values()))
         self._metrics.anchored.inc(len(found))
         self._metrics.until.set(began.timestamp())
         return made
+
+    async def _forget(self) -> bool:
+        """Let the notes of what is anchored go; False if they stay until the next time."""
+        try:
+            if self._unforgotten:
+                await self._mongo.forget(self._notes, list(self._unforgotten))
+        except TryAgain as reason:
+            self._log.warning("notes stay until the next time", notes=self._notes, reason=str(reason))
+            return False
+        self._unforgotten.clear()
+        return True
 
     async def _note(self, collection: str, note: str, records: Sequence[str]) -> None:
         document = {"_id": note, "life": self._life, "instance": self._instance, "at": self._real()}

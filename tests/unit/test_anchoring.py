@@ -50,7 +50,7 @@ class Noted(Mongo):
     def __init__(self) -> None:
         self.notes: dict[str, Mapping[str, Any]] = {}
         self.now = START
-        self.is_away = False
+        self.is_away = self.keeps = False
 
     async def note(self, collection: str, document: Mapping[str, Any]) -> None:
         if self.is_away:
@@ -68,6 +68,8 @@ class Noted(Mongo):
         return [dict(note) for note in self.notes.values() if is_meant(note)][:limit]
 
     async def forget(self, collection: str, ids: Sequence[str]) -> None:
+        if self.keeps:
+            raise TryAgain("keeps all notes")
         for one in ids:
             self.notes.pop(one, None)
 
@@ -228,6 +230,41 @@ async def test_a_process_that_dies_between_the_note_and_the_write_leaves_nothing
 def left_note(world: World) -> dict[str, Any]:
     note = {"_id": "before/1", "life": "before", "instance": "router-0", "at": world.mongo.now}
     return note | {"collection": "cases", "records": ["cas_never"]}
+
+
+async def test_all_that_was_left_is_anchored_at_once_however_many_notes_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(anchoring, "NOTES_AT_ONCE", 2)
+    world = World()
+    gone = world.process()
+    for n in range(5):
+        await gone.hear((f"cas_{n}", "a"))
+    assert len(world.mongo.notes) == 5
+    world.later(OWN_AFTER + timedelta(seconds=1))
+
+    await world.process().anchoring.anchor()
+
+    assert [leaf for one in world.anchored for leaf in one] == [(f"cas_{n}", 1) for n in range(5)]
+    assert world.mongo.notes == {}
+
+
+async def test_notes_that_do_not_go_are_forgotten_the_next_time_and_anchored_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(anchoring, "NOTES_AT_ONCE", 1)
+    world = World()
+    await world.process().hear(("cas_0", "a"))
+    world.later(OWN_AFTER + timedelta(seconds=1))
+    process = world.process()
+    await process.hear(("cas_1", "a"))
+    world.mongo.keeps = True
+
+    assert [await process.anchoring.anchor() for _ in range(2)] == [1, 0]
+    assert len(world.mongo.notes) == 2
+    world.mongo.keeps = False
+
+    assert await process.anchoring.anchor() == 0
+    assert world.anchored == [[("cas_0", 1), ("cas_1", 1)]]
+    assert world.mongo.notes == {}
 
 
 async def test_a_write_that_lands_after_its_process_has_died_is_not_forgotten() -> None:
