@@ -44,6 +44,11 @@ class Change:
     update: UpdateOne | None = None
 
 
+def _at(error: Exception, notes: str) -> str:
+    """A reason that names the notes: where they alone fail, whoever reads it looks there."""
+    return f"{type(error).__name__} at the notes in {notes}"
+
+
 async def _settled(result: Any) -> Any:
     """The result of a call that one driver awaits and the other does not."""
     return (await result) if inspect.isawaitable(result) else result
@@ -128,7 +133,7 @@ class Mongo:
         try:
             await self._database[collection].with_options(write_concern=_QUICK).insert_one(document)
         except _UNKEPT as error:
-            raise TryAgain(type(error).__name__) from error
+            raise TryAgain(_at(error, collection)) from error
 
     async def noted(self, collection: str, query: Mapping[str, Any], limit: int) -> list[dict[str, Any]]:
         """What was kept so, the oldest first; raises `TryAgain`."""
@@ -136,7 +141,7 @@ class Mongo:
             cursor = self._database[collection].find(query, limit=limit).sort("at", 1)
             found: list[dict[str, Any]] = await cursor.to_list(None)
         except PyMongoError as error:
-            raise TryAgain(type(error).__name__) from error
+            raise TryAgain(_at(error, collection)) from error
         return found
 
     async def forget(self, collection: str, ids: Sequence[str]) -> None:
@@ -144,7 +149,7 @@ class Mongo:
         try:
             await self._database[collection].with_options(write_concern=_QUICK).delete_many({"_id": {"$in": list(ids)}})
         except PyMongoError as error:
-            raise TryAgain(type(error).__name__) from error
+            raise TryAgain(_at(error, collection)) from error
 
     def _plain(self, collection: str) -> Any:
         return self._database[collection].with_options(write_concern=SAFE)
@@ -184,7 +189,7 @@ class Slots:
                 {"_id": {"$gte": f"{what}/", "$lt": f"{what}0"}}  # in ASCII, 0 follows the slash
             ).to_list(None)
         except PyMongoError as error:
-            raise TryAgain(type(error).__name__) from error
+            raise TryAgain(_at(error, self._quick.name)) from error
         return found
 
     async def put(
@@ -205,7 +210,7 @@ class Slots:
         except DuplicateKeyError:
             return False
         except _UNKEPT as error:
-            raise TryAgain(type(error).__name__) from error
+            raise TryAgain(_at(error, self._quick.name)) from error
         return True
 
 

@@ -304,12 +304,12 @@ class TooSmall:
     insert_one = replace_one
 
 
-async def test_a_note_that_is_too_large_is_no_bug() -> None:
-    with pytest.raises(TryAgain, match=r"^DocumentTooLarge"):
+async def test_a_note_that_is_too_large_is_no_bug_and_the_reason_names_it() -> None:
+    with pytest.raises(TryAgain, match=r"^DocumentTooLarge at the notes in totals$"):
         await Slots(TooSmall()).put({"_id": "cases/a/1"}, "one")
     mongo = Mongo("mongodb://localhost:1", "none")
     mongo._database = TooSmall()
-    with pytest.raises(TryAgain, match=r"^DocumentTooLarge"):
+    with pytest.raises(TryAgain, match=r"^DocumentTooLarge at the notes in router_unanchored$"):
         await mongo.note("router_unanchored", {"_id": "1"})
     await mongo.close()
 
