@@ -37,6 +37,8 @@ from shared.records import MAX_RECORD_BYTES, MAX_RECORD_EVENTS, Record, State
 
 MOST_EVENTS, MOST_BYTES = MAX_RECORD_EVENTS - 20, MAX_RECORD_BYTES - 50_000
 """What people may fill of an entry's record: the rest is for what comes of the last replay, and for the discard."""
+NOTHING = "nothing to do"
+"""What comes of trying again what was heard before, or what asks for nothing."""
 RAISED = "raised"
 """An alert about what is no Kafka record: nothing is held."""
 
@@ -152,7 +154,7 @@ def decide(record: Record, message: Message, _now: datetime) -> Decision:
         return _replay(record, body)
     if isinstance(body, Look):
         return Decision([Draft(QUARANTINE_LOOKED, (), {**body.said, "how": body.how})])
-    return _settle(state, body)
+    return _settle(record, body)
 
 
 def _raised(record: Record, service: str, alert: Alert) -> list[Draft]:
@@ -228,17 +230,28 @@ def _plain(name: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", visible.casefold()).split())
 
 
-def _settle(state: State, settled: Settled) -> Decision:
+def _settle(record: Record, settled: Settled) -> Decision:
+    state = record.state
     if state.get("attempt") != settled.attempt or state["status"] not in (Status.REPLAYING, Status.HELD):
         return Decision()
-    if settled.reason is None:
+    reason = settled.reason
+    if reason is None and settled.outcome == NOTHING and _needs_two(record):
+        reason = NOTHING
+    if reason is None:
         # Also where another replica has said that it failed: what was heard was heard.
         some = {"outcome": settled.outcome, "records": [*settled.records[:20]], "count": len(settled.records)}
         return Decision([Draft(QUARANTINE_REPLAYED, (), some)])
     if state["status"] == Status.HELD:
         return Decision()
-    data = {"reason": settled.reason} | ({"behind": settled.behind} if settled.behind else {})
+    data = {"reason": reason} | ({"behind": settled.behind} if settled.behind else {})
     return Decision([Draft(QUARANTINE_HELD, (), data)])
+
+
+def _needs_two(record: Record) -> bool:
+    """Whether what is tried is somebody's copy of what may be urgent: one person must not get rid of it by that."""
+    attempt = record.state["attempt"]
+    is_edited = any(event.seq == attempt and "edited" in event.data for event in history_of(record))
+    return is_edited and bool(record.state.get("urgent", True))
 
 
 def _refused(why: Why, says: str) -> Decision:

@@ -20,7 +20,7 @@ from shared.log import logger
 from shared.loop import Loop
 from shared.metrics import Metrics
 from shared.quarantine.copies import Copy, at_attempt
-from shared.quarantine.deciding import Settled, Status
+from shared.quarantine.deciding import NOTHING, Settled, Status
 from shared.quarantine.opening import opened
 from shared.sealing import Broken, Sealer
 
@@ -31,7 +31,7 @@ AT_ONCE = 500
 IN_A_WAVE, IN_A_WAVE_BYTES = 50, 8_000_000
 """Entries that are tried together, each of another key."""
 PATIENCE = 10.0
-TAKEN, NOTHING, HELD = "taken", "nothing to do", "held"
+TAKEN, HELD = "taken", "held"
 NOBODY = "nobody here reads this topic now"
 NEWER = "only a newer build knows it"
 
@@ -201,14 +201,15 @@ class Replaying:
             return 0
         messages = [
             # The same for every replica: the second finds it said.
-            Message(entry, f"replay/{one.attempt}/{HELD if one.reason else 'heard'}", self._service, one)
+            Message(entry, f"replay/{one.attempt}/{_became(one)}", self._service, one)
             for entry, one in settled
         ]
         outcomes = await self._entries.handle(messages, "replay", PATIENCE)
         for (entry, one), outcome in zip(settled, outcomes, strict=True):
             if outcome.fresh:
-                self._metrics.replays.labels(HELD if one.reason else one.outcome).inc()
-                self._log.info("replayed", entry=entry, outcome=HELD if one.reason else one.outcome)
+                became = HELD if outcome.record.state["status"] == Status.HELD else one.outcome
+                self._metrics.replays.labels(became).inc()
+                self._log.info("replayed", entry=entry, outcome=became)
         return sum(outcome.fresh for outcome in outcomes)
 
 
@@ -237,3 +238,10 @@ def _wave(waiting: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
 
 def _behind(entry: Entry, other: str) -> tuple[str, Settled]:
     return entry["_id"], Settled(entry["state"]["attempt"], reason=f"behind {other}", behind=other)
+
+
+def _became(settled: Settled) -> str:
+    """Apart from each other: one replica may find nothing left to do where another's hearing is still to be said."""
+    if settled.reason:
+        return HELD
+    return "nothing" if settled.outcome == NOTHING else "heard"

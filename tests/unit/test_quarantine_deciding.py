@@ -185,6 +185,44 @@ async def test_a_replay_without_a_copy_tries_what_was_set_aside_also_after_an_ed
     assert at_attempt(one.record.fresh, one.record.state["attempt"]).value == b"first"
 
 
+EDITED = Replay("Mallory", "mended", asked_at="t", value=b"{}", headers={"ce_type": b"letter.received"})
+
+
+async def test_nobody_gets_rid_of_what_may_be_urgent_by_a_copy_that_asks_for_nothing() -> None:
+    one = await entry(b"EMERGENCY, not JSON")
+    one.hear(EDITED)
+
+    one.hear(Settled(one.record.state["attempt"], "nothing to do"), "intake")
+
+    assert (one.status, one.record.state["reason"], one.types[-1]) == ("held", "nothing to do", QUARANTINE_HELD)
+    one.hear(Discard("Mallory", "rubbish"))
+    assert refusal(one.hear(Discard("Mallory", "rubbish")).reply) is Why.SECOND
+
+
+async def test_what_was_heard_wins_over_another_replica_that_found_nothing_left_to_do() -> None:
+    for outcomes in (["nothing to do", "taken"], ["taken", "nothing to do"]):
+        one = await entry()
+        one.hear(EDITED)
+        for outcome in outcomes:
+            one.hear(Settled(one.record.state["attempt"], outcome))
+
+        assert (one.status, one.record.state["outcome"]) == ("replayed", "taken")
+
+
+@pytest.mark.parametrize(
+    ("topic", "asked"), [(GATE, REPLAY), ("letters.received.v1", EDITED), ("letters.received.v1", REPLAY)]
+)
+async def test_what_was_heard_before_or_is_not_urgent_is_replayed_with_nothing_to_do(topic: str, asked: Replay) -> None:
+    one = await entry(topic=topic)
+    one.hear(EDITED)
+    one.hear(Settled(one.record.state["attempt"], reason="no"))
+    one.hear(asked)
+
+    one.hear(Settled(one.record.state["attempt"], "nothing to do"))
+
+    assert (one.status, one.record.state["outcome"]) == ("replayed", "nothing to do")
+
+
 async def test_what_is_kept_in_part_is_replayed_as_an_edited_copy_only() -> None:
     [first] = await messages_of(consumed(b"x" * 2_000))
     body = first.body
