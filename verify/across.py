@@ -1,7 +1,7 @@
 """Whether records agree with each other: letters with cases, events with the notices they owe, clocks with time."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from verify.arriving import Arriving
 from verify.documents import Documents
 from verify.findings import Finding, Kind
 from verify.history import GRACE, Known
+from verify.rows import Heard, packed
 from verify.sending import SKEW
 
 ACCEPTED = "received"
@@ -48,20 +49,32 @@ class Met:
 
     letters: dict[str, State] = field(default_factory=dict)
     """Accepted letters' states."""
+    began: dict[str, str] = field(default_factory=dict)
+    """When they were accepted."""
     cases: dict[str, str] = field(default_factory=dict)
     """The letter of each case."""
 
 
 @dataclass(frozen=True, slots=True)
+class _Apart:
+    """A letter and a case that do not agree, and whose word would bring them together."""
+
+    finding: Finding
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Delays:
-    """What waits to be read, or was set aside, for which others rightly wait; each message is judged by itself."""
+    """When the earliest came of what is not read, by milliseconds: what is later may wait for it, nothing else."""
 
     updates: int | None
-    """When the earliest came of what authorities said and is not read: later clocks wait to hear who stopped them."""
-    letters: bool
-    """On their way to the router: their cases are still to be opened."""
-    news: bool
-    """Of cases, on their way to intake: letters do not know yet."""
+    """Of what authorities said: later clocks wait to hear who stopped them."""
+    letters: int | None
+    """On their way to the router: later letters' cases are still to be opened."""
+    news: int | None
+    """Of cases, on their way to intake: letters do not know yet what is later."""
+    simulated: bool
+    """The times of letters and cases cannot be compared with Kafka's."""
 
 
 class Across:
@@ -78,6 +91,7 @@ class Across:
         """Note what of a record is to be looked up."""
         if name == "letters" and known.state.get("status") == ACCEPTED:
             met.letters[known.record] = known.state
+            met.began.update((known.record, event.at) for event in known.events[:1])
         elif name == "cases":
             met.cases[known.record] = known.document["context"]["letterid"]
 
@@ -101,17 +115,19 @@ class Across:
         if due is not None and not waits and due < text_of(now - _late(DUE.late)):
             yield Finding(Kind.OVERDUE, known.record, f"to be sent {due}", settles=True)
 
-    def judge(self, met: Met, counts: Counter[str]) -> Iterator[Finding]:
-        """Which letters and cases do not agree."""
+    def judge(self, met: Met, counts: Counter[str], toward: Callable[[], Iterable[Heard]]) -> Iterator[Finding]:
+        """Which letters and cases do not agree; `toward`: the rows of what opens cases and tells letters of them."""
+        apart: list[_Apart] = []
         letters = list(met.letters)
         for at in range(0, len(letters), AT_ONCE):
-            yield from self._of_letters({name: met.letters[name] for name in letters[at : at + AT_ONCE]}, counts)
+            apart += self._of_letters({name: met.letters[name] for name in letters[at : at + AT_ONCE]}, counts)
+        yield from self._stand(apart, met, counts, toward)
         there = self._documents.present("letters", sorted(set(met.cases.values())))
         for case, letter in met.cases.items():
             if letter not in there:
                 yield Finding(Kind.NO_LETTER, case, f"of the letter {letter}", settles=True)
 
-    def _of_letters(self, letters: Mapping[str, State], counts: Counter[str]) -> Iterator[Finding]:
+    def _of_letters(self, letters: Mapping[str, State], counts: Counter[str]) -> Iterator[_Apart]:
         wanted = {
             self._ids.case(letter, head["measure"]): (letter, int(head["measure"]))
             for letter, state in letters.items()
@@ -120,22 +136,51 @@ class Across:
         cases = {case["_id"]: case for case in self._documents.heads("cases", list(wanted), ("state.status",))}
         for case, (letter, measure) in wanted.items():
             found = cases.get(case)
-            if found is None and self._delays.letters:
-                counts["in flight"] += 1
-                continue
             if found is None:
-                yield Finding(Kind.NO_CASE, letter, f"measure {measure}", settles=True)
+                yield _Apart(Finding(Kind.NO_CASE, letter, f"measure {measure}", settles=True), letter)
                 continue
             status = found["state"]["status"]
             told = [one for one in letters[letter]["cases"] if one["measure"] == measure]
             knows = told[0].get("status") if told else None
-            if status in self._ends and knows != status and self._delays.news:
-                counts["in flight"] += 1
-            elif status in self._ends and knows != status:
+            if status in self._ends and knows != status:
                 detail = f"measure {measure} is {status}, and the letter knows {knows or 'nothing'}"
-                yield Finding(Kind.NEVER_ENDED, letter, detail, settles=True)
+                yield _Apart(Finding(Kind.NEVER_ENDED, letter, detail, settles=True), case)
             else:
                 counts["measures with their case"] += 1
+
+    def _stand(
+        self, apart: Sequence[_Apart], met: Met, counts: Counter[str], toward: Callable[[], Iterable[Heard]]
+    ) -> Iterator[Finding]:
+        """Of these the ones that wait for nothing of their own."""
+        sources = {packed(one.source) for one in apart}
+        rows: defaultdict[bytes, list[Heard]] = defaultdict(list)
+        for row in toward() if apart else ():
+            if row.source in sources:
+                rows[row.source].append(row)
+        for one in apart:
+            mine = rows.get(packed(one.source), ())
+            if self._arriving.waits(mine) or self._is_later(one, met, is_seen=bool(mine)):
+                counts["measures that wait"] += 1
+            else:
+                yield one.finding
+
+    def _is_later(self, one: _Apart, met: Met, *, is_seen: bool) -> bool:
+        """Whether it was said after the topics were read, to a reader that was behind: no row tells of that."""
+        is_news = one.finding.kind == Kind.NEVER_ENDED
+        unread = self._delays.news if is_news else self._delays.letters
+        if unread is None or (is_seen and not is_news):
+            return False
+        try:
+            at = self._last_at(one.source) if is_news else met.began[one.source]
+            return self._delays.simulated or read(at).timestamp() * 1000 + SKEW > unread
+        except (KeyError, TypeError, ValueError, IndexError):
+            return False  # its record is said to be wrong by itself
+
+    def _last_at(self, case: str) -> str:
+        for found in self._documents.heads("cases", [case], ("history.at",)):
+            at: str = found["history"][-1]["at"]
+            return at
+        raise KeyError(case)
 
     def owed(self, lines: Iterable[bytes], counts: Counter[str]) -> Iterator[Finding]:
         """Which events owe somebody a notice."""

@@ -1,7 +1,7 @@
 """Whether what arrived was taken: each message left its trace, or stands in quarantine, or is still on its way."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,6 +92,16 @@ class Arriving:
         """Whether its reader had not committed it when the reading began."""
         one = self._inputs[number]
         return offset >= self._bounds.committed.get((one.group, one.topic, partition), 0)
+
+    def waits(self, rows: Iterable[Heard]) -> bool:
+        """Whether any of these is still to be read, or set aside and not heard since."""
+        entries: defaultdict[str, list[str]] = defaultdict(list)
+        for row in rows:
+            if self.is_in_flight(row.input, row.partition, row.offset):
+                return True
+            entries[f"{self._inputs[row.input].service}_quarantine"].append(self._entry(row))
+        found = (one for name, ids in entries.items() for one in self._documents.heads(name, ids, ("state.status",)))
+        return any(one["state"]["status"] != "replayed" for one in found)
 
     def topic_of(self, number: int) -> str:
         """The topic of an input by its number."""

@@ -1,6 +1,5 @@
 """The records as MongoDB has them, whole, by a majority: the only file here that knows the driver. It never writes."""
 
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -38,10 +37,6 @@ class Documents(Protocol):
 
     def alerts(self, about: Collection[str]) -> set[str]:
         """The alerts about these cases and alerts of which somebody was told, or is to be told by a ladder."""
-        ...
-
-    def has_set_aside(self, service: str, word: str) -> bool:
-        """Whether a service's quarantine holds anything of the topics with this in their name."""
         ...
 
     def outside(self, collection: str, ranges: Sequence[tuple[str, str]]) -> list[str]:
@@ -114,12 +109,6 @@ class Mongo:
         query = {"state.about": {"$in": sorted(about)}}
         found = self._database["notices"].find(query, {"_id": 0, "state.alert": 1})
         return {one["state"].get("alert", "") for one in found}
-
-    def has_set_aside(self, service: str, word: str) -> bool:
-        """Whether a service's quarantine holds anything of the topics with this in their name."""
-        # What was tried again and heard left its trace elsewhere; what was discarded never will.
-        query = {"state.topic": {"$regex": re.escape(word)}, "state.status": {"$ne": "replayed"}}
-        return self._database[f"{service}_quarantine"].find_one(query, {"_id": 1}) is not None
 
     def outside(self, collection: str, ranges: Sequence[tuple[str, str]]) -> list[str]:
         """Ids beside these ranges, a few of them."""

@@ -218,18 +218,18 @@ class Verification:
         )
 
     def _delays(self) -> Delays:
-        """What waits to be read, by consumer group, and what was set aside."""
+        """What waits to be read, by consumer group."""
         behind: Mapping[str, int] = self._shards.note["behind"]
 
         def since(service: str, name: str) -> int | None:
             found = [at for group, at in behind.items() if group.startswith(f"rogatory-{service}-{name}-")]
             return min(found, default=None)
 
-        aside = self._documents.has_set_aside
         return Delays(
             updates=since("router", "updates"),
-            letters=since("router", "letters") is not None or aside("router", "letters.received."),
-            news=since("intake", "cases") is not None or aside("intake", "cases.events."),
+            letters=since("router", "letters"),
+            news=since("intake", "cases"),
+            simulated=self._documents.one(*SIMULATION) is not None,
         )
 
     def _times(self) -> dict[bool, datetime]:

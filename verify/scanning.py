@@ -10,6 +10,7 @@ from aiokafka import ConsumerRecord
 
 from services.notifier.audit.audit_owed import seen_in
 from services.notifier.audit.audit_rules import may_have_decided
+from shared.events import LETTER_RECEIVED
 from shared.failures import NeverWill, NewerBuild, NotForUs
 from shared.ids import Ids
 from shared.topics import CHECKPOINTS
@@ -21,11 +22,22 @@ from verify.shards import Shards
 from verify.world import COLLECTIONS, Rules
 
 _Record = ConsumerRecord[Any, Any]
+TOWARD = "toward"
+"""Rows by letter of what opens its cases, or tells it of them: who is still to hear of it, or set it aside."""
 
 
 def cause_digest(cause: str) -> bytes:
     """A cause as it stands in a row."""
     return hashlib.blake2b(cause.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _letter_of(record: _Record, source: bytes) -> bytes | None:
+    """The letter of which an event opens cases, or which it tells of one."""
+    headers: dict[str, bytes] = dict(record.headers) if source != NOBODY else {}
+    if headers.get("ce_type") == LETTER_RECEIVED.encode() and record.topic.startswith("letters.received."):
+        return source
+    name = headers.get("ce_letterid") or b""
+    return packed(name.decode()) if record.topic.startswith("cases.events.") and is_id(name) else None
 
 
 @dataclass
@@ -64,7 +76,11 @@ class Scan:
             source = self._seen(record, number, digest)
         if record.topic == CHECKPOINTS:
             self.checkpoints.take(record, self.tally)
+        letter = _letter_of(record, source)
         for at, one in self._inputs.get(record.topic, ()):
+            if letter is not None and one.read is not None:
+                place = at, record.partition, record.offset, max(record.timestamp, 0), 0, 0
+                self.shards.add(TOWARD, self.shards.of(letter), pack_heard(letter, b"", digest, source, *place))
             if record.offset >= self.committed.get((one.group, record.topic, record.partition), 0):
                 self.behind[one.group] = min(self.behind.get(one.group, record.timestamp), record.timestamp)
             if one.read is None:

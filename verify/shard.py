@@ -18,6 +18,7 @@ from verify.documents import Document, Documents
 from verify.findings import Finding, Kind, Tally
 from verify.history import Known, check, known_of
 from verify.rows import Heard, Seen, heard_in, packed, seen_in, unpacked
+from verify.scanning import TOWARD
 from verify.sending import Missing, Sending, left
 from verify.shards import Shards
 from verify.world import COLLECTIONS, Bounds, Collection
@@ -92,11 +93,14 @@ class Checker:
         checked.tally.found(self._arriving.judge(arrived))
         checked.tally.found(self._aside(shard, checked.tally))
         if self._has({"letters", "cases"}):
-            checked.tally.found(self._across.judge(met, checked.tally.counts))
+            checked.tally.found(self._across.judge(met, checked.tally.counts, lambda: self._toward(shard)))
         owed = self._shards.read(OWED, shard).splitlines()
         checked.tally.found(self._across.owed(owed, checked.tally.counts))
         checked.tally.counts += arrived.counts
         return checked
+
+    def _toward(self, shard: int) -> Iterable[Heard]:
+        return heard_in(self._shards.read(TOWARD, shard))
 
     def _has(self, names: Iterable[str]) -> bool:
         return set(self._selected).issuperset(names)

@@ -1,6 +1,7 @@
 """What a verification finds: nothing in a good world, and of each kind of fault that is planted exactly that."""
 
 import asyncio
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -19,7 +20,7 @@ from shared.ids import Ids
 from shared.sealing import Sealer
 from shared.times import text_of
 from shared.vocabulary import Lane
-from tests.unit.verify_world import NOW, World, a_good_world
+from tests.unit.verify_world import IDS, NOW, World, a_good_world
 from verify.findings import Kind
 from verify.running import Verification
 from verify.shards import Shards
@@ -360,6 +361,63 @@ def test_what_its_reader_has_not_committed_is_on_its_way(world: World, tmp_path:
 
     assert report.is_right
     assert report.tally.counts["in flight"] == 3
+
+
+def _case_unheard(world: World, *, own: bool) -> ConsumerRecord[Any, Any]:
+    """A case is gone; the event that opened it, or another letter's, as the last of its partition that was read."""
+    case = world.some("cases")
+    del world.documents["cases"][case["_id"]]
+    letter = case["context"]["letterid"].encode()
+    received = [
+        one for place in world.topics if place[0].startswith("letters.received.") for one in world.topics[place]
+    ]
+    return next(one for one in received if (dict(one.headers)["ce_source"].rpartition(b"/")[2] == letter) is own)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_case_waits_for_its_own_letter_and_for_no_other(world: World, tmp_path: Path, own: bool) -> None:
+    unheard = _case_unheard(world, own=own)
+    (place,) = [one for one in world.committed if one[1:] == (unheard.topic, unheard.partition)]
+    if own:
+        world.committed[place] = unheard.offset
+    else:  # one more that nobody has read
+        world.again(unheard)
+
+    report = world.verify(tmp_path)
+
+    assert (Kind.NO_CASE not in report.numbers) is own
+    assert (report.tally.counts["measures that wait"] > 0) is own
+
+
+@pytest.mark.parametrize(("status", "waits"), [("open", True), ("discarded", True), ("replayed", False), (None, False)])
+def test_a_letter_whose_own_event_was_set_aside_has_no_case_yet(
+    world: World, tmp_path: Path, status: str | None, waits: bool
+) -> None:
+    aside = _case_unheard(world, own=status is not None)
+    value = hashlib.sha256(aside.value or b"").hexdigest()
+    entry = IDS.quarantined_as(aside.topic, aside.partition, aside.offset, value)
+    like = next(iter(world.documents["router_quarantine"].values()))
+    state = {**like["state"], "topic": aside.topic, "status": status or "open"}
+    world.documents["router_quarantine"][entry] = {**like, "_id": entry, "state": state}
+
+    assert (Kind.NO_CASE not in world.verify(tmp_path).numbers) is waits
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_letter_knows_of_an_end_once_its_own_news_is_read(world: World, tmp_path: Path, own: bool) -> None:
+    case = world.some("cases")
+    case["state"]["status"] = "closed"
+    case["history"][-1]["at"] = text_of(NOW - timedelta(minutes=5))
+    name = case["_id"].encode()
+    said = [one for place in world.topics if place[0].startswith("cases.events.") for one in world.topics[place]]
+    news = [one for one in said if (one.key == name) is own][-1]
+    groups = [one for one in world.committed if one[1:] == (news.topic, news.partition) and "intake" in one[0]]
+    if own:
+        world.committed[groups[0]] = news.offset
+    else:
+        world.again(news)
+
+    assert (Kind.NEVER_ENDED not in world.verify(tmp_path).numbers) is own
 
 
 @pytest.mark.parametrize(("minutes", "waits"), [(5, True), (1, False)])

@@ -327,11 +327,6 @@ class Documents:
         states = [one["state"] for one in self._kept("notices").values()]
         return {one["alert"] for one in states if one.get("about") in about}
 
-    def has_set_aside(self, service: str, word: str) -> bool:
-        """By the topics in the states."""
-        states = [one["state"] for one in self._kept(f"{service}_quarantine").values()]
-        return any(word in state.get("topic", "") for state in states if state["status"] != "replayed")
-
     def outside(self, collection: str, ranges: Sequence[tuple[str, str]]) -> list[str]:
         """Ids beside the ranges."""
         names = self._kept(collection)
