@@ -90,7 +90,8 @@ class Shown(BaseModel):
     """Bytes, as far as they may be shown."""
 
     bytes: int
-    sha256: str
+    sha256: str | None
+    """Left out of a masked key: it may be a short reference, which its digest would tell."""
     kind: str
     """What they look like: `null`, `empty`, `JSON`, `text`, `bytes`."""
     tree: Any = None
@@ -192,8 +193,11 @@ class Entries:
             masked_header(name, text, self._known) if masked else (shown(name), None if text is None else shown(text))
             for name, text in copy.headers
         ]
+        key = self._shown(copy.key, masked)
+        if masked:
+            key.sha256 = None
         return CopyView(
-            key=self._shown(copy.key, masked),
+            key=key,
             headers=list(headers),
             value=self._shown(copy.value, masked),
             brought_at=brought_at,

@@ -1,10 +1,9 @@
 """Showing bytes that anybody may have sent: nothing in them may move a cursor, turn a line around or name a person.
 
-`shown` writes out what is not plainly visible; what is masked shows its make and how large, and of its values only
-those codes that are ours.
+`shown` writes out what is not plainly visible; what is masked shows its make and how large, and of its names
+and values only those that are ours.
 """
 
-import re
 from collections import Counter
 from collections.abc import Collection
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import orjson
 
 from shared.events import TYPES, schema_of
+from shared.quarantine.names import HEADERS, MEMBERS
 from shared.vocabulary import Channel, Direction, Lane, Urgency
 
 MOST_MEMBERS = 100
@@ -23,7 +23,6 @@ OUR_CODES = frozenset({*TYPES, *Urgency, *Direction, *Channel, *Lane, "1.0"})
 """Values that are ours and name nobody; the law's request types and the life cycle's updates come beside."""
 _MEDIA_TYPES = frozenset({"application/json", "application/cloudevents+json", "text/plain"})
 _SCHEMAS = frozenset(map(schema_of, TYPES))
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
 def shown(raw: str | bytes) -> str:
@@ -117,8 +116,8 @@ class _Mask:
         odd: Counter[str] = Counter()
         for name, one in list(value.items())[:MOST_MEMBERS]:
             told = name
-            if not _NAME.fullmatch(name):
-                # A name that is not like ours may be a person's.
+            if name not in MEMBERS:
+                # A name that is not ours may be a person's, or an account's.
                 told = f"<name of {len(name)}>"
                 odd[told] += 1
                 told += f" #{odd[told]}" if odd[told] > 1 else ""
@@ -129,8 +128,8 @@ class _Mask:
 
 
 def masked_header(name: str, text: bytes | None, known: Collection[str] = ()) -> tuple[str, str | None]:
-    """A header: its name where it is like ours, its value where that is a code."""
-    told = shown(name) if re.fullmatch(r"(ce_)?[a-z][a-z0-9-]{0,39}", name) else f"<name of {len(name)}>"
+    """A header: its name where it is ours, its value where that is a code."""
+    told = name if name in HEADERS else f"<name of {len(name)}>"
     if text is None:
         return told, None
     value = text.decode("utf-8", "replace")

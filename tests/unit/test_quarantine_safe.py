@@ -2,13 +2,35 @@
 
 import json
 import re
+from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.mongo import Store
 from shared.quarantine.difference import difference
+from shared.quarantine.names import MEMBERS
+from shared.quarantine.reading import Entries
 from shared.quarantine.safe import clear, kind_of, masked_header, masked_json, shown
+from shared.records import stored_form
+from tests.unit.entries import SEALER, Entry, entry
+
+
+class Holding(Store):
+    """A stand-in for the store, which holds one entry."""
+
+    def __init__(self, one: Entry) -> None:
+        self._record = one.record
+
+    async def find(self, *_: Any, **__: Any) -> list[dict[str, Any]]:
+        record = self._record
+        history = [stored_form(event) for event in record.fresh]
+        assert record.key is not None
+        return [{"_id": record.id, "state": record.state, "history": history, "key": record.key.wrapped}]
+
 
 WRITTEN_OUT: dict[str, tuple[str | bytes, str]] = {
     "an escape sequence": ("\x1b[2J\x1b]0;owned\x07", r"\x1b[2J\x1b]0;owned\x07"),
@@ -76,13 +98,42 @@ def test_of_json_only_its_make_its_sizes_and_our_own_codes_are_shown() -> None:
         "measures": [
             {
                 "type": "extradition",
-                "contents": {"facts": "<text of 25>", "age": "<number>", "minor": "<true or false>"},
+                "contents": {
+                    "facts": "<text of 25>",
+                    "<name of 3>": "<number>",
+                    "<name of 5>": "<true or false>",
+                },
             }
         ],
         "<name of 12>": None,
         "<name of 12> #2": "<text of 4>",
         "type": "<text of 4>",
     }
+
+
+def test_a_name_that_only_looks_like_ours_is_masked() -> None:
+    masked = masked_json(b'{"data": {"nl91abna0417164300": {"jan_de_vries": "x"}}, "type": "letter.received"}')
+
+    assert masked == {
+        "data": {"<name of 18>": {"<name of 12>": "<text of 1>"}},
+        "type": "letter.received",
+    }
+
+
+@pytest.mark.parametrize("masked", [True, False])
+async def test_a_masked_key_is_not_told_by_its_digest(masked: bool) -> None:
+    one = await entry(b"{}", key=b"FR-1")
+
+    whole = await Entries(Holding(one), SEALER).one(one.record.id, masked=masked)
+
+    assert whole is not None
+    assert (whole.original.key.sha256 is None, whole.original.value.sha256 is None) == (masked, False)
+
+
+def test_every_name_that_the_life_cycle_knows_may_be_shown() -> None:
+    updates = yaml.safe_load((Path(__file__).parents[2] / "life-cycle.yaml").read_text())["updates"]
+
+    assert {name for update in updates.values() for name in update.get("fields", ())} <= MEMBERS
 
 
 def test_what_is_masked_is_small_however_large_it_is() -> None:
@@ -111,7 +162,9 @@ def test_in_the_clear_every_text_and_every_name_is_safe() -> None:
         ("ce_type", b"letter.burned", ("ce_type", "<13 bytes>")),
         ("ce_type", b"update.forwarded", ("ce_type", "update.forwarded")),
         ("ce_id", b"Maud", ("ce_id", "<4 bytes>")),
-        ("ce_other", None, ("ce_other", None)),
+        ("ce_other", None, ("<name of 8>", None)),
+        ("ce_subject", None, ("ce_subject", None)),
+        ("jan-de-vries-1970-03-04", b"x", ("<name of 23>", "<1 bytes>")),
         ("content-type", b"application/json", ("content-type", "application/json")),
         ("Maud Vernier", b"x", ("<name of 12>", "<1 bytes>")),
     ],
