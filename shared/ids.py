@@ -47,13 +47,16 @@ class Ids:
         """The id of a silence: what was asked for, whole, so that asking again makes no second one."""
         return self._make("sil_", said)
 
-    def quarantined(self, topic: str, partition: int, offset: int, value: bytes) -> str:
-        """The id of a quarantined record: its position and its bytes, for offsets restart when a topic is made anew."""
-        return self.quarantined_as(topic, partition, offset, hashlib.sha256(value).hexdigest())
+    def quarantined(self, service: str, topic: str, partition: int, offset: int, value: bytes) -> str:
+        """The id of a record that one service set aside.
 
-    def quarantined_as(self, topic: str, partition: int, offset: int, sha256: str) -> str:
+        Its position and its bytes, for offsets restart when a topic is made anew; several services may read a topic.
+        """
+        return self.quarantined_as(service, topic, partition, offset, hashlib.sha256(value).hexdigest())
+
+    def quarantined_as(self, service: str, topic: str, partition: int, offset: int, sha256: str) -> str:
         """The same, of a record whose bytes are known by their digest."""
-        return self._make("qua_", topic, str(partition), str(offset), sha256)
+        return self._make("qua_", service, topic, str(partition), str(offset), sha256)
 
     def checkpoint(self, service: str, instance: str, number: int) -> str:
         """The id of the n-th checkpoint of one process."""

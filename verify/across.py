@@ -196,8 +196,7 @@ class Across:
         """Of these the ones that the notifier has neither set aside nor still to read."""
         by_entry: defaultdict[str, list[Owed]] = defaultdict(list)
         for one in missing:
-            topic = self._arriving.topic_of(one.input)
-            by_entry[self._ids.quarantined_as(topic, one.partition, one.offset, one.digest)].append(one)
+            by_entry[self._arriving.entry_of(one.input, one.partition, one.offset, one.digest)].append(one)
         asides = [(entry, one.input, one.partition, one.offset, entry) for entry, of in by_entry.items() for one in of]
         for finding in self._arriving.aside(asides, counts):
             for one in by_entry[finding.record]:

@@ -66,7 +66,16 @@ class Arriving:
     def judge(self, arrived: Arrived) -> list[Finding]:
         """What was passed over."""
         untraced = arrived.untraced + self._no_news(arrived)
-        asides = [(self._entry(row), row.input, row.partition, row.offset, unpacked(row.record)) for row in untraced]
+        asides = [
+            (
+                self.entry_of(row.input, row.partition, row.offset, row.digest.hex()),
+                row.input,
+                row.partition,
+                row.offset,
+                unpacked(row.record),
+            )
+            for row in untraced
+        ]
         return self.aside(asides, arrived.counts)
 
     def aside(self, asides: Sequence[tuple[str, int, int, int, str]], counts: Counter[str]) -> list[Finding]:
@@ -99,17 +108,16 @@ class Arriving:
         for row in rows:
             if self.is_in_flight(row.input, row.partition, row.offset):
                 return True
-            entries[f"{self._inputs[row.input].service}_quarantine"].append(self._entry(row))
+            entries[f"{self._inputs[row.input].service}_quarantine"].append(
+                self.entry_of(row.input, row.partition, row.offset, row.digest.hex())
+            )
         found = (one for name, ids in entries.items() for one in self._documents.heads(name, ids, ("state.status",)))
         return any(one["state"]["status"] != "replayed" for one in found)
 
-    def topic_of(self, number: int) -> str:
-        """The topic of an input by its number."""
-        return self._inputs[number].topic
-
-    def _entry(self, row: Heard) -> str:
-        topic = self._inputs[row.input].topic
-        return self._ids.quarantined_as(topic, row.partition, row.offset, row.digest.hex())
+    def entry_of(self, number: int, partition: int, offset: int, sha256: str) -> str:
+        """The entry in quarantine of what one input set aside."""
+        of = self._inputs[number]
+        return self._ids.quarantined_as(of.service, of.topic, partition, offset, sha256)
 
     def _no_news(self, arrived: Arrived) -> list[Heard]:
         """Of case events without a trace those that told something new."""

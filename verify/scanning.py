@@ -158,7 +158,8 @@ class Scan:
 
     def _aside(self, record: _Record, number: int, digest: bytes) -> None:
         """What cannot be read must stand in its reader's quarantine."""
-        entry = self.ids.quarantined_as(record.topic, record.partition, record.offset, digest.hex())
+        service = self.inputs[number].service
+        entry = self.ids.quarantined_as(service, record.topic, record.partition, record.offset, digest.hex())
         told = [entry, number, record.partition, record.offset]
         self.shards.add("aside", self.shards.of(packed(entry)), orjson.dumps(told) + b"\n")
         self.tally.counts["not readable"] += 1

@@ -47,8 +47,8 @@ class Quarantine:
             self._metrics.quarantined.labels(reason if reason in REASONS else "other").inc()
 
     async def alarm(self, kind: str, key: str, facts: Mapping[str, str]) -> None:
-        """Raise an alert of a kind, once per key, for what is no Kafka record."""
-        alert = self._ids.alert(kind, key)
+        """Raise an alert of a kind, once per service and key, for what is no Kafka record."""
+        alert = self._ids.alert(kind, f"{self._service}/{key}")
         await self._loop.handle([Message(alert, f"{self._service}/{kind}", self._service, Alert(kind, facts))], "clock")
 
     def _entry(self, record: ConsumerRecord[Any, Any], reason: str, most: int | None = None) -> Message:
@@ -74,7 +74,7 @@ def entry_of(record: ConsumerRecord[Any, Any], reason: str, service: str, ids: I
     content = orjson.dumps(copy_of(record, MAX_HEADERS).as_content(most))
     digest = hashlib.sha256(value).hexdigest()
     return Message(
-        ids.quarantined(record.topic, record.partition, record.offset, value),
+        ids.quarantined(service, record.topic, record.partition, record.offset, value),
         f"{record.topic}/{record.partition}/{record.offset}",
         service,
         Alert(QUARANTINE, facts, content, topics.agency_of(record.topic), digest),

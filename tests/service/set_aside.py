@@ -82,7 +82,7 @@ class Bench:
         topic, reason = how.get("topic", GATE), how.pop("reason", "not a letter")
         records = [consumed(value, offset=first + n, key=key, **how) for n, value in enumerate(values)]
         await self.keeper.keep([(record, reason) for record in records])
-        return [IDS.quarantined(topic, 1, one.offset, one.value or b"") for one in records]
+        return [IDS.quarantined("intake", topic, 1, one.offset, one.value or b"") for one in records]
 
     async def states(self, *entries: str) -> list[State]:
         """How entries stand."""

@@ -120,7 +120,7 @@ async def told(services: System) -> Told:
             Aside(
                 poison,
                 place,
-                services.ids.quarantined(GATE, *place, poison.said.value or b""),
+                services.ids.quarantined("intake", GATE, *place, poison.said.value or b""),
                 (dict(poison.said.headers).get("ce_id") or b"").decode(),
             )
             for poison, place in zip(POISONS, places[1::2], strict=True)
@@ -214,7 +214,9 @@ async def test_the_router_sets_aside_what_is_no_letter_of_intake(services: Syste
         Said(BODY, [("ce_id", b"\xff")]),
     ]
     places = await services.produce(gate, *poisons)
-    entries = [services.ids.quarantined(gate, *at, one.value or b"") for at, one in zip(places, poisons, strict=True)]
+    entries = [
+        services.ids.quarantined("router", gate, *at, one.value or b"") for at, one in zip(places, poisons, strict=True)
+    ]
 
     found = await eventually(
         lambda: (
@@ -240,14 +242,16 @@ async def test_what_is_no_case_event_is_set_aside_by_both_who_hear_it(services: 
     gate = topics.case_events(Lane.NORMAL)
     poisons = [Said(b"{}", cloud_event("c1", event_type=CASE_ASSIGNED)), Said(None, []), Said(b"[", STRUCTURED)]
     places = await services.produce(gate, *poisons)
-    entries = [services.ids.quarantined(gate, *at, one.value or b"") for at, one in zip(places, poisons, strict=True)]
-
-    for collection in ("intake_quarantine", "notifier_quarantine"):
+    for service in ("intake", "notifier"):
+        entries = [
+            services.ids.quarantined(service, gate, *at, one.value or b"")
+            for at, one in zip(places, poisons, strict=True)
+        ]
         await eventually(
-            lambda collection=collection: (  # type: ignore[misc]
-                len(services.documents(collection, {"_id": {"$in": entries}})) == len(entries)
+            lambda service=service, entries=entries: (  # type: ignore[misc]
+                len(services.documents(f"{service}_quarantine", {"_id": {"$in": entries}})) == len(entries)
             ),
-            f"the entries of {collection}",
+            f"the entries of the {service}",
         )
     assert {name: services.has_said(name, "stopping") for name in services.services} == dict.fromkeys(
         services.services, False

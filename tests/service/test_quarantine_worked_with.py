@@ -36,7 +36,7 @@ async def test_an_unreadable_letter_is_mended_and_goes_its_way(services: System,
     odd = cloud_event(f"{prefix}-1", event_type="letter.burned")
     async with services.listening(ANSWERS, CASES) as ear:
         [place] = await services.produce(GATE, Said(body, odd))
-        entry = services.ids.quarantined(GATE, *place, body)
+        entry = services.ids.quarantined("intake", GATE, *place, body)
         [told] = await ear.wait_for(on(ANSWERS, entry))
         assert (told.type, told.data["offset"], told.data["reason"]) == (
             ANSWER_UNREADABLE,
@@ -73,7 +73,7 @@ async def test_an_unreadable_letter_is_mended_and_goes_its_way(services: System,
 async def test_what_was_sent_right_meanwhile_is_not_taken_twice(services: System, prefix: str) -> None:
     good, bad = filed(letter(prefix), f"{prefix}-1"), Said(json.dumps(letter(prefix)).encode(), [])
     places = await services.produce(GATE, good, bad)
-    entry = services.ids.quarantined(GATE, *places[1], bad.value or b"")
+    entry = services.ids.quarantined("intake", GATE, *places[1], bad.value or b"")
     record = services.ids.letter(AGENCY, prefix)
     await eventually(lambda: services.document("intake_quarantine", entry), "the entry")
     await eventually(lambda: services.document("letters", record), "the letter")

@@ -188,6 +188,6 @@ async def test_a_type_that_the_law_no_longer_knows_is_set_aside_not_guessed(serv
 
     [at] = await services.produce(gate, Said(value, cloud_event(f"{prefix}x", "/letters.received.v1/x")))
 
-    entry = services.ids.quarantined(gate, *at, value)
+    entry = services.ids.quarantined("router", gate, *at, value)
     await eventually(lambda: services.document("router_quarantine", entry), "the entry")
     assert services.document("cases", services.ids.case(f"{letter_id}x", 1)) is None

@@ -447,7 +447,7 @@ async def test_an_update_of_who_never_had_the_case_is_set_aside_and_counted_apar
     places = await services.produce(topic, *records)
 
     for place, record, why in zip(places, records, (reason, "no such case", "not an update"), strict=True):
-        entry = services.ids.quarantined(topic, *place, record.value or b"")
+        entry = services.ids.quarantined("router", topic, *place, record.value or b"")
         kept = await eventually(partial(services.document, "router_quarantine", entry), "the entry")
         assert kept["state"]["reason"] == why
         name = f"rogatory_quarantined_total{{reason={why}}}"

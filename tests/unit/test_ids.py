@@ -18,7 +18,7 @@ MAKERS: dict[str, Callable[[Ids], str]] = {
     "ref_": lambda ids: ids.reference("FR", "FR-2026-1"),
     "alt_": lambda ids: ids.alert("let_1", "1"),
     "not_": lambda ids: ids.notice("alt_1", "operations", "kafka"),
-    "qua_": lambda ids: ids.quarantined("letters.received.v1", 0, 7, b"value"),
+    "qua_": lambda ids: ids.quarantined("router", "letters.received.v1", 0, 7, b"value"),
     "evt_": lambda ids: ids.event("let_1", 1),
     "ext_": lambda ids: ids.cause("let_1", "1"),
 }
@@ -51,12 +51,16 @@ DIFFERENT: dict[str, tuple[Callable[[Ids], str], Callable[[Ids], str]]] = {
     "measure 1 and 11": (lambda ids: ids.case("let_1", 1), lambda ids: ids.case("let_", 11)),
     "recipient and channel": (lambda ids: ids.notice("a", "b", "c"), lambda ids: ids.notice("a", "bc", "")),
     "partition and offset": (
-        lambda ids: ids.quarantined("t", 1, 11, b""),
-        lambda ids: ids.quarantined("t", 11, 1, b""),
+        lambda ids: ids.quarantined("router", "t", 1, 11, b""),
+        lambda ids: ids.quarantined("router", "t", 11, 1, b""),
     ),
     "the same place, other bytes": (
-        lambda ids: ids.quarantined("t", 0, 0, b"a"),
-        lambda ids: ids.quarantined("t", 0, 0, b"b"),
+        lambda ids: ids.quarantined("router", "t", 0, 0, b"a"),
+        lambda ids: ids.quarantined("router", "t", 0, 0, b"b"),
+    ),
+    "two services that set one record aside": (
+        lambda ids: ids.quarantined("intake", "t", 0, 0, b"a"),
+        lambda ids: ids.quarantined("notifier", "t", 0, 0, b"a"),
     ),
     "zero bytes in a stranger's words": (lambda ids: ids.cause("a\0b", "c"), lambda ids: ids.cause("a", "b\0c")),
 }

@@ -395,7 +395,7 @@ def test_a_letter_whose_own_event_was_set_aside_has_no_case_yet(
 ) -> None:
     aside = _case_unheard(world, own=status is not None)
     value = hashlib.sha256(aside.value or b"").hexdigest()
-    entry = IDS.quarantined_as(aside.topic, aside.partition, aside.offset, value)
+    entry = IDS.quarantined_as("router", aside.topic, aside.partition, aside.offset, value)
     like = next(iter(world.documents["router_quarantine"].values()))
     state = {**like["state"], "topic": aside.topic, "status": status or "open"}
     world.documents["router_quarantine"][entry] = {**like, "_id": entry, "state": state}
