@@ -28,12 +28,12 @@ from verify.findings import Kind
 
 
 @pytest.fixture(scope="module")
-def system(kafka: Kafka, mongo: Mongo, session_folder: Path) -> Iterator[System]:
-    """Services with a database of their own: other tests plant faults in theirs."""
-    asyncio.run(make_topics(kafka.bootstrap))
-    folder = session_folder / "verify-tests"
-    with running(kafka.bootstrap, mongo.uri, "verify_tests", folder, *SERVICES) as made:
-        yield made
+def system(needs_kafka: None, mongo: Mongo, module_folder: Path) -> Iterator[System]:
+    """Services with a database and a Kafka of their own: on the others' topics the others' services write."""
+    with Kafka(module_folder / "kafka") as kafka:
+        asyncio.run(make_topics(kafka.bootstrap))
+        with running(kafka.bootstrap, mongo.uri, "verify_tests", module_folder / "services", *SERVICES) as made:
+            yield made
 
 
 @pytest.fixture(scope="module")
