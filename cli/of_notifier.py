@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import typer
 
-from cli.options import stop
+from cli.options import stop, time_of
 from cli.telling import plain, words
 from shared.failures import BadStart
 from shared.times import text_of
@@ -67,7 +67,7 @@ def end_of(lasts: str | None, until: str | None) -> str | None:
         raise BadStart("say how long by one of --for and --until")
     if lasts is not None:
         return text_of(datetime.now(UTC) + span_of(lasts, "--for"))
-    return None if until is None else text_of(_time(until))
+    return None if until is None else text_of(time_of("--until", until))
 
 
 def span_of(text: str, option: str) -> timedelta:
@@ -81,16 +81,6 @@ def span_of(text: str, option: str) -> timedelta:
     except ValidationError:
         raise BadStart(f"{option} takes a time span such as 2 hours, not {quoted(text)}") from None
     return span
-
-
-def _time(text: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        raise BadStart(f"--until takes a time with its zone, such as 2026-11-24T16:00+04:00, not {quoted(text)}")
-    return at
 
 
 def when_in_words(when: Mapping[str, Iterable[str]]) -> str:

@@ -1,9 +1,13 @@
 """Options that several commands share, and how a command ends that got no answer."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+
+from shared.failures import BadStart
+from shared.yaml_file import quoted
 
 Token = Annotated[
     str | None,
@@ -26,6 +30,17 @@ At = Annotated[
         "--at", metavar="TIME", help="2026-12-31 20:00 on the roster's clocks, or 2026-12-31T16:00Z; now unless told."
     ),
 ]
+
+
+def time_of(option: str, text: str) -> datetime:
+    """The time that an option gives; raises `BadStart` for one that is none, or has no zone."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise BadStart(f"{option} takes a time with its zone, such as 2026-11-24T16:00+04:00, not {quoted(text)}")
+    return at
 
 
 def stop(failure: Exception) -> NoReturn:

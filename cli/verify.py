@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import AsJson
+from cli.options import AsJson, time_of
 from shared.failures import BadStart
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ def verify(
         _mend(settings_of(data), by if mend_totals else None, as_json)
         return
 
-    report = run(settings_of(data), since=_time(since), only=only, state=state, progress=True)
+    report = run(
+        settings_of(data), since=time_of("--since", since) if since else None, only=only, state=state, progress=True
+    )
     if as_json:
         typer.echo(json.dumps(report.as_json(), indent=2))
     else:
@@ -120,15 +122,3 @@ def settings_of(data: Path | None) -> Mapping[str, str]:
     if not folders:
         return os.environ
     raise BadStart("what is to be verified? Set ROGATORY_MONGO and the rest, or start a local stack: `rogatory up`")
-
-
-def _time(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        raise BadStart(f"--since takes a time with its zone, such as 2026-11-24T16:00+04:00, not {text!r}")
-    return at

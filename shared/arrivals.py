@@ -13,7 +13,8 @@ from aiokafka import ConsumerRecord
 from shared.decisions import Message
 from shared.failures import NeverWill, NewerBuild, NotForUs
 from shared.log import logger
-from shared.loop import Loop, Outcome, Source
+from shared.loop import Loop, Outcome
+from shared.tries import Source
 
 MESSAGES = 2_000
 """Messages that are decided together at most."""

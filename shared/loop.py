@@ -13,10 +13,10 @@ import asyncio
 import random
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 from shared import times
 from shared.bookkeeping import Booking, Bookkeeper, note
@@ -28,8 +28,7 @@ from shared.mongo import Change, Store
 from shared.records import Evolve, Record, event_of, needs_sending, record_of
 from shared.sealing import Broken, Sealer
 from shared.sender import Parcel, Sender
-
-Source = Literal["kafka", "http", "clock", "replay"]
+from shared.tries import Source, Tries
 
 PATIENCE = 60.0
 """Seconds for which a batch is tried while MongoDB is away; below Kafka's `max_poll_interval_ms`."""
@@ -63,7 +62,7 @@ class _Batch:
         """The records that it changes."""
         return [record for record in self.records.values() if record.fresh]
 
-    def landed(self, tries: "_Tries") -> list[Record]:
+    def landed(self, tries: Tries) -> list[Record]:
         """What stands in MongoDB because of it: what an earlier try wrote, then what the last one did."""
         return [*tries.recognised.values(), *self.fresh]
 
@@ -99,7 +98,7 @@ class Loop:
         """
         if not messages:
             return []
-        began, tries = time.monotonic(), _Tries(source)
+        began, tries = time.monotonic(), Tries(source)
         bookings = [keeper.open() for keeper in self.bookkeepers]
         landed: list[Record] | None = None
         try:
@@ -114,14 +113,14 @@ class Loop:
 
     async def foresee(self, messages: Sequence[Message]) -> list[Outcome]:
         """What `handle` would do with them now; nothing is kept, sent or counted. Raises `TryAgain`."""
-        tries = _Tries("replay")
+        tries = Tries("replay")
         while True:
             batch = await self._try(messages, self.now(), tries)
             if not batch.wanted:
                 return batch.outcomes
 
     async def _land(
-        self, messages: Sequence[Message], tries: "_Tries", bookings: Sequence[Booking], until: float
+        self, messages: Sequence[Message], tries: Tries, bookings: Sequence[Booking], until: float
     ) -> _Batch:
         """Try until all of it is written; raises `TryAgain` once the patience is over."""
         now = self.now()
@@ -163,7 +162,7 @@ class Loop:
         self._away.lost(str(reason))
         self._metrics.away.labels("mongodb").set(1)
 
-    async def _try(self, messages: Sequence[Message], now: datetime, tries: "_Tries") -> _Batch:
+    async def _try(self, messages: Sequence[Message], now: datetime, tries: Tries) -> _Batch:
         """Read and decide the whole batch once, as if no earlier try had been."""
         seen = tries.seen_in(messages)
         heads = await self.store.read(list({message.record for message in messages} - seen.keys()))
@@ -203,7 +202,7 @@ class Loop:
                 record.broken = True
 
     def _one(
-        self, message: Message, batch: _Batch, now: datetime, tries: "_Tries", claimed: set[tuple[str, str]]
+        self, message: Message, batch: _Batch, now: datetime, tries: Tries, claimed: set[tuple[str, str]]
     ) -> Outcome:
         record = batch.records.get(message.record)
         if record is None:
@@ -278,35 +277,6 @@ class Loop:
         for event_type, number in Counter(e.type for record in batch.records.values() for e in record.fresh).items():
             self._metrics.events.labels(event_type).inc(number)
         self._metrics.batch_seconds.labels(source).observe(seconds)
-
-
-class _Tries:
-    """What earlier tries of a batch attempted: a write of unknown outcome is recognised by the chain it would leave."""
-
-    def __init__(self, source: Source) -> None:
-        self.is_first = True
-        self.counts_bugs = source != "replay"
-        self.wanted: set[str] = set()
-        self.landed: dict[tuple[str, str], Record] = {}
-        self.recognised: dict[bytes, Record] = {}
-        self.bugs: dict[tuple[str, str], Bug] = {}
-        """One message is one bug, however often its batch is run."""
-        self._attempted: dict[bytes, Record] = {}
-
-    def seen_in(self, messages: Iterable[Message]) -> Mapping[str, Record]:
-        """The records that need not be read; after a try that failed, all are."""
-        if not self.is_first:
-            return {}
-        return {message.record: message.seen for message in messages if message.seen is not None}
-
-    def remember(self, records: Iterable[Record]) -> None:
-        self._attempted.update({record.chain: record for record in records})
-
-    def recognise(self, stored: Record) -> None:
-        attempt = self._attempted.get(stored.chain)
-        if attempt is not None and stored.chain not in self.recognised:
-            self.recognised[stored.chain] = attempt
-            self.landed |= {(attempt.id, event.cause): attempt for event in attempt.fresh}
 
 
 def _parcel(loop: Loop, record: Record) -> Parcel:

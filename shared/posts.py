@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from shared.decisions import Message
 from shared.failures import Bug, TryAgain
-from shared.loop import Loop, Outcome, Source
+from shared.loop import Loop, Outcome
+from shared.tries import Source
 
 MAX_WAITING = 2_000
 MAX_WAITING_BYTES = 64_000_000

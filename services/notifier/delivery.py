@@ -77,7 +77,10 @@ class Delivery:
         try:
             await self._take_back()
             while True:
-                with contextlib.suppress(TryAgain):
+                for task in more:
+                    if task.done():
+                        task.result()  # a bug of ours: the service stops, and does not go on without it
+                with contextlib.suppress(TryAgain):  # MongoDB is away: the loops say so
                     await self._look()
                     self._is_open = True
                 with contextlib.suppress(TimeoutError):
@@ -123,9 +126,7 @@ class Delivery:
         for digest in [of_it for of_it in chosen if of_it[0]["state"].get("in_digest")]:
             recipient = self._recipient(digest[0])
             recipient.busy.add(GATHERING)
-            task = asyncio.create_task(self._gather(recipient, digest))
-            self._gathering.add(task)
-            task.add_done_callback(self._gathering.discard)
+            self._later(self._gather(recipient, digest))
         alone = [of_it[0] for of_it in chosen if not of_it[0]["state"].get("in_digest")]
         for one, won in zip(alone, await self._claim(alone), strict=True):
             if won is not None:
@@ -189,10 +190,16 @@ class Delivery:
             asyncio.get_running_loop().time() - (CLAIM - left).total_seconds(),
         )
 
-    def _later(self, giving_back: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(giving_back)
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._gathering.add(task)
-        task.add_done_callback(self._gathering.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._gathering.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
+            self._notices.bug(error, "delivery")
 
     def _recipient(self, one: Mapping[str, Any]) -> Recipient:
         return self._choosing.recipient(one["state"]["subscriber"], one["state"]["channel"])
@@ -232,7 +239,7 @@ class Delivery:
         """What was claimed and is not sent here is due again at once; if that fails, when its claim ends."""
         if not waiting:
             return
-        with contextlib.suppress(TryAgain):
+        with contextlib.suppress(TryAgain):  # its claim ends by itself
             await self._handle([_interrupted(one.id, one.state["attempts"]) for one in waiting])
         self._awake.set()
 
@@ -240,7 +247,7 @@ class Delivery:
         """What has no time left on its channel, and whose recipient has no room for it, goes on without an attempt."""
         while True:
             await asyncio.sleep(OVERDUE_EVERY)
-            with contextlib.suppress(TryAgain):
+            with contextlib.suppress(TryAgain):  # MongoDB is away: the loops say so, and the next look comes
                 overdue = await self._choosing.overdue()
                 await self._handle(
                     [Message(one["_id"], f"overdue/{one['next_due']}", BY, Overdue(one["next_due"])) for one in overdue]

@@ -139,7 +139,7 @@ class Sending:
 
     async def _anew(self, recipient: Recipient) -> Destination | None:
         """Where a recipient is by the newest look: another process may have been told a second ago."""
-        with contextlib.suppress(TryAgain):
+        with contextlib.suppress(TryAgain):  # MongoDB is away: what was known last holds
             await self._refresh()
         return self._destinations.find(recipient.name, recipient.channel)
 

@@ -10,11 +10,12 @@ from aiokafka import ConsumerRecord
 from shared.decisions import Decision, Message
 from shared.failures import TryAgain
 from shared.ids import Ids
-from shared.loop import Loop, Outcome, Source
+from shared.loop import Loop, Outcome
 from shared.metrics import Metrics
 from shared.quarantine import Quarantine, deciding, evolve
 from shared.records import Record
 from shared.sealing import Sealer
+from shared.tries import Source
 
 NOW = datetime(2026, 3, 10, 8, tzinfo=UTC)
 IDS, SEALER = Ids(b"i" * 32), Sealer(b"s" * 32)

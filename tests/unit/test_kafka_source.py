@@ -11,11 +11,12 @@ from shared.decisions import Message
 from shared.events import CASE_ASSIGNED, LETTER_RECEIVED, schema_of
 from shared.failures import NeverWill, NewerBuild, NotForUs, TryAgain
 from shared.kafka import KafkaSource, broker_at
-from shared.loop import Loop, Outcome, Source
+from shared.loop import Loop, Outcome
 from shared.metrics import Metrics
 from shared.own_events import read_event
 from shared.quarantine import Quarantine
 from shared.records import Record
+from shared.tries import Source
 
 EVENTS, GATE = "cases.events.v1", "agency.a.letters.v1"
 KNOWN = frozenset({CASE_ASSIGNED})

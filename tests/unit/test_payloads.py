@@ -28,12 +28,13 @@ from shared.ids import Ids
 from shared.law import Law, load_law
 from shared.letter import content_of, parse_letter
 from shared.life_cycle import load_life_cycle
-from shared.loop import Loop, Outcome, Source
+from shared.loop import Loop, Outcome
 from shared.metrics import Metrics
 from shared.partners import Partners, load_partners
 from shared.payloads import AlertRaised, CaseEvent, LetterReceived, NoticeRaised
 from shared.records import Evolve, Record, value_on
 from shared.sealing import Sealer
+from shared.tries import Source
 from shared.vocabulary import Lane
 from shared.yaml_file import read_yaml
 

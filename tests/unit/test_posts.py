@@ -8,9 +8,10 @@ import pytest
 
 from shared.decisions import Message
 from shared.failures import TryAgain
-from shared.loop import Loop, Outcome, Source
+from shared.loop import Loop, Outcome
 from shared.posts import AT_ONCE, MAX_WAITING, Posts, QueueFull
 from shared.records import Record
+from shared.tries import Source
 
 
 class Answering(Loop):

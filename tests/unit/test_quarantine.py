@@ -14,11 +14,12 @@ from shared import quarantine
 from shared.decisions import Message
 from shared.failures import NeverWill, TryAgain
 from shared.ids import Ids
-from shared.loop import Loop, Outcome, Source
+from shared.loop import Loop, Outcome
 from shared.metrics import Metrics
 from shared.quarantine.copies import original
 from shared.records import Record
 from shared.sealing import Sealer
+from shared.tries import Source
 
 NOW = datetime(2026, 3, 10, 8, tzinfo=UTC)
 
