@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.failures import TryAgain
+from shared.loop import Loop
 from shared.mongo import Change
 from tests.unit.test_anchoring import Cases, Process, World
 from verify.anchored import link_of, unlinked
@@ -135,8 +136,10 @@ async def _rest() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shared.loop.random.uniform", lambda _low, _high: 0.0)
+    # A checkpoint is tried for a minute while MongoDB is away: here nothing brings it back before the try is over.
+    monkeypatch.setattr(Loop.handle, "__defaults__", (0.0,))
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
