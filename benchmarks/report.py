@@ -33,24 +33,6 @@ class Aim:
         return f"{'<=' if self.at_most else '>='} {self.value:g}"
 
 
-AIMS = {
-    "e2e_vs_bare": Aim("end to end, share of the bare loop's rate", 0.7),
-    "backlog_vs_bare": Aim("router and notifier on a backlog, share of the bare loop's rate", 0.55),
-    "updates_vs_bare": Aim("updates of authorities on a backlog, share of the bare loop's rate", 0.5),
-    "clocks_vs_bulk_update": Aim("clocks that are due, share of a bare bulk update's rate", 0.5),
-    "e2e_vs_naive": Aim("end to end, times the naive pipeline's rate", 6),
-    "http_vs_insert_one": Aim("letters accepted by HTTP, times the rate of one insert_one per request", 2),
-    "healthy_with_quarantine": Aim("end to end with 100,000 entries in quarantine, share of the rate with none", 0.9),
-    "router_p50_ms": Aim("letter to authority at 10 letters/s, milliseconds", 15, at_most=True),
-    "notices_vs_bare": Aim("webhooks taken, every notice kept first, share of the bare loop's rate", 0.6),
-    "fanout_50": Aim("one event to 50 webhooks, times the direct loop's milliseconds", 5, at_most=True),
-    "notices_p50_ms": Aim("event to webhook at 100 events/s, milliseconds", 50, at_most=True),
-    "notices_vs_alertmanager": Aim("webhooks taken, share of Alertmanager's rate", 0.5),
-    "verify_vs_scan": Aim("verifying all records and topics, share of the rate of a bare read", 0.3),
-}
-"""Every key of the results file."""
-
-
 class TooFewRounds(Exception):
     """Fewer rounds than a median is worth."""
 
