@@ -30,7 +30,7 @@ def main() -> int:
         del os.environ[name]
     if os.getloadavg()[0] > 0.5:
         print(f"The machine is not quiet (load {os.getloadavg()[0]:.1f}): the figures will be worth less.")
-    medians = {}
+    medians, results = {}, report.Results()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it tells of every retry
     with signals_interrupt(), locked(FOLDER.with_name("bench.lock"), _refuse_second), Ground(FOLDER) as ground:
         print(f"warming up Kafka for {size.warm_seconds:g} s", flush=True)
@@ -45,11 +45,15 @@ def main() -> int:
             medians[key] = statistics.median(figure.rounds)
             figure.more["servers"] = ground.servers()
             if not asked.quick:
-                report.write(key, figure.rounds, figure.load, figure.more, report.LATEST)
+                results.write(key, figure.rounds, figure.load, figure.more)
     shutil.rmtree(FOLDER)  # after a failure it stays: the logs are in it
     for key, median in medians.items():
         aim = KEYS[key].aim
         print(f"{key:24} {median:8.2f}   aim {aim!s:8} {'met' if aim.is_met(median) else 'MISSED':6}  {aim.says}")
+        if not asked.quick:
+            print(f"{'':33}   {results.change(key, median) or 'measured for the first time'}")
+    if not asked.quick and results.commit.endswith("+"):
+        print("Measured with changes that are not committed: kept in latest.json alone.")
     if asked.quick:
         print("Quick: too small to mean anything, nothing was written.")
     return 0

@@ -1,4 +1,7 @@
-"""The results file: what `docs` and tests read. A run replaces only the keys that it measured."""
+"""The results file: what `docs` and tests read. A run replaces only the keys that it measured.
+
+Beside it lies a file for every commit that was measured, so that what a change did can be looked up later.
+"""
 
 import importlib.metadata
 import json
@@ -15,6 +18,8 @@ from deploy.local.jars import ROOT
 
 LATEST = ROOT / "benchmarks" / "results" / "latest.json"
 LEAST_ROUNDS = 5
+_SHORT = 9
+"""Digits by which a commit is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +42,66 @@ class TooFewRounds(Exception):
     """Fewer rounds than a median is worth."""
 
 
-def write(key: str, rounds: Sequence[float], load: Sequence[float], more: Mapping[str, Any], path: Path) -> float:
-    """Replace one key of the results file and give its median; raises `TooFewRounds`."""
-    if len(rounds) < LEAST_ROUNDS:
-        raise TooFewRounds(f"{key}: {len(rounds)} rounds; {LEAST_ROUNDS} are the least that are written")
-    results = json.loads(path.read_text()) if path.exists() else {}
-    median = round(statistics.median(rounds), 3)
-    results[key] = {
-        "median": median,
-        "rounds": [round(one, 3) for one in rounds],
-        "commit": commit(),
-        "load": [round(one, 2) for one in load],
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": versions(),
-        **more,
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
-    return median
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A median and the one before it."""
+
+    before: float
+    now: float
+    commit: str
+    """Where the one before was measured."""
+    is_within: bool
+    """The rounds of before went as far as that: chance alone may have done it."""
+
+    def __str__(self) -> str:
+        """For people; no share is told of what was nothing, or less."""
+        share = f", {(self.now / self.before - 1) * 100:+.0f} %" if self.before > 0 else ""
+        within = ", within its rounds" if self.is_within else ""
+        return f"before {self.before:.2f} at {self.commit[:_SHORT]}{share}{within}"
+
+
+class Results:
+    """The results as they were before this run, and the file that it changes."""
+
+    def __init__(self, path: Path = LATEST) -> None:
+        """What is measured from now on is measured of the present commit."""
+        self._path, self.commit = path, commit()
+        self._before = _read(path)
+
+    def write(self, key: str, rounds: Sequence[float], load: Sequence[float], more: Mapping[str, Any]) -> float:
+        """Replace one key, here and at its commit, and give its median; raises `TooFewRounds`."""
+        if len(rounds) < LEAST_ROUNDS:
+            raise TooFewRounds(f"{key}: {len(rounds)} rounds; {LEAST_ROUNDS} are the least that are written")
+        median = round(statistics.median(rounds), 3)
+        result = {
+            "median": median,
+            "rounds": [round(one, 3) for one in rounds],
+            "commit": self.commit,
+            "load": [round(one, 2) for one in load],
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "versions": versions(),
+            **more,
+        }
+        # What holds changes that nobody committed belongs to no commit.
+        for path in (self._path, *([] if self.commit.endswith("+") else [self.of_commit(self.commit)])):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(_read(path) | {key: result}, indent=1, sort_keys=True) + "\n")
+        return median
+
+    def of_commit(self, commit: str) -> Path:
+        """Where the results of one commit are kept."""
+        return self._path.parent / "by-commit" / f"{commit[:_SHORT]}.json"
+
+    def change(self, key: str, median: float) -> Change | None:
+        """What a median is beside the last one; None where there was none."""
+        if not (last := self._before.get(key)):
+            return None
+        within = min(last["rounds"]) <= median <= max(last["rounds"])
+        return Change(last["median"], median, last["commit"], within)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text()) if path.exists() else {}
 
 
 def medians(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:

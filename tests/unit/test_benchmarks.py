@@ -7,13 +7,13 @@ import bson
 import httpx
 import pytest
 
-from benchmarks import report
 from benchmarks.keys import KEYS
 from benchmarks.letters import AGENCY, bodies
 from benchmarks.offices import NAMES, Offices
 from benchmarks.prepared import Prepared, Preparer
 from benchmarks.prepared_cases import as_marked
 from benchmarks.prepared_notices import happenings
+from benchmarks.report import Results, TooFewRounds, medians
 from benchmarks.taken import Taken
 from deploy.local.jars import ROOT
 from deploy.local.keys import Keys
@@ -23,10 +23,17 @@ from shared import times
 README = ROOT / "benchmarks" / "README.md"
 
 
+def at(path: Path, commit: str = "0123456789abcdef") -> Results:
+    """Results of a run that begins now."""
+    results = Results(path)
+    results.commit = commit
+    return results
+
+
 def test_a_key_is_written_as_the_contract_says(tmp_path: Path) -> None:
     path = tmp_path / "results" / "latest.json"
 
-    median = report.write("e2e_vs_bare", [0.7, 0.9, 0.8, 0.71, 0.72], [0.1] * 5, {"letters": 300}, path)
+    median = at(path).write("e2e_vs_bare", [0.7, 0.9, 0.8, 0.71, 0.72], [0.1] * 5, {"letters": 300})
 
     written = json.loads(path.read_text())["e2e_vs_bare"]
     assert median == written["median"] == 0.72
@@ -34,30 +41,78 @@ def test_a_key_is_written_as_the_contract_says(tmp_path: Path) -> None:
     assert len(written["load"]) == 5
     assert written["letters"] == 300
     assert written["versions"]["motor"]
-    assert "commit" in written
+    assert written["commit"] == "0123456789abcdef"
 
 
 def test_a_run_replaces_only_its_own_keys(tmp_path: Path) -> None:
     path = tmp_path / "latest.json"
-    report.write("e2e_vs_bare", [0.7] * 5, [0.1] * 5, {}, path)
-    report.write("router_p50_ms", [9.0] * 5, [0.1] * 5, {}, path)
+    at(path).write("e2e_vs_bare", [0.7] * 5, [0.1] * 5, {})
+    at(path).write("router_p50_ms", [9.0] * 5, [0.1] * 5, {})
 
-    report.write("e2e_vs_bare", [0.8] * 5, [0.2] * 5, {}, path)
+    at(path).write("e2e_vs_bare", [0.8] * 5, [0.2] * 5, {})
 
     results = json.loads(path.read_text())
     assert results["e2e_vs_bare"]["median"] == 0.8
     assert results["router_p50_ms"]["median"] == 9.0
 
 
+def test_what_was_measured_of_a_commit_stays_when_the_next_is_measured(tmp_path: Path) -> None:
+    path, older, newer = tmp_path / "latest.json", "a" * 40, "b" * 40
+    at(path, older).write("e2e_vs_bare", [0.7] * 5, [0.1] * 5, {})
+    at(path, older).write("router_p50_ms", [9.0] * 5, [0.1] * 5, {})
+
+    at(path, newer).write("e2e_vs_bare", [0.8] * 5, [0.1] * 5, {})
+
+    kept = {file.name: json.loads(file.read_text()) for file in (tmp_path / "by-commit").iterdir()}
+    assert {name: {key: one["median"] for key, one in keys.items()} for name, keys in kept.items()} == {
+        "aaaaaaaaa.json": {"e2e_vs_bare": 0.7, "router_p50_ms": 9.0},
+        "bbbbbbbbb.json": {"e2e_vs_bare": 0.8},
+    }
+    assert json.loads(path.read_text())["e2e_vs_bare"] == kept["bbbbbbbbb.json"]["e2e_vs_bare"]
+
+
+def test_changes_that_nobody_committed_are_kept_under_no_commit(tmp_path: Path) -> None:
+    at(tmp_path / "latest.json", "a" * 40 + "+").write("e2e_vs_bare", [0.7] * 5, [0.1] * 5, {})
+
+    assert [file.name for file in tmp_path.iterdir()] == ["latest.json"]
+
+
 def test_fewer_than_five_rounds_are_refused_and_nothing_changes(tmp_path: Path) -> None:
     path = tmp_path / "latest.json"
-    report.write("e2e_vs_bare", [0.7] * 5, [0.1] * 5, {}, path)
+    at(path).write("e2e_vs_bare", [0.7] * 5, [0.1] * 5, {})
     before = path.read_text()
 
-    with pytest.raises(report.TooFewRounds):
-        report.write("e2e_vs_bare", [0.9] * 4, [0.1] * 4, {}, path)
+    with pytest.raises(TooFewRounds):
+        at(path, "b" * 40).write("e2e_vs_bare", [0.9] * 4, [0.1] * 4, {})
 
     assert path.read_text() == before
+    assert len(list((tmp_path / "by-commit").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("rounds", "median", "said"),
+    [
+        ([0.5] * 5, 0.6, "before 0.50 at aaaaaaaaa, +20 %"),
+        ([20.0] * 5, 15.0, "before 20.00 at aaaaaaaaa, -25 %"),
+        ([0.4, 0.5, 0.5, 0.5, 0.7], 0.6, "before 0.50 at aaaaaaaaa, +20 %, within its rounds"),
+        ([-3.0] * 5, 6.0, "before -3.00 at aaaaaaaaa"),
+        ([0.0] * 5, 6.0, "before 0.00 at aaaaaaaaa"),
+    ],
+)
+def test_a_run_says_how_a_median_changed_since_the_last_one(
+    tmp_path: Path, rounds: list[float], median: float, said: str
+) -> None:
+    path = tmp_path / "latest.json"
+    at(path, "a" * 40).write("e2e_vs_bare", rounds, [0.1] * 5, {})
+    run = at(path, "b" * 40)
+
+    run.write("e2e_vs_bare", [median] * 5, [0.1] * 5, {})
+
+    assert str(run.change("e2e_vs_bare", median)) == said
+
+
+def test_what_is_measured_for_the_first_time_has_not_changed(tmp_path: Path) -> None:
+    assert at(tmp_path / "latest.json").change("e2e_vs_bare", 0.7) is None
 
 
 @pytest.mark.parametrize(
@@ -76,7 +131,7 @@ def test_a_ratio_must_reach_its_aim_and_a_time_must_stay_below(key: str, median:
 def test_the_medians_of_several_rounds_are_taken_name_by_name() -> None:
     rounds = [{"intake": 300.0, "mongod": 10.0}, {"intake": 320.0, "mongod": 90.0}, {"intake": 310.0, "mongod": 20.0}]
 
-    assert report.medians(rounds) == {"intake": 310.0, "mongod": 20.0}
+    assert medians(rounds) == {"intake": 310.0, "mongod": 20.0}
 
 
 def test_the_readme_says_of_every_key_what_it_is_and_what_it_should_be() -> None:
