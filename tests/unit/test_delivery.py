@@ -216,7 +216,7 @@ async def test_after_failures_in_a_row_a_recipient_gets_one_request_at_a_time_un
     await world.told(DUTY, *MANY)
 
     async with world.delivering():
-        await until(lambda: recipients.count(DUTY) == len(MANY))
+        await until(lambda: recipients.count(DUTY) == len(MANY) and not world.states("attempting"))
         recipients.silent, recipients.most = {DUTY}, {}
         world.now += WAITS[0]
         await until(lambda: recipients.now.get(DUTY) == 1)
