@@ -33,7 +33,7 @@ class Alertmanager:
 
     def __init__(self, ground: Ground, offices: Offices) -> None:
         self._folder, self._logs, self._offices = ground.folder / "alertmanager", ground.logs, offices
-        [self.port] = free_ports(1)
+        self.ports = free_ports(1)
         self._child: Child | None = None
 
     @staticmethod
@@ -56,22 +56,29 @@ class Alertmanager:
             PROGRAM,
             f"--config.file={self._folder / 'config.json'}",
             f"--storage.path={self._folder / 'data'}",
-            f"--web.listen-address={HOST}:{self.port}",
+            f"--web.listen-address={HOST}:{self._port}",
             "--cluster.listen-address=",
             "--log.level=warn",
         ]
         [name] = services
         self._child = Child(name, command, self._logs / "alertmanager.log")
-        wait_until(lambda: takes_connections(self.port), "Alertmanager's start", [self._child])
+        wait_until(lambda: takes_connections(self._port), "Alertmanager's start", [self._child])
 
     def stop(self) -> None:
         """Stop it."""
         stop_all([self._child] if self._child else [])
         self._child = None
 
+    def empty(self) -> None:
+        """It has no database."""
+
     def topic(self, name: str) -> str:
         """It reads none."""
         return name
+
+    @property
+    def _port(self) -> int:
+        return self.ports[0]
 
     @property
     def pids(self) -> Mapping[str, int]:
@@ -104,7 +111,10 @@ class AlertRounds:
             side.stop()
 
     async def _run(self, side: Side, count: int) -> Seen:
-        async with Taken(self._offices.port) as taken, aiohttp.ClientSession(f"http://{HOST}:{side.port}") as session:
+        async with (
+            Taken(self._offices.port) as taken,
+            aiohttp.ClientSession(f"http://{HOST}:{side.ports[0]}") as session,
+        ):
             await self._go(session, taken, "warm", self._warm)
             cpu = Cpu({**side.pids, **self._ground.pids, "sink": taken.pid})
             seconds = await self._go(session, taken, "run", count)

@@ -30,10 +30,14 @@ class Measured:
     """Otherwise the last answer is the end."""
     updates_per_second: float = 0.0
     """So many earlier cases are given to an officer meanwhile."""
-    records_of_update: Mapping[str, int] = field(default_factory=dict)
-    """Topic -> records per such update."""
+    records_of_other: Mapping[str, int] = field(default_factory=dict)
+    """Topic -> records of each other thing that comes beside the letters: such an update, or an urgent letter."""
+    collections_of_other: Sequence[str] = ()
+    """Each holds one document of each of those."""
     beside: Mapping[str, int] = field(default_factory=dict)
     """Collection -> documents that lie in it from the start."""
+    members: int = 0
+    """So many of each of our services must share the work before a letter comes; 0: nobody looks."""
     what: str = "letter"
     """What there are so many of."""
 
@@ -45,17 +49,17 @@ class Books:
         self._database, self._side = ground.client[side.name], side
         self._measured, self._watch = measured, watch
         self._start: dict[str, int] = {}
-        self.updates = 0
-        """How many updates were sent beside the letters."""
+        self.others = 0
+        """How many other things came beside the letters."""
 
     async def open(self) -> None:
         """Note how many records there are before."""
-        named = {**self._measured.records, **self._measured.records_of_update}
+        named = {**self._measured.records, **self._measured.records_of_other}
         self._start = {topic: await self._watch.records(self._side.topic(topic)) for topic in named}
 
-    async def settle(self, count: int) -> None:
+    async def settle(self, count: int, patience: float = PATIENCE) -> None:
         """Wait until all work on so many letters is done, also what comes after the last notice."""
-        end, wanted = time.monotonic() + PATIENCE, self._wanted(count)
+        end, wanted = time.monotonic() + patience, self._wanted(count)
         while time.monotonic() < end:
             written = await self._written()
             enough = all(written[topic] >= number for topic, number in wanted.items())
@@ -76,13 +80,15 @@ class Books:
         written, wanted = await self._written(), self._wanted(count)
         assert written == wanted, f"{self._side.name}: {written} records instead of {wanted}"
         for name in [name for name in self._database.list_collection_names() if not name.endswith(NO_RECORDS)]:
-            found, wanted_here = self._database[name].count_documents({}), count * (name in self._measured.collections)
-            wanted_here += self._measured.beside.get(name, 0)
+            # By the index: what lies there by the million must not be read for it.
+            found = self._database[name].count_documents({}, hint="_id_")
+            wanted_here = count * (name in self._measured.collections) + self._measured.beside.get(name, 0)
+            wanted_here += self.others * (name in self._measured.collections_of_other)
             assert found == wanted_here, f"{self._side.name}: {found} {name} instead of {wanted_here}"
 
     def _wanted(self, count: int) -> dict[str, int]:
         wanted = dict.fromkeys(self._start, 0)
-        for records, number in ((self._measured.records, count), (self._measured.records_of_update, self.updates)):
+        for records, number in ((self._measured.records, count), (self._measured.records_of_other, self.others)):
             for topic, each in records.items():
                 wanted[topic] += each * number
         return wanted

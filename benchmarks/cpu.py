@@ -1,4 +1,4 @@
-"""CPU time by process: what each side costs, the servers included. Steadier than rates, which drift by a fifth."""
+"""CPU time and memory by process: what each side costs, the servers included; steadier than rates, which drift."""
 
 from collections.abc import Mapping
 
@@ -16,6 +16,10 @@ class Cpu:
         """Microseconds per letter and process since the beginning."""
         now = self._seconds()
         return {name: round((now[name] - self._before[name]) / letters * 1e6, 1) for name in now}
+
+    def megabytes(self) -> dict[str, float]:
+        """The memory that each has now (RSS)."""
+        return {name: round(process.memory_info().rss / 1e6, 1) for name, process in self._processes.items()}
 
     def _seconds(self) -> dict[str, float]:
         return {name: t.user + t.system for name, t in ((n, p.cpu_times()) for n, p in self._processes.items())}

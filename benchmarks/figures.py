@@ -30,8 +30,18 @@ class Turn:
     run: Callable[[], Seen]
 
 
-def against(ours: Turn, other: Turn, measured: Measured, size: Size) -> Figure:
-    """Ours and a baseline in turn, the order changing."""
+def _rates(ours: Seen, other: Seen) -> float:
+    return ours.rate / other.rate
+
+
+def against(
+    ours: Turn,
+    other: Turn,
+    measured: Measured,
+    size: Size,
+    of_both: Callable[[Seen, Seen], float] = _rates,
+) -> Figure:
+    """Ours and a baseline in turn, the order changing; `of_both` is the figure of a round."""
     figure = Figure()
     seen: dict[str, list[Seen]] = {ours.name: [], other.name: []}
     turns = [ours, other]
@@ -39,7 +49,7 @@ def against(ours: Turn, other: Turn, measured: Measured, size: Size) -> Figure:
         load = os.getloadavg()[0]
         now = {turn.name: turn.run() for turn in turns}
         turns.reverse()
-        ratio = now[ours.name].rate / now[other.name].rate
+        ratio = of_both(now[ours.name], now[other.name])
         rates = ", ".join(f"{name} {now[name].rate:,.0f}/s" for name in seen)
         print(
             f"  {'warm-up' if number == 0 else f'round {number}'}: {rates}, ratio {ratio:.2f} (load {load:.1f})",
@@ -53,6 +63,7 @@ def against(ours: Turn, other: Turn, measured: Measured, size: Size) -> Figure:
     figure.more = {
         "per_second": {name: [round(one.rate, 1) for one in ones] for name, ones in seen.items()},
         f"cpu_us_per_{measured.what}": {name: report.medians([one.cpu for one in ones]) for name, ones in seen.items()},
+        "memory_mb": {name: report.medians([one.memory for one in ones]) for name, ones in seen.items()},
         f"{measured.what}s": {turn.name: turn.count for turn in turns},
         "connections": size.connections if measured.posted else 0,
     }

@@ -6,7 +6,8 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -15,7 +16,6 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
 from benchmarks.letters import AGENCY
-from benchmarks.prepared import ASSUMPTIONS
 from deploy.local.deployment import Deployment
 from deploy.local.jars import CACHE, ROOT
 from deploy.local.java import java
@@ -23,7 +23,6 @@ from deploy.local.kafka import Kafka
 from deploy.local.mongo import Mongo
 from deploy.local.ports import free_ports, is_free
 from deploy.local.processes import Child, stop_all, wait_until
-from deploy.local.stack import Stack
 from deploy.local.topics import create_topics
 
 SERVICES = ("intake", "router", "notifier")
@@ -35,14 +34,19 @@ class Side(Protocol):
 
     name: str
     """Also its database, and before its topics (ours has none there)."""
-    port: int
-    """Where it takes letters."""
+
+    @property
+    def ports(self) -> Sequence[int]:
+        """Where it takes letters."""
 
     def start(self, services: Sequence[str]) -> None:
         """Start these processes."""
 
     def stop(self) -> None:
         """Stop them."""
+
+    def empty(self) -> None:
+        """Leave nothing of a round in its database."""
 
     def topic(self, name: str) -> str:
         """Its own topic in place of one of ours."""
@@ -91,6 +95,17 @@ class Ground:
         return {"kafka": CACHE.name.removeprefix("kafka-"), "mongod": mongod, "java": java().version} | {
             "cores": str(os.cpu_count())
         }
+
+    @contextmanager
+    def cache(self, gigabytes: int) -> Iterator[None]:
+        """Let mongod keep so much in memory until the block ends."""
+        admin = self.client.admin
+        before = admin.command("serverStatus")["wiredTiger"]["cache"]["maximum bytes configured"]
+        admin.command("setParameter", 1, wiredTigerEngineRuntimeConfig=f"cache_size={gigabytes}G")
+        try:
+            yield
+        finally:
+            admin.command("setParameter", 1, wiredTigerEngineRuntimeConfig=f"cache_size={before}")
 
     def make_topics(self, topics: Mapping[str, int]) -> None:
         """Make what else a side needs."""
@@ -145,57 +160,17 @@ class Ground:
         await consumer.stop()
 
 
-class Ours:
-    """Rogatory itself, started as `make run` starts it."""
-
-    name = "ours"
-
-    def __init__(self, ground: Ground, settings: Mapping[str, str] | None = None) -> None:
-        """`settings`: beside those of `make run`."""
-        self._ground, self._settings, self.port = ground, settings or {}, 0
-
-    def start(self, services: Sequence[str]) -> None:
-        """Start these services and wait until they are ready."""
-        self._stack = Stack(
-            self._ground.ours,
-            services=services,
-            kafka=self._ground.kafka.bootstrap,
-            mongo=self._ground.mongo.uri,
-            settings={
-                "ROGATORY_DATABASE": self.name,
-                "ROGATORY_RATE_PER_AGENCY": "0",  # all letters are one agency's
-                "ROGATORY_LAW_ASSUMPTIONS": ",".join(map(str, ASSUMPTIONS)),
-                **self._settings,
-            },
-        )
-        self._stack.__enter__()
-        self.port = self._stack.services["intake"].port if "intake" in services else 0
-
-    def stop(self) -> None:
-        """Stop them in order."""
-        self._stack.stop()
-
-    def topic(self, name: str) -> str:
-        """The names as they are."""
-        return name
-
-    @property
-    def pids(self) -> Mapping[str, int]:
-        """The services."""
-        return {name: service.child.pid for name, service in self._stack.services.items() if service.child}
-
-
 class Modules:
     """A side made of modules in `benchmarks/`."""
 
     def __init__(self, ground: Ground, name: str, modules: Mapping[str, str]) -> None:
         self.name, self._ground, self._modules = name, ground, modules
-        self.port = 0
+        self.ports: list[int] = []
         self._children: dict[str, Child] = {}
 
     def start(self, services: Sequence[str]) -> None:
         """Start these, and wait for the port of the one that takes letters."""
-        [self.port] = free_ports(1)
+        self.ports = free_ports(1)
         ground = self._ground
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ROGATORY_")} | {
             "PYTHONPATH": str(ROOT),
@@ -205,7 +180,7 @@ class Modules:
             "BENCH_PREPARED": str(ground.steps),
             "BENCH_ID_KEY": ground.keys.id_key,
             "BENCH_JWKS": str(ground.deployment.jwks),
-            "BENCH_PORT": str(self.port),
+            "BENCH_PORT": str(*self.ports),
             # Motor's ten threads for two cores would hold back whoever has one call per request.
             "MOTOR_MAX_WORKERS": "64",
         }
@@ -215,12 +190,16 @@ class Modules:
                 f"{self.name} {name}", command, ground.logs / f"{self.name}-{name}.log", environment
             )
         if "intake" in services:
-            wait_until(lambda: not is_free(self.port), f"the start of {self.name}", list(self._children.values()))
+            wait_until(lambda: not is_free(*self.ports), f"the start of {self.name}", list(self._children.values()))
 
     def stop(self) -> None:
         """Stop them."""
         stop_all(self._children.values())
         self._children = {}
+
+    def empty(self) -> None:
+        """Drop its database."""
+        self._ground.client.drop_database(self.name)
 
     def topic(self, name: str) -> str:
         """The side's name before the topic's."""

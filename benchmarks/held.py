@@ -10,8 +10,9 @@ import pymongo
 from aiokafka import ConsumerRecord
 from bson.raw_bson import RawBSONDocument
 
-from benchmarks.ground import Ground, Ours
+from benchmarks.ground import Ground
 from benchmarks.letters import AGENCY
+from benchmarks.ours import Ours
 from shared import topics
 from shared.ids import Ids
 from shared.metrics import REASONS

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks import on_letters, on_notices, on_verify
+from benchmarks import on_letters, on_notices, on_ourselves, on_urgent, on_verify
 from benchmarks.figures import Figure
 from benchmarks.ground import Ground, bare, bare_clocks, bare_updates, insert_one, naive
 from benchmarks.measure import ACCEPTED, BACKLOG, END_TO_END, INSERTED, WITH_UPDATES, Rounds
@@ -63,13 +63,32 @@ KEYS: Mapping[str, Key] = {
     ),
     "healthy_with_quarantine": Key(
         Aim("end to end with 100,000 entries in quarantine, share of the rate with none", 0.9),
-        on_letters.with_quarantine,
+        on_ourselves.with_quarantine,
+        _letters,
+    ),
+    "rate_1m_vs_10k": Key(
+        Aim("end to end with 1,000,000 stored cases, share of the rate with 10,000", 0.9),
+        on_ourselves.many_vs_few,
+        _letters,
+    ),
+    "two_instances": Key(
+        Aim("end to end with two of each service, share of the rate with one", 0.95),
+        on_ourselves.two_instances,
+        _letters,
+    ),
+    "metrics_cost": Key(
+        Aim("the services' CPU per letter without metrics and logs, share of that with them", 0.95),
+        on_ourselves.metrics_cost,
         _letters,
     ),
     "router_p50_ms": Key(
         Aim("letter to authority at 10 letters/s, milliseconds", 12, at_most=True),
         on_letters.in_time,
         lambda size: sum(size.latency.values()),
+    ),
+    "urgent_extra_ms": Key(
+        Aim("urgent letter to authority, p99 under 100,000 normal ones less p99 idle, milliseconds", 100, at_most=True),
+        on_urgent.extra,
     ),
     "notices_vs_bare": Key(
         Aim("webhooks taken, every notice kept first, share of the bare loop's rate", 0.6), on_notices.vs_bare

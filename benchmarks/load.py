@@ -1,14 +1,15 @@
 """The load: a process of its own that posts letters over connections that stay open, as cheaply as Python can.
 
-    python -m benchmarks.load PORT TOKEN-FILE NAME COUNT CONNECTIONS [RATE]
+    python -m benchmarks.load PORT,... TOKEN-FILE NAME COUNT CONNECTIONS RATE URGENCY
 
 It makes all requests, connects, prints `ready`, waits for a line on its input, posts, and prints what it saw as JSON.
-Closed loop: every connection posts again as soon as it has its answer. With RATE (per second) open loop: posts leave
-at their time whether or not the earlier ones are answered, and latency counts from that time.
+Closed loop: every connection posts again as soon as it has its answer. With a RATE (per second; not 0) open loop: posts
+leave at their time (`moments`) whether or not the earlier ones are answered, and latency counts from that time.
 """
 
 import asyncio
 import gc
+import itertools
 import json
 import resource
 import sys
@@ -20,6 +21,7 @@ from typing import cast
 import uvloop
 
 from benchmarks.letters import PATH, bodies
+from benchmarks.pace import moments
 from deploy.local.ports import HOST
 
 
@@ -54,8 +56,9 @@ class _Connection(asyncio.Protocol):
 class _Load:
     """All requests, and what became of them."""
 
-    def __init__(self, requests: list[bytes], rate: float | None) -> None:
-        self._requests, self._rate = requests, rate
+    def __init__(self, requests: list[bytes], rate: float) -> None:
+        self._requests = requests
+        self._moments = moments(rate, len(requests), len(requests)) if rate else None
         self._next, self._waited = 0, [0.0] * len(requests)
         self._answers = 0
         self._statuses: Counter[bytes] = Counter()
@@ -66,7 +69,7 @@ class _Load:
     async def run(self, connections: list[_Connection]) -> dict[str, object]:
         """Post all and wait for all answers."""
         before, began = _cpu(), time.monotonic()
-        if self._rate is None:
+        if self._moments is None:
             for connection in connections:
                 self._post_next(connection)
         else:
@@ -92,7 +95,7 @@ class _Load:
         self._statuses[status] += 1
         if self._answers == len(self._requests):
             self._done.set_result(None)
-        elif self._rate is None:
+        elif self._moments is None:
             self._post_next(connection, now)
         elif self._due:
             number, since = self._due.popleft()
@@ -112,16 +115,16 @@ class _Load:
 
     def _tick(self, began: float) -> None:
         """Post what is due by now, and come again when the next is."""
-        assert self._rate is not None
+        assert self._moments is not None
         now = time.monotonic()
-        while self._next < len(self._requests) and (due := began + self._next / self._rate) <= now:
+        while self._next < len(self._requests) and (due := began + self._moments[self._next]) <= now:
             if self._idle:
                 self._idle.pop().post(self._requests[self._next], due)
             else:
                 self._due.append((self._next, due))
             self._next += 1
         if self._next < len(self._requests):
-            asyncio.get_running_loop().call_later(began + self._next / self._rate - now, self._tick, began)
+            asyncio.get_running_loop().call_later(began + self._moments[self._next] - now, self._tick, began)
 
 
 def _cpu() -> float:
@@ -129,17 +132,20 @@ def _cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def requests(port: int, token: str, name: str, count: int) -> list[bytes]:
+def requests(token: str, name: str, count: int, urgency: str) -> list[bytes]:
     """Whole HTTP requests, ready to be written."""
-    head = f"POST {PATH} HTTP/1.1\r\nHost: {HOST}:{port}\r\nAuthorization: Bearer {token}\r\n"
+    head = f"POST {PATH} HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {token}\r\n"
     head += "Content-Type: application/json\r\nContent-Length: "
-    return [f"{head}{len(body)}\r\n\r\n".encode() + body for body in bodies(name, count)]
+    return [f"{head}{len(body)}\r\n\r\n".encode() + body for body in bodies(name, count, urgency)]
 
 
-async def _main(port: int, token: str, name: str, count: int, connections: int, rate: float | None) -> None:
+async def _main(
+    ports: list[int], token: str, name: str, count: int, connections: int, rate: float, urgency: str
+) -> None:
     loop = asyncio.get_running_loop()
-    load = _Load(requests(port, token, name, count), rate)
-    opened = [await loop.create_connection(lambda: _Connection(load), HOST, port) for _ in range(connections)]
+    load = _Load(requests(token, name, count, urgency), rate)
+    takers = itertools.islice(itertools.cycle(ports), connections)
+    opened = [await loop.create_connection(lambda: _Connection(load), HOST, port) for port in takers]
     gc.collect()
     gc.freeze()
     print("ready", flush=True)
@@ -148,14 +154,7 @@ async def _main(port: int, token: str, name: str, count: int, connections: int, 
 
 
 if __name__ == "__main__":
-    port, token_file, name, count, connections, *rate = sys.argv[1:]
-    uvloop.run(
-        _main(
-            int(port),
-            Path(token_file).read_text().strip(),
-            name,
-            int(count),
-            int(connections),
-            float(rate[0]) if rate else None,
-        )
-    )
+    ports, token_file, name, count, connections, rate, urgency = sys.argv[1:]
+    token = Path(token_file).read_text().strip()
+    numbers = [int(port) for port in ports.split(",")]
+    uvloop.run(_main(numbers, token, name, int(count), int(connections), float(rate), urgency))

@@ -4,13 +4,12 @@ import asyncio
 import contextlib
 import gc
 import json
-import random
 import statistics
 import sys
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -19,8 +18,9 @@ from benchmarks.books import PATIENCE, Books, Measured
 from benchmarks.cpu import Cpu
 from benchmarks.ground import SERVICES, Ground, Side, hold
 from benchmarks.letters import AGENCY, AUTHORITY, SUBSCRIBER, bodies
+from benchmarks.pace import moments
 from benchmarks.prepared import Out, Prepared, Preparer
-from benchmarks.watch import Watch
+from benchmarks.watch import Groups, Watch
 from deploy.local.jars import ROOT
 from shared import topics
 from shared.vocabulary import Lane
@@ -38,6 +38,8 @@ class Seen:
     """Letters per second."""
     cpu: dict[str, float]
     """Microseconds per letter and process."""
+    memory: dict[str, float] = field(default_factory=dict)
+    """Megabytes by process when all is done (RSS)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ END_TO_END = Measured(
     collections=("letters", "cases", "notices"),
 )
 WITH_UPDATES = replace(
-    END_TO_END, updates_per_second=20, records_of_update={UPDATES: 1, CASES: 1, EVENTS: 1, ANSWERS: 1}
+    END_TO_END, updates_per_second=20, records_of_other={UPDATES: 1, CASES: 1, EVENTS: 1, ANSWERS: 1}
 )
 """20 updates of authorities a second come in beside the letters."""
 BACKLOG = Measured(("router", "notifier"), {CASES: 1, EVENTS: 1, NOTICES: 1}, ("cases", "notices"))
@@ -118,13 +120,13 @@ class Rounds:
     @contextmanager
     def fresh(self, side: Side, services: Sequence[str]) -> Iterator[None]:
         """New processes over an empty database, until the block ends."""
-        self._ground.client.drop_database(side.name)
+        side.empty()
         side.start(services)
         try:
             yield
         finally:
             side.stop()
-            self._ground.client.drop_database(side.name)
+            side.empty()
 
     def watch(self, side: Side, topic: str) -> Watch:
         """Who sees what one of its topics carries."""
@@ -136,6 +138,7 @@ class Rounds:
         async with self.watch(side, NOTICES) as watch:
             books = Books(self._ground, side, measured, watch)
             await books.open()
+            await self._until_shared(measured)
             await self._go(side, measured, watch, "warm", warm)
             await books.settle(warm)
             watch.forget()
@@ -146,14 +149,22 @@ class Rounds:
             used = cpu.microseconds_each(count)
             if measured.posted:
                 used["load"] = round(load / count * 1e6, 1)
+            memory = cpu.megabytes()
             await asyncio.sleep(0.3)
             await books.check(warm + count)
-            return Seen(count / seconds, used)
+            return Seen(count / seconds, used, memory)
+
+    async def _until_shared(self, measured: Measured) -> None:
+        """Returns when as many of each service as there should be have shared out the work."""
+        if measured.members:
+            async with Groups(self._ground.kafka.bootstrap) as groups:
+                beginnings = [f"rogatory-{service}-" for service in measured.services]
+                await groups.shared_by(measured.members, beginnings, PATIENCE)
 
     async def _go(self, side: Side, measured: Measured, watch: Watch, name: str, count: int) -> tuple[float, float]:
         """Seconds from the first letter to the end, and the CPU seconds of who posted them."""
         if measured.posted:
-            began, ended, cpu = await self._post(side, name, count)
+            began, ended, cpu = await self.post(side, name, count)
         else:
             hold(side, True)
             try:
@@ -165,9 +176,16 @@ class Rounds:
             ended = await watch.until(self._letters.cases(name, count), PATIENCE)
         return ended - began, cpu
 
-    async def _post(self, side: Side, name: str, count: int) -> tuple[float, float, float]:
-        """Post from a process of its own: when it began, when it ended, its CPU seconds."""
-        arguments = (side.port, self._ground.token, name, count, min(self._connections, count))
+    async def post(
+        self, side: Side, name: str, count: int, rate: float = 0, urgency: str = "normal"
+    ) -> tuple[float, float, float]:
+        """Post from a process of its own: when it began, when it ended, its CPU seconds.
+
+        `rate`: a second, at their moments (`pace`); 0: as fast as answers come.
+        """
+        connections = min(self._connections, count)
+        ports = ",".join(map(str, side.ports))
+        arguments = (ports, self._ground.token, name, count, connections, rate, urgency)
         command = (sys.executable, "-m", "benchmarks.load", *map(str, arguments))
         process = await asyncio.create_subprocess_exec(
             *command, cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
@@ -200,7 +218,7 @@ class Rounds:
                     if ended.is_set():
                         return
                     await send(producer, side, out)
-                    books.updates += 1
+                    books.others += 1
 
         saying = asyncio.create_task(say())
         try:
@@ -240,12 +258,12 @@ class Rounds:
         return latency(watch.at[case] - since for case, since in zip(cases, left, strict=True))
 
     async def send_at_rate(self, side: Side, outs: Sequence[Out], rate: float, seed: int) -> list[float]:
-        """When each left: open loop, each within its own slot at a chance place, so that no timer runs in step."""
-        chance, sent, left = random.Random(seed), [], []
+        """When each left: open loop, each at its moment (`pace`)."""
+        sent, left = [], []
         began = time.monotonic() + 0.5
         async with self.producer() as producer:
-            for number, out in enumerate(outs):
-                await asyncio.sleep(max(0.0, began + (number + chance.random()) / rate - time.monotonic()))
+            for moment, out in zip(moments(rate, len(outs), seed), outs, strict=True):
+                await asyncio.sleep(max(0.0, began + moment - time.monotonic()))
                 left.append(time.monotonic())
                 sent.append(await send(producer, side, out))
             await asyncio.gather(*sent)

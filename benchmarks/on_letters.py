@@ -3,14 +3,13 @@
 import os
 import statistics
 from collections.abc import Callable
-from dataclasses import replace
 
 from benchmarks.books import Measured
 from benchmarks.figures import Figure, Turn, against
-from benchmarks.ground import Ground, Ours, Side
-from benchmarks.held import Holding
-from benchmarks.measure import END_TO_END, Rounds
+from benchmarks.ground import Ground, Side
+from benchmarks.measure import Rounds
 from benchmarks.measure_cases import CaseRounds, OnCases
+from benchmarks.ours import Ours
 from benchmarks.sizes import Size
 
 
@@ -47,21 +46,6 @@ def on_cases(
     number = count(size)
     of_cases = CaseRounds(rounds, ground, of, size.warm, number)
     return vs(make, of_cases.measured, of_cases.measured, lambda _: (number, number), ground, of_cases, size)
-
-
-def with_quarantine(ground: Ground, rounds: Rounds, size: Size) -> Figure:
-    """Ours with a full quarantine and with an empty one, in turn."""
-    empty, full = Ours(ground), Holding(ground, size.held)
-    ground.clear([empty])
-    beside = replace(END_TO_END, beside=full.held)
-    figure = against(
-        Turn("full", size.letters, lambda: rounds.run(full, beside, size.letters)),
-        Turn("empty", size.letters, lambda: rounds.run(empty, END_TO_END, size.letters)),
-        END_TO_END,
-        size,
-    )
-    figure.more["held"] = full.held
-    return figure
 
 
 def in_time(ground: Ground, rounds: Rounds, size: Size) -> Figure:

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from benchmarks.alertmanager import MEASURED as BY_ALERTMANAGER
 from benchmarks.alertmanager import PROGRAM, Alertmanager, AlertRounds
 from benchmarks.figures import Figure, Turn, against
-from benchmarks.ground import Ground, Ours, Side, bare_notices, direct
+from benchmarks.ground import Ground, Side, bare_notices, direct
 from benchmarks.measure import Latency, Rounds
 from benchmarks.measure_notices import NOTICES, NoticeRounds
 from benchmarks.measure_waits import WaitRounds
 from benchmarks.offices import Offices
+from benchmarks.ours import Ours
 from benchmarks.sizes import NOTICES_PER_SECOND, Size
 from deploy.local.ports import free_ports
 

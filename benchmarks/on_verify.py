@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from benchmarks.figures import Figure
-from benchmarks.ground import SERVICES, Ground, Ours
+from benchmarks.ground import SERVICES, Ground
 from benchmarks.measure import END_TO_END, Rounds
+from benchmarks.ours import Ours
 from benchmarks.prepared import ASSUMPTIONS
 from benchmarks.sizes import Size
 from verify.command import settings_from, verified

@@ -23,6 +23,13 @@ class Size:
     """The router's letters: rate per second -> how many."""
     held: int
     """Entries in quarantine."""
+    many: int
+    few: int
+    """Cases that are stored from the start."""
+    urgent: int
+    urgent_rate: float
+    """Urgent letters with a backlog and without, and how many a second."""
+    urgent_backlog: int
     notices: int
     """Webhooks, each of an event of its own."""
     events_for_all: int
@@ -41,6 +48,11 @@ FULL = Size(
     warm_seconds=20,
     latency={10: 200, 200: 2_000},
     held=100_000,
+    many=1_000_000,
+    few=10_000,
+    urgent=150,
+    urgent_rate=5,
+    urgent_backlog=100_000,
     notices=8_000,
     events_for_all=40,
     notices_in_time=1_000,
@@ -56,6 +68,11 @@ QUICK = Size(
     warm_seconds=2,
     latency={10: 20, 200: 200},
     held=1_000,
+    many=3_000,
+    few=500,
+    urgent=20,
+    urgent_rate=20,
+    urgent_backlog=3_000,
     notices=600,
     events_for_all=5,
     notices_in_time=100,

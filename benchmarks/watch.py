@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -107,3 +107,35 @@ class Commits:
                 return
             await asyncio.sleep(pause)
         raise AssertionError(f"{group} has not committed all that it heard")
+
+
+class Groups:
+    """Who reads what: the consumer groups of our services."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+
+    async def __aenter__(self) -> Self:
+        """Connect."""
+        await self._admin.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Leave."""
+        await self._admin.close()
+
+    async def shared_by(self, members: int, beginnings: Sequence[str], patience: float) -> None:
+        """Returns when every group that begins so has shared out its partitions among so many."""
+        until = time.monotonic() + patience
+        while time.monotonic() < until:
+            named = [group for group, *_ in await self._admin.list_consumer_groups()]
+            ours = [group for group in named if group.startswith(tuple(beginnings))]
+            if ours and all([await self._is_shared(group, members) for group in ours]):
+                return
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"the groups are not shared by {members} each")
+
+    async def _is_shared(self, group: str, members: int) -> bool:
+        [described] = await self._admin.describe_consumer_groups([group])
+        [[_, _, state, _, _, who, *_]] = described.groups  # type: ignore[attr-defined]  # as this response has
+        return state == "Stable" and len(who) == members

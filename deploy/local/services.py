@@ -49,11 +49,15 @@ class Service:
             "ROGATORY_INSTANCE": self.instance,
         }
 
+    @property
+    def command(self) -> list[str]:
+        """What is started."""
+        return [sys.executable, "-m", f"services.{self.name}"]
+
     def launch(self) -> Child:
         """Start it without waiting; also after it was killed."""
-        command = [sys.executable, "-m", f"services.{self.name}"]
         environment = os.environ | {"PYTHONPATH": str(ROOT)} | self.settings
-        self.child = Child(self.name, command, self.logs / f"{self.instance.removesuffix('-1')}.log", environment)
+        self.child = Child(self.name, self.command, self.logs / f"{self.instance.removesuffix('-1')}.log", environment)
         return self.child
 
     def running(self) -> Child:

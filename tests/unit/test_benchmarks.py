@@ -10,6 +10,7 @@ import pytest
 from benchmarks.keys import KEYS
 from benchmarks.letters import AGENCY, bodies
 from benchmarks.offices import NAMES, Offices
+from benchmarks.pace import moments
 from benchmarks.prepared import Prepared, Preparer
 from benchmarks.prepared_cases import as_marked
 from benchmarks.prepared_notices import happenings
@@ -126,6 +127,13 @@ def test_what_is_measured_for_the_first_time_has_not_changed(tmp_path: Path) -> 
 )
 def test_a_ratio_must_reach_its_aim_and_a_time_must_stay_below(key: str, median: float, is_met: bool) -> None:
     assert KEYS[key].aim.is_met(median) is is_met
+
+
+def test_what_is_sent_at_a_rate_leaves_once_in_every_slot() -> None:
+    at = moments(5, 50, seed=1)
+
+    assert [int(moment * 5) for moment in at] == list(range(50))
+    assert at == moments(5, 50, seed=1) != moments(5, 50, seed=2)
 
 
 def test_the_medians_of_several_rounds_are_taken_name_by_name() -> None:
