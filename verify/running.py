@@ -136,7 +136,7 @@ class Verification:
             positions[place] = batch[-1].offset + 1
             done += len(batch)
             self._told("reading topics", done, whole)
-            if done - saved >= SAVE_EVERY:
+            if done - saved >= SAVE_EVERY or self._shards.is_full:
                 saved = done
                 self._note_reading(note, bounds, positions, tally)
         note["phase"] = "checking"

@@ -9,6 +9,8 @@ from typing import Any
 from shared.failures import BadStart
 
 FORMAT = 1
+MOST_WAITING = 64_000_000
+"""Bytes of rows in memory; a checkpoint alone may hold thousands."""
 _NOTE = "verify.json"
 
 
@@ -24,6 +26,7 @@ class Shards:
         """Look whether there is something to go on with; raises `BadStart` for a state of another format."""
         self._folder = folder
         self._waiting: defaultdict[tuple[str, int], bytearray] = defaultdict(bytearray)
+        self._size = 0
         self._sizes: dict[str, int] = {}
         self.note: dict[str, Any] = {}
         """What the next run must know, as JSON."""
@@ -59,6 +62,12 @@ class Shards:
     def add(self, family: str, shard: int, row: bytes) -> None:
         """Put a row behind the others."""
         self._waiting[family, shard] += row
+        self._size += len(row)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits that it must be saved."""
+        return self._size >= MOST_WAITING
 
     def read(self, family: str, shard: int) -> bytes:
         """All rows of one family in a shard, the unsaved too."""
@@ -74,6 +83,7 @@ class Shards:
                 file.write(rows)
                 self._sizes[path.name] = file.tell()
         self._waiting.clear()
+        self._size = 0
         told = {"format": FORMAT, "digits": self.digits, "sizes": self._sizes, "note": self.note}
         new = self._folder / f"{_NOTE}.new"
         new.write_text(json.dumps(told))
@@ -83,6 +93,7 @@ class Shards:
         """The end: nothing is left to go on with."""
         self.note, self._sizes = {}, {}
         self._waiting.clear()
+        self._size = 0
         for path in (*self._folder.glob("*.rows"), self._folder / _NOTE):
             path.unlink(missing_ok=True)
 

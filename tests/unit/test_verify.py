@@ -543,6 +543,25 @@ async def test_one_that_is_cut_short_goes_on_and_says_the_same(
     assert report.as_json() == whole.as_json()
 
 
+async def test_no_more_rows_are_held_in_memory_than_may_be(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = await world.verification(Shards(tmp_path / "whole")).run()
+    monkeypatch.setattr("verify.shards.MOST_WAITING", 1_000)
+    save, saved = Shards.save, list[bool]()
+
+    def save_and_note(shards: Shards) -> None:
+        saved.append(shards.is_full)
+        save(shards)
+
+    monkeypatch.setattr(Shards, "save", save_and_note)
+
+    report = await world.verification(Shards(tmp_path / "bounded")).run()
+
+    assert True in saved
+    assert report.as_json() == whole.as_json()
+
+
 async def test_a_state_of_another_question_is_not_gone_on_with(world: World, tmp_path: Path) -> None:
     shards = Shards(tmp_path)
     shards.note |= {"of": "in memory  letters"}
