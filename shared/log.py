@@ -1,7 +1,9 @@
 """Logging: one line a fact, JSON in production, readable in a terminal; never anything from inside a letter."""
 
 import logging
+import math
 import sys
+import time
 from types import TracebackType
 from typing import Any, Literal
 
@@ -92,15 +94,17 @@ class Away:
 
     def __init__(self, what: str, log: Logger) -> None:
         self._what, self._log, self.is_away = what, log, False
+        self._answered = -math.inf
 
-    def lost(self, reason: str) -> None:
-        """A call failed."""
-        if not self.is_away:
+    def lost(self, reason: str, began: float = math.inf) -> None:
+        """A call failed; `began`: when, by `time.monotonic`, for one that fails late tells nothing new."""
+        if not self.is_away and began >= self._answered:
             self.is_away = True
             self._log.warning("away", what=self._what, reason=reason, doing="waiting; nothing is lost")
 
     def back(self) -> None:
         """A call succeeded."""
+        self._answered = time.monotonic()
         if self.is_away:
             self.is_away = False
             self._log.info("back", what=self._what)

@@ -125,6 +125,7 @@ class Loop:
         """Try until all of it is written; raises `TryAgain` once the patience is over."""
         now = self.now()
         while True:
+            began = time.monotonic()
             try:
                 batch = await self._try(messages, now, tries)
                 if batch.wanted:
@@ -133,7 +134,7 @@ class Loop:
                 landed = await self.store.write(batch.changes) if batch.changes else True
             except TryAgain as reason:
                 tries.is_first = False  # what was written may have landed
-                self._lost(reason)
+                self._lost(reason, began)
                 if time.monotonic() > until:
                     raise
                 await asyncio.sleep(random.uniform(0.05, 0.5))  # noqa: S311 - jitter
@@ -156,11 +157,12 @@ class Loop:
         """MongoDB answers."""
         if self._away.is_away:
             self._metrics.away.labels("mongodb").set(0)
-            self._away.back()
+        self._away.back()
 
-    def _lost(self, reason: TryAgain) -> None:
-        self._away.lost(str(reason))
-        self._metrics.away.labels("mongodb").set(1)
+    def _lost(self, reason: TryAgain, began: float) -> None:
+        self._away.lost(str(reason), began)
+        if self._away.is_away:
+            self._metrics.away.labels("mongodb").set(1)
 
     async def _try(self, messages: Sequence[Message], now: datetime, tries: Tries) -> _Batch:
         """Read and decide the whole batch once, as if no earlier try had been."""

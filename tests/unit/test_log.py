@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,16 @@ def test_what_was_never_away_is_not_back(away: Away, lines: LogCapture) -> None:
     away.back()
 
     assert lines.entries == []
+
+
+def test_a_call_that_fails_after_a_later_one_succeeded_says_nothing(away: Away, lines: LogCapture) -> None:
+    began = time.monotonic()
+    away.lost("at once", began)
+    away.back()
+    away.lost("after its patience", began)
+
+    assert not away.is_away
+    assert [entry["event"] for entry in lines.entries] == ["away", "back"]
 
 
 def test_the_next_outage_is_said_again(away: Away, lines: LogCapture) -> None:
