@@ -21,14 +21,13 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 from shared import lenient_records
 from shared.arrivals import Enrich, Heard, Read, Reader
 from shared.failures import NewerBuild, TryAgain
+from shared.fetching import Fetching
 from shared.log import logger
 from shared.loop import Loop
 from shared.metrics import Metrics
 from shared.quarantine import Quarantine
 from shared.vocabulary import Lane
 
-AT_ONCE = {Lane.NORMAL: 500, Lane.URGENT: 50}
-"""Records in one batch; an urgent one never waits long for its neighbours."""
 _PAUSE = 5.0
 """Seconds before a batch that failed as a whole comes again."""
 
@@ -56,6 +55,7 @@ def broker_at(bootstrap: str, client: str) -> KafkaBroker:
         allow_auto_create_topics=False,
         consumer_only=True,  # events leave by the sender
         graceful_timeout=15.0,
+        apply_types=False,  # a handler gets the records as they are; the look for its parameters took a thread a batch
         logger=log,
         log_level=logging.DEBUG,
     )
@@ -133,8 +133,6 @@ class KafkaSource:
         subscriber = self._broker.subscriber(
             *names,
             batch=True,
-            max_records=AT_ONCE[lane],
-            batch_timeout_ms=20,
             group_id=group,
             # Kafka gives a member that comes back what it had, without a look at what it asks for now: with another
             # law or another agency it would get topics that it does not read, and could never join.
@@ -150,10 +148,11 @@ class KafkaSource:
         reader = Reader(read, loop, enrich, heard)
         self.readers |= dict.fromkeys(names, reader)
 
-        async def on_batch(records: Any, message: KafkaMessage) -> None:
+        async def on_batch(records: Sequence[_Record]) -> None:
             async with drain.busy:
-                await self._handle(message.raw_message, reader)  # type: ignore[arg-type]
+                await self._handle(records, reader)
 
+        Fetching(lane).install(subscriber)
         subscriber(on_batch, parser=_parse, decoder=_decode)
         return group
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from shared.decisions import Message
 from shared.failures import Bug, TryAgain
 from shared.loop import Loop, Outcome
+from shared.pace import Pace
 from shared.tries import Source
 
 MAX_WAITING = 2_000
@@ -49,8 +50,10 @@ class Posts:
 
     async def run(self) -> None:
         """Answer until cancelled."""
+        pace = Pace()
         while True:
             await self._arrived.wait()
+            await pace.step()
             batch, callers = self._take()
             try:
                 outcomes = await self._loop.handle(batch, self._source, PATIENCE)

@@ -6,7 +6,6 @@ sequence each time, and readers drop repeats.
 
 import asyncio
 import contextlib
-import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from shared.ids import Ids
 from shared.log import logger
 from shared.metrics import Metrics
 from shared.mongo import Store
+from shared.pace import Pace
 from shared.producer import Outgoing, Producer, Refused
 from shared.records import event_of, record_of, value_on
 from shared.sealing import Broken, Sealer
@@ -26,8 +26,6 @@ from shared.sealing import Broken, Sealer
 MAX_QUEUED, MAX_QUEUED_BYTES = 5_000, 64_000_000
 """Parcels in memory; beyond that a feed is dropped and the sweep delivers, for Kafka may be down for hours."""
 MAX_TAKEN = 1_000
-PACE = 0.01
-"""Seconds at least from the beginning of one delivery to that of the next; after a quiet time nothing waits."""
 LOADED_AT_ONCE = 50
 _REMEMBERED = 20_000
 
@@ -101,12 +99,10 @@ class Sender:
 
     async def run(self) -> None:
         """Send until cancelled."""
-        began = 0.0
+        pace = Pace()
         while True:
             await self._fed.wait()
-            # A wave costs Kafka and MongoDB nearly the same for one record as for fifty: it waits for company.
-            await asyncio.sleep(max(0.0, began + PACE - time.monotonic()))
-            began = time.monotonic()
+            await pace.step()
             taken = [self._queue.popleft() for _ in range(min(len(self._queue), MAX_TAKEN))]
             if not self._queue:
                 self._fed.clear()

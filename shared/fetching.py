@@ -1,0 +1,38 @@
+"""How a consumer's next batch is fetched: without turning while nothing comes, and under load with company.
+
+This stands in for the fetching of FastStream's batch subscriber, which after every empty look sleeps once more and then
+takes whatever single record has come.
+"""
+
+from itertools import chain
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from faststream.kafka.subscriber.usecase import BatchSubscriber
+
+from shared.pace import PACE, Pace
+from shared.vocabulary import Lane
+
+AT_ONCE = {Lane.NORMAL: 500, Lane.URGENT: 50}
+"""Records in one batch; an urgent one never waits long for its neighbours."""
+_PACE = {Lane.NORMAL: PACE, Lane.URGENT: 0.0}
+_LOOK_MS = 1_000
+"""How long one look waits; a record that comes ends it at once."""
+
+
+class Fetching:
+    """Fetches the batches of one subscriber."""
+
+    def __init__(self, lane: Lane) -> None:
+        self._at_once, self._pace = AT_ONCE[lane], Pace(_PACE[lane])
+
+    async def __call__(self, consumer: AIOKafkaConsumer) -> tuple[ConsumerRecord[Any, Any], ...]:
+        """The records that have come, as soon as there is one and the last batch is long enough ago."""
+        await self._pace.step()
+        found = await consumer.getmany(timeout_ms=_LOOK_MS, max_records=self._at_once)
+        self._pace.begin()
+        return tuple(chain.from_iterable(found.values()))
+
+    def install(self, subscriber: BatchSubscriber) -> None:
+        """Let a subscriber fetch so."""
+        subscriber.get_msg = self  # type: ignore[method-assign]
