@@ -4,6 +4,8 @@ This stands in for the fetching of FastStream's batch subscriber, which after ev
 takes whatever single record has come.
 """
 
+import math
+import time
 from itertools import chain
 from typing import Any
 
@@ -18,6 +20,8 @@ AT_ONCE = {Lane.NORMAL: 500, Lane.URGENT: 50}
 _PACE = {Lane.NORMAL: PACE, Lane.URGENT: 0.0}
 _LOOK_MS = 1_000
 """How long one look waits; a record that comes ends it at once."""
+_STILL_AFTER = 180.0
+"""Seconds without a look after which a consumer stands still: a batch that MongoDB holds up ends long before."""
 
 
 class Fetching:
@@ -25,13 +29,20 @@ class Fetching:
 
     def __init__(self, lane: Lane) -> None:
         self._at_once, self._pace = AT_ONCE[lane], Pace(_PACE[lane])
+        self._looked = math.inf
 
     async def __call__(self, consumer: AIOKafkaConsumer) -> tuple[ConsumerRecord[Any, Any], ...]:
         """The records that have come, as soon as there is one and the last batch is long enough ago."""
+        self._looked = time.monotonic()
         await self._pace.step()
         found = await consumer.getmany(timeout_ms=_LOOK_MS, max_records=self._at_once)
         self._pace.begin()
         return tuple(chain.from_iterable(found.values()))
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether nobody fetches any more, once somebody has: the consumer has ended, or waits for its partitions."""
+        return time.monotonic() - self._looked > _STILL_AFTER
 
     def install(self, subscriber: BatchSubscriber) -> None:
         """Let a subscriber fetch so."""

@@ -113,6 +113,7 @@ class KafkaSource:
         self._log = logger(part="consumer")
         self.readers: dict[str, Reader] = {}
         """What is done with the records of each topic."""
+        self._fetching: list[Fetching] = []
         self.newer: str | None = None
         """The schema of an event that only a newer build knows, once one was read: the service must stop."""
 
@@ -152,7 +153,9 @@ class KafkaSource:
             async with drain.busy:
                 await self._handle(records, reader)
 
-        Fetching(lane).install(subscriber)
+        fetching = Fetching(lane)
+        fetching.install(subscriber)
+        self._fetching.append(fetching)
         subscriber(on_batch, parser=_parse, decoder=_decode)
         return group
 
@@ -194,6 +197,11 @@ class KafkaSource:
                 if away:
                     self._log.info("back", what="Kafka")
                 return
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether every consumer still asks for more; one that has ended alone does not, and its service runs on."""
+        return not any(fetching.stands_still for fetching in self._fetching)
 
     async def stop(self) -> None:
         """Let the batches in hand finish and commit, then leave."""

@@ -136,7 +136,7 @@ class Platform:
         return _health(stuck)
 
     async def _ready(self, _request: Request) -> Response:
-        waiting = [] if self.consuming or not self.needs_kafka else ["Kafka"]
+        waiting = ["Kafka"] if self.needs_kafka and not (self.consuming and self.kafka.is_reading) else []
         try:
             async with asyncio.timeout(2):
                 await self.mongo.ping()

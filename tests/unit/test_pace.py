@@ -1,8 +1,9 @@
 """Batches under load wait for company; what comes after a quiet time does not."""
 
 import time
-from typing import Any
+from typing import Any, cast
 
+import pytest
 from faststream.kafka import KafkaBroker
 from faststream.kafka.subscriber.usecase import BatchSubscriber
 
@@ -54,3 +55,16 @@ async def test_faststream_fetches_so() -> None:
     assert await subscriber.get_msg(consumer) == ("a", "b", "c")
     assert [asked["max_records"] for asked in consumer.asked] == [AT_ONCE[Lane.URGENT]] * 2
     assert isinstance(subscriber, BatchSubscriber)
+
+
+async def test_a_consumer_that_asks_no_more_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    fetching = Fetching(Lane.URGENT)
+    now = time.monotonic()
+    monkeypatch.setattr("shared.fetching.time.monotonic", lambda: now)
+    before = fetching.stands_still
+    await fetching(cast("Any", Consumer({})))
+    now += 100
+    soon = fetching.stands_still
+    now += 100
+
+    assert (before, soon, fetching.stands_still) == (False, False, True)
