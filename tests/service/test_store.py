@@ -270,7 +270,7 @@ async def test_a_record_of_another_deployment_does_not_open(store: Store) -> Non
 
 
 async def test_a_server_that_is_not_there_is_to_be_tried_again(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.mongo.PATIENCE_MS", 100)
+    monkeypatch.setattr("shared.mongo.connection.PATIENCE_MS", 100)
     connection = Mongo("mongodb://127.0.0.1:9/?replicaSet=nowhere", "nothing", driver)
     store = connection.store("records")
 

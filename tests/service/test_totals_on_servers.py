@@ -250,7 +250,7 @@ async def test_a_slot_belongs_to_one_owner(start: Start) -> None:
 
 
 async def test_the_slots_answer_try_again_while_mongodb_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.mongo.PATIENCE_MS", 50)
+    monkeypatch.setattr("shared.mongo.connection.PATIENCE_MS", 50)
     away = Mongo("mongodb://127.0.0.1:1/", "nothing")
     slots = away.slots(COLLECTION)
 
