@@ -24,6 +24,10 @@ When = Annotated[
 ]
 Lasts = Annotated[str | None, typer.Option("--for", metavar="SPAN", help="How long, such as '2 hours'.")]
 Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Or until when: 2026-11-24T16:00+04:00.")]
+Because = Annotated[str, typer.Option("--reason", help="Why: for those who come after you.")]
+By = Annotated[
+    str | None, typer.Option("--by", "--author", metavar="NAME", help="Who answers for it; who is logged in.")
+]
 At = Annotated[
     str | None,
     typer.Option(

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.of_notifier import ask, end_of, not_held_back, print_answer, when_in_words, when_of
-from cli.options import AsJson, Data, Lasts, NotifierUrl, Token, Until, When
+from cli.options import AsJson, Because, By, Data, Lasts, NotifierUrl, Token, Until, When
 from cli.telling import moment, plain
 from shared.failures import BadStart
 
@@ -16,13 +16,11 @@ silence = typer.Typer(help="Hold some notices back for a while, and see what is 
 
 @silence.command()
 def add(
-    reason: Annotated[str, typer.Option("--reason", help="Why: for those who come after you.")],
+    reason: Because,
     when: When = None,
     lasts: Lasts = None,
     until: Until = None,
-    author: Annotated[
-        str | None, typer.Option("--author", "--by", help="Who answers for it; who is logged in.")
-    ] = None,
+    author: By = None,
     url: NotifierUrl = None,
     token: Token = None,
     data: Data = None,

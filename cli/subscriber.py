@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.of_notifier import ask, end_of, not_held_back, print_answer, when_in_words, when_of
-from cli.options import AsJson, Data, Lasts, NotifierUrl, Token, Until, When
+from cli.options import AsJson, Because, Data, Lasts, NotifierUrl, Token, Until, When
 from cli.telling import moment, plain, span
 from shared.failures import BadStart
 
@@ -64,7 +64,7 @@ def list_all(url: NotifierUrl = None, token: Token = None, data: Data = None, as
 @subscriber.command()
 def pause(
     name: Name,
-    reason: Annotated[str, typer.Option("--reason", help="Why: for those who come after you.")],
+    reason: Because,
     lasts: Lasts = None,
     until: Until = None,
     author: Annotated[

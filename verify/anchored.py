@@ -5,7 +5,6 @@ against the history of its record (`differs`). `check` does all three, where eve
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from enum import StrEnum
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -15,30 +14,7 @@ from shared.checkpoints.checkpoint import Checkpoint, Leaf, key_id
 from shared.events import AUDIT_CHECKPOINT, Event
 from shared.failures import NeverWill
 from shared.topics import CHECKPOINTS
-from verify.findings import Finding
-
-
-class Kind(StrEnum):
-    """What is wrong with a checkpoint, or with what it anchored."""
-
-    UNREADABLE = "no checkpoint"
-    FORGED = "forged checkpoint"
-    UNKNOWN_KEY = "unknown checkpoint key"
-    UNLINKED = "unlinked checkpoint"
-    MISSING = "missing checkpoint"
-    REWRITTEN = "rewritten"
-    REMOVED = "removed"
-
-
-SAYS: dict[str, str] = {
-    Kind.UNREADABLE: "What stands among the checkpoints is none.",
-    Kind.FORGED: "A checkpoint was changed, or somebody else made it: its signature or its root does not hold.",
-    Kind.UNKNOWN_KEY: "A checkpoint is signed by a key that is not among those given.",
-    Kind.UNLINKED: "A checkpoint does not follow from the one before it, or two have one number.",
-    Kind.MISSING: "A checkpoint between others is missing.",
-    Kind.REWRITTEN: "A history is not what it was when it was anchored.",
-    Kind.REMOVED: "A record, or its latest events, were anchored and are gone.",
-}
+from verify.findings import Finding, Kind
 
 _Record = ConsumerRecord[Any, Any]
 ChainAt = Callable[[str, int], bytes | None]

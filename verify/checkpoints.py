@@ -14,9 +14,9 @@ from aiokafka import ConsumerRecord
 
 from shared.ids import Ids
 from shared.topics import CHECKPOINTS
-from verify.anchored import Kind, Link, chain_at, differs, link_of, read, unlinked
+from verify.anchored import Link, chain_at, differs, link_of, read, unlinked
 from verify.documents import Documents
-from verify.findings import Finding, Tally
+from verify.findings import Finding, Kind, Tally
 from verify.history import Known
 from verify.rows import packed, unpacked
 from verify.shards import Shards

@@ -35,6 +35,13 @@ class Kind(StrEnum):
     OVERDUE = "overdue"
     UNBALANCED = "unbalanced"
     TOTALS = "totals"
+    UNREADABLE = "no checkpoint"
+    FORGED = "forged checkpoint"
+    UNKNOWN_KEY = "unknown checkpoint key"
+    UNLINKED = "unlinked checkpoint"
+    MISSING = "missing checkpoint"
+    REWRITTEN = "rewritten"
+    REMOVED = "removed"
 
 
 SAYS: dict[str, str] = {
@@ -63,8 +70,15 @@ SAYS: dict[str, str] = {
     Kind.OVERDUE: "A notice waits past its time.",
     Kind.UNBALANCED: "A whole is not the sum of its parts.",
     Kind.TOTALS: "The running totals are not what the records add up to.",
+    Kind.UNREADABLE: "What stands among the checkpoints is none.",
+    Kind.FORGED: "A checkpoint was changed, or somebody else made it: its signature or its root does not hold.",
+    Kind.UNKNOWN_KEY: "A checkpoint is signed by a key that is not among those given.",
+    Kind.UNLINKED: "A checkpoint does not follow from the one before it, or two have one number.",
+    Kind.MISSING: "A checkpoint between others is missing.",
+    Kind.REWRITTEN: "A history is not what it was when it was anchored.",
+    Kind.REMOVED: "A record, or its latest events, were anchored and are gone.",
 }
-"""One sentence for each kind; the checkpoints' own are said by who finds them."""
+"""One sentence for each kind."""
 
 
 @dataclass(frozen=True, slots=True)

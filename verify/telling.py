@@ -2,10 +2,8 @@
 
 from collections.abc import Iterator
 
-from verify.anchored import SAYS as OF_CHECKPOINTS
 from verify.findings import SAYS, Report
 
-_SAYS = SAYS | OF_CHECKPOINTS
 SHOWN = 20
 """Findings of each kind that are shown; the number is always said."""
 
@@ -29,7 +27,7 @@ def sentences(report: Report) -> Iterator[str]:
             yield f"{counts[name]:,} {says}"
     for kind, number in report.numbers.items():
         yield ""
-        yield f"{kind}: {number:,}. {_SAYS.get(kind, '')}".rstrip()
+        yield f"{kind}: {number:,}. {SAYS.get(kind, '')}".rstrip()
         for one in [one for one in report.tally.findings if one.kind == kind][:SHOWN]:
             place = " on ".join(part for part in (one.record, one.topic) if part)
             yield f"  {place}: {one.detail}"

@@ -23,7 +23,6 @@ from shared.vocabulary import Lane
 from tests.service.running import AGENCY, SERVICES, Document, Said, System, cloud_event, eventually, letter, make_topics
 from tests.service.running import system as running
 from tests.verified import report_on
-from verify.anchored import Kind as Anchored
 from verify.findings import Kind
 
 
@@ -142,7 +141,7 @@ async def test_a_record_that_is_gone_leaves_its_events_behind(
         cases.insert_one(gone)
 
     assert code == 1
-    assert {(one["kind"], one["record"]) for one in said["findings"]} - {(Anchored.REMOVED, case)} == {
+    assert {(one["kind"], one["record"]) for one in said["findings"]} - {(Kind.REMOVED, case)} == {
         (Kind.UNKNOWN, case),
         (Kind.NOT_TAKEN, case),
         (Kind.NO_CASE, letter_id),

@@ -10,7 +10,8 @@ from aiokafka import ConsumerRecord
 from shared.checkpoints.checkpoint import Checkpoint, Leaf, SigningKey
 from shared.events import AUDIT_CHECKPOINT
 from shared.topics import CHECKPOINTS
-from verify.anchored import SAYS, Kind, Link, check, keys_of, unlinked
+from verify.anchored import Link, check, keys_of, unlinked
+from verify.findings import SAYS, Kind
 
 KEY, OTHER = SigningKey(b"k" * 32), SigningKey(b"o" * 32)
 KEYS = keys_of([KEY.public])

@@ -18,10 +18,10 @@ from shared.decisions import Message
 from shared.records import Record, insertion, value_on
 from shared.times import text_of
 from shared.topics import CHECKPOINTS
+from tests.unit.test_verify import PLANTED as OF_RECORDS
 from tests.unit.verify_world import _AWARE, IDS, NOW, SEALER, World, a_good_world
-from verify.anchored import Kind, keys_of
-from verify.findings import Kind as Of
-from verify.findings import Report
+from verify.anchored import keys_of
+from verify.findings import Kind, Report
 from verify.telling import sentences
 
 KEY, OTHER = SigningKey(b"k" * 32), SigningKey(b"o" * 32)
@@ -143,7 +143,7 @@ PLANTED: dict[str, tuple[Callable[[World], None], dict[str, int]]] = {
     "one that was taken out": (taken_out, {Kind.MISSING: 1}),
     "the first was taken out": (first_taken_out, {Kind.MISSING: 1}),
     # The bytes on the topic are not those of the record either, and the number is then not on the topic.
-    "one that was changed": (forged, {Kind.FORGED: 1, Of.CHANGED: 1}),
+    "one that was changed": (forged, {Kind.FORGED: 1, Kind.CHANGED: 1}),
 }
 
 
@@ -194,3 +194,10 @@ def test_only_some_collections_are_held_against_what_was_anchored_of_them(anchor
 
     assert found(report) == {}
     assert report.tally.counts["anchored"] == len(world.documents["letters"])
+
+
+def test_every_kind_of_finding_was_planted() -> None:
+    planted = {kind for _, kinds in PLANTED.values() for kind in kinds}
+    planted |= {kind for kinds in OF_RECORDS.values() for kind in kinds}
+
+    assert {*Kind} - planted == {Kind.TOTALS}  # which a test of its own plants
