@@ -121,6 +121,7 @@ class Letters:
             query["state.party"] = party
         if after is not None:
             received_at, _, letter = after.partition("~")
+            query["state.received_at"] = {"$gte": received_at}
             later = {"state.received_at": {"$gt": received_at}}
             query["$or"] = [later, {"state.received_at": received_at, "_id": {"$gt": letter}}]
         documents = await self._store.find(query, None, limit=PAGE + 1, sort=("state.received_at", "_id"))

@@ -31,10 +31,12 @@ OVER = timedelta(minutes=5)
 """For so long it is posted that an alert is over."""
 AT_ONCE = 1_000
 INDEX = {
-    "keys": [("state.raised_at", 1)],
-    "name": "alertmanager",
+    # What burns has no time of its end and stands together: what is over is not looked at again and again.
+    "keys": [("state.resolved_at", 1), ("state.raised_at", -1)],
+    "name": "burning",
     "partialFilterExpression": {"state.channel": NoticeChannel.ALERTMANAGER.value},
 }
+_WANTED = {"state.subscriber": 1, "history": {"$slice": 1}}
 
 
 class Reposts(Protocol):
@@ -78,27 +80,13 @@ class Firing:
     async def post(self) -> None:
         """Post once: what burns, and what is over."""
         now = self._notices.now()
-        query = {
+        delivered = {
             "state.channel": NoticeChannel.ALERTMANAGER.value,
             "state.raised_at": {"$gt": text_of(now - LONGEST)},
             "state.status": "delivered",
-            "$or": [
-                {"state.resolved_at": {"$exists": False}},
-                {"state.resolved_at": {"$gt": text_of(now - OVER)}},
-            ],
         }
-        wanted = {"state.subscriber": 1, "state.resolved_at": 1, "history": {"$slice": 1}}
-        burning: dict[str, list[Shown]] = defaultdict(list)
-        over: dict[str, list[Shown]] = defaultdict(list)
-        found = await self._notices.store.find(query, wanted, limit=AT_ONCE, sort=["-state.raised_at"])
-        if len(found) == AT_ONCE:
-            self._log.warning("more burns than is posted again", most=AT_ONCE)
-        for one in found:
-            resolved_at = one["state"].get("resolved_at")
-            if resolved_at is None:
-                burning[one["state"]["subscriber"]].append(self._shown(one))
-            elif resolved_at > text_of(now - OVER):
-                over[one["state"]["subscriber"]].append(self._shown(one))
+        burning = await self._found(delivered | {"state.resolved_at": None}, "-state.raised_at")
+        over = await self._found(delivered | {"state.resolved_at": {"$gt": text_of(now - OVER)}}, "-state.resolved_at")
         # All at once: one that hangs must not let the others' alerts run out.
         await asyncio.gather(
             *(
@@ -107,6 +95,16 @@ class Firing:
                 for recipient, shown in of_it.items()
             )
         )
+
+    async def _found(self, query: Mapping[str, Any], order: str) -> Mapping[str, list[Shown]]:
+        """What is to be posted, by recipient."""
+        found = await self._notices.store.find(query, _WANTED, limit=AT_ONCE, sort=[order])
+        if len(found) == AT_ONCE:
+            self._log.warning("there is more than is posted again", most=AT_ONCE)
+        shown: dict[str, list[Shown]] = defaultdict(list)
+        for one in found:
+            shown[one["state"]["subscriber"]].append(self._shown(one))
+        return shown
 
     async def _post(self, post: Post, recipient: str, shown: Sequence[Shown]) -> None:
         destination = self._destinations.find(recipient, NoticeChannel.ALERTMANAGER)

@@ -105,6 +105,7 @@ class Cases:
             query["state.authority"] = caller
         if after is not None:
             received_at, _, case = after.partition("~")
+            query["state.received_at"] = {"$gte": received_at}
             later = {"state.received_at": {"$gt": received_at}}
             query["$or"] = [later, {"state.received_at": received_at, "_id": {"$gt": case}}]
         found = await self._store.find(query, {"state": 1}, limit=PAGE + 1, sort=("state.received_at", "_id"))

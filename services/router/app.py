@@ -46,9 +46,14 @@ def build(platform: Platform, settings: RouterSettings) -> ASGI:
 INDEXES = (
     {"keys": [("state.authority", 1), ("state.received_at", 1), ("_id", 1)], "name": "authority"},
     {"keys": [("state.received_at", 1), ("_id", 1)], "name": "received"},
+    # The authority stands in it, so that nobody else's are fetched.
     {
-        "keys": [("state.received_at", 1)],
-        "name": "missed",
+        "keys": [("state.status", 1), ("state.received_at", 1), ("_id", 1), ("state.authority", 1)],
+        "name": "status",
+    },
+    {
+        "keys": [("state.received_at", 1), ("_id", 1), ("state.authority", 1)],
+        "name": "overdue",
         "partialFilterExpression": {"state.clocks.missed_at": {"$exists": True}},
     },
     *linking.INDEXES,

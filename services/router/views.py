@@ -133,7 +133,10 @@ def overdue_query(ends: Collection[str]) -> dict[str, Any]:
     """The same as a query over stored states."""
     missed = {"missed_at": {"$exists": True}, "stopped_at": {"$exists": False}}
     late = {"state.clocks": {"$elemMatch": missed}, "state.status": {"$nin": sorted(ends)}}
-    return {"$and": [{"$or": [late, {"state.clocks": {"$elemMatch": missed | {"kind": STATUTORY}}}]}]}
+    either = {"$or": [late, {"state.clocks": {"$elemMatch": missed | {"kind": STATUTORY}}}]}
+    # Said once more for the index over those that have missed a clock: it is tried only where a query is seen to be
+    # about these, and about a time.
+    return {"state.clocks.missed_at": {"$exists": True}, "state.received_at": {"$gte": ""}, "$and": [either]}
 
 
 def clock_view(clock: Mapping[str, Any], now: datetime, rules: Rules) -> ClockView:

@@ -56,6 +56,7 @@ class Anchoring:
         self._counter = count(1)
         self._heads: dict[Store, Heads] = {}
         self._last: tuple[int, str | None] | None = None
+        self._is_prepared = False
         self._unforgotten: dict[str, None] = {}
         """Notes of what is anchored; they go as soon as MongoDB lets them go."""
         self._log = logger(part="checkpoints")
@@ -77,6 +78,9 @@ class Anchoring:
 
     async def anchor(self) -> int:
         """Make checkpoints of all that waits; how many were made. Raises `TryAgain`, and then all of it waits still."""
+        if not self._is_prepared:
+            await self._mongo.prepare_notes(self._notes)
+            self._is_prepared = True
         made = 0
         while True:
             left = await self._left()
@@ -128,7 +132,8 @@ class Anchoring:
         own = {"instance": self._instance, "at": {"$lt": now - OWN_AFTER}}
         others = {"at": {"$lt": now - OTHERS_AFTER - timedelta(seconds=3 * self._every)}}
         names = [store.name for store in self._heads]
-        query = {"life": {"$ne": self._life}, "collection": {"$in": names}, "$or": [own, others]}
+        # The time once more for all, by which the index finds them.
+        query = {"at": own["at"], "life": {"$ne": self._life}, "collection": {"$in": names}, "$or": [own, others]}
         return await self._mongo.noted(self._notes, query, NOTES_AT_ONCE)
 
     async def _leaves(self, store: Store, latest: dict[str, Known]) -> list[Leaf]:

@@ -97,6 +97,13 @@ class Mongo:
         except UNKEPT as error:
             raise TryAgain(at_notes(error, collection)) from error
 
+    async def prepare_notes(self, collection: str) -> None:
+        """Make the index by which notes are found; raises `TryAgain`."""
+        try:
+            await self._database[collection].create_index([("at", 1)], name="noted")
+        except PyMongoError as error:
+            raise TryAgain(at_notes(error, collection)) from error
+
     async def noted(self, collection: str, query: Mapping[str, Any], limit: int) -> list[dict[str, Any]]:
         """What was kept so, the oldest first; raises `TryAgain`."""
         try:

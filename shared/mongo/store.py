@@ -18,6 +18,9 @@ from shared.failures import NeverWill, TryAgain
 from shared.mongo.driver import DUPLICATE_KEY, QUICK, SAFE
 from shared.records import Record
 
+LOOKED_AT = 100
+"""Records among which one with a key is looked for; their ids are hashes, so any are as good as others."""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -70,9 +73,12 @@ class Store:
         return await self.find(query, wanted, limit=limit, sort=["unsent_since"], skip=skip)
 
     async def any_key(self) -> tuple[str, bytes] | None:
-        """A record and its wrapped key, to see whether the deployment's key is the one that wrapped it."""
-        found = await self.find({"key": {"$exists": True}}, {"key": 1}, limit=1)
-        return (found[0]["_id"], found[0]["key"]) if found else None
+        """A record and its wrapped key, to see whether the deployment's key is the one that wrapped it.
+
+        Among a few alone: a collection in which nothing is sealed would be read whole at every start.
+        """
+        found = await self.find({}, {"key": 1}, limit=LOOKED_AT, sort=["-_id"])
+        return next(((one["_id"], one["key"]) for one in found if "key" in one), None)
 
     async def count_unsent(self, limit: int = 100_000) -> tuple[int, datetime | None]:
         """How many records wait to be sent (counted up to `limit`), and since when the oldest does."""

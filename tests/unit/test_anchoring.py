@@ -58,6 +58,10 @@ class Noted(Mongo):
         assert document["_id"] not in self.notes
         self.notes[document["_id"]] = document
 
+    async def prepare_notes(self, collection: str) -> None:
+        if self.is_away:
+            raise TryAgain("away")
+
     async def noted(self, collection: str, query: Mapping[str, Any], limit: int) -> list[dict[str, Any]]:
         own, others = query["$or"]
 

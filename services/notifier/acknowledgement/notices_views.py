@@ -33,6 +33,12 @@ INDEXES: tuple[Mapping[str, Any], ...] = (
         "name": "unsent_raised",
         "partialFilterExpression": {"next_due": {"$exists": True}},
     },
+    {
+        # Fewer still: those that reached nobody.
+        "keys": [("state.raised_at", 1), ("_id", 1), ("state.subscriber", 1)],
+        "name": "failed",
+        "partialFilterExpression": {"state.status": "failed"},
+    },
 )
 _LADDER = "ladder"
 
