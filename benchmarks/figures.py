@@ -67,6 +67,8 @@ def against(
         f"{measured.what}s": {turn.name: turn.count for turn in turns},
         "connections": size.connections if measured.posted else 0,
     }
+    if any(one.again for ones in seen.values() for one in ones):
+        figure.more["came_again"] = {name: [one.again for one in ones] for name, ones in seen.items()}
     if measured.updates_per_second:
         figure.more["updates_per_second"] = measured.updates_per_second
     for name, used in figure.more[f"cpu_us_per_{measured.what}"].items():

@@ -63,7 +63,7 @@ class _Load:
         self._answers = 0
         self._statuses: Counter[bytes] = Counter()
         self._due: deque[tuple[int, float]] = deque()
-        self._idle: list[_Connection] = []
+        self._idle: deque[_Connection] = deque()
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def run(self, connections: list[_Connection]) -> dict[str, object]:
@@ -73,7 +73,7 @@ class _Load:
             for connection in connections:
                 self._post_next(connection)
         else:
-            self._idle = list(connections)
+            self._idle.extend(connections)
             self._tick(began)
         await self._done
         ended = time.monotonic()
@@ -119,7 +119,8 @@ class _Load:
         now = time.monotonic()
         while self._next < len(self._requests) and (due := began + self._moments[self._next]) <= now:
             if self._idle:
-                self._idle.pop().post(self._requests[self._next], due)
+                # In turn: a server closes a connection that is idle for long.
+                self._idle.popleft().post(self._requests[self._next], due)
             else:
                 self._due.append((self._next, due))
             self._next += 1

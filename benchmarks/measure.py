@@ -40,6 +40,8 @@ class Seen:
     """Microseconds per letter and process."""
     memory: dict[str, float] = field(default_factory=dict)
     """Megabytes by process when all is done (RSS)."""
+    again: int = 0
+    """Records that came more than once, where that may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,18 @@ class Latency:
 
     p50: float
     p99: float
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What the load saw."""
+
+    began: float
+    ended: float
+    cpu: float
+    """Seconds of its own."""
+    answered: Latency
+    """From when a post was due until its answer."""
 
 
 class Letters:
@@ -151,8 +165,7 @@ class Rounds:
                 used["load"] = round(load / count * 1e6, 1)
             memory = cpu.megabytes()
             await asyncio.sleep(0.3)
-            await books.check(warm + count)
-            return Seen(count / seconds, used, memory)
+            return Seen(count / seconds, used, memory, await books.check(warm + count))
 
     async def _until_shared(self, measured: Measured) -> None:
         """Returns when as many of each service as there should be have shared out the work."""
@@ -164,7 +177,8 @@ class Rounds:
     async def _go(self, side: Side, measured: Measured, watch: Watch, name: str, count: int) -> tuple[float, float]:
         """Seconds from the first letter to the end, and the CPU seconds of who posted them."""
         if measured.posted:
-            began, ended, cpu = await self.post(side, name, count)
+            posted = await self.post(side, name, count, self._connections)
+            began, ended, cpu = posted.began, posted.ended, posted.cpu
         else:
             hold(side, True)
             try:
@@ -173,19 +187,16 @@ class Rounds:
                 began, ended, cpu = time.monotonic(), 0.0, 0.0
                 hold(side, False)
         if measured.until_last_notice:
-            ended = await watch.until(self._letters.cases(name, count), PATIENCE)
+            cases = self._letters.cases(name, count)
+            ended = await watch.until(cases, PATIENCE, may_repeat=measured.members > 1)
         return ended - began, cpu
 
     async def post(
-        self, side: Side, name: str, count: int, rate: float = 0, urgency: str = "normal"
-    ) -> tuple[float, float, float]:
-        """Post from a process of its own: when it began, when it ended, its CPU seconds.
-
-        `rate`: a second, at their moments (`pace`); 0: as fast as answers come.
-        """
-        connections = min(self._connections, count)
+        self, side: Side, name: str, count: int, connections: int, rate: float = 0, urgency: str = "normal"
+    ) -> Posted:
+        """Post from a process of its own; `rate`: a second, at their moments (`pace`); 0: as fast as answers come."""
         ports = ",".join(map(str, side.ports))
-        arguments = (ports, self._ground.token, name, count, connections, rate, urgency)
+        arguments = (ports, self._ground.token, name, count, min(connections, count), rate, urgency)
         command = (sys.executable, "-m", "benchmarks.load", *map(str, arguments))
         process = await asyncio.create_subprocess_exec(
             *command, cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
@@ -196,7 +207,7 @@ class Rounds:
             if process.returncode is None:
                 process.kill()
         assert told["statuses"] == {"202": count}, f"{side.name} answered {told['statuses']}"
-        return told["began"], told["ended"], told["cpu"]
+        return Posted(told["began"], told["ended"], told["cpu"], Latency(told["p50_ms"], told["p99_ms"]))
 
     async def file(self, side: Side, outs: Sequence[Out]) -> None:
         """Put records on their topic at once, as intake puts letters."""

@@ -2,8 +2,8 @@
 
 import asyncio
 import gc
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import yaml
 from bson.raw_bson import RawBSONDocument
@@ -17,22 +17,25 @@ from benchmarks.offices import SAYS
 from benchmarks.pace import moments
 from benchmarks.prepared import Out, Preparer
 from benchmarks.prepared_cases import as_marked
+from benchmarks.watch import Watch
 from shared import times, topics
 from shared.vocabulary import Lane
 
+URGENT_LETTERS = topics.letters_received(Lane.URGENT)
 URGENT_CASES = topics.cases_of(AUTHORITY, Lane.URGENT)
 AT_ONCE = 5_000
 PATIENCE_FOR_ALL = 900.0
 """Seconds for the whole backlog."""
 PHASES = ("idle", "backlog")
-_WARM = "urgwarm"
+CONNECTIONS = 8
+"""Few, so that none is idle for so long that intake closes it."""
 
 UNDER_BACKLOG = replace(
     END_TO_END,
     # Of normal letters: what is still to come of one that intake has taken and told its agency of.
     records={RECEIVED: 1, ANSWERS: 1, CASES: 1, EVENTS: 1, NOTICES: 1},
     records_of_other={
-        topics.letters_received(Lane.URGENT): 1,
+        URGENT_LETTERS: 1,
         URGENT_CASES: 1,
         topics.case_events(Lane.URGENT): 1,
         ANSWERS: 2,
@@ -41,6 +44,17 @@ UNDER_BACKLOG = replace(
     collections_of_other=END_TO_END.collections,
 )
 """Urgent letters are what comes beside the normal ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How far urgent letters were after how long, each from the moment at which it was due to be posted."""
+
+    answered: Latency
+    received: Latency
+    """Until its record came on `letters.received`."""
+    arrived: Latency
+    """Until its case came on its authority's topic."""
 
 
 class Backlog:
@@ -65,45 +79,50 @@ class UrgentRounds:
         """`rate`: of urgent letters, `count` of them in each phase."""
         self._rounds, self._ground, self._warm, self._rate, self._count = rounds, ground, warm, rate, count
         preparer = Preparer(ground.keys.id_key, ground.keys.sealing_key, AGENCY)
-        now = times.now()
-        self._cases = {
-            name: [preparer.opened(body, now)[0].id.encode() for body in bodies(name, number, "urgent")]
-            for name, number in ((_WARM, warm), *((phase, count) for phase in PHASES))
-        }
-        self._lying = {name: Backlog(preparer, name, number) for name, number in (("lywarm", warm), ("lying", backlog))}
+        self._ids = {phase: [_ids(preparer, body) for body in bodies(phase, count, "urgent")] for phase in PHASES}
+        self._warm_lying, self._lying = Backlog(preparer, "lywarm", warm), Backlog(preparer, "lying", backlog)
 
-    def run(self, side: Side, phases: tuple[str, ...]) -> dict[str, Latency]:
+    def run(self, side: Side, phases: Sequence[str]) -> dict[str, Way]:
         """Measure both phases in this order."""
         with self._rounds.fresh(side, SERVICES):
             return asyncio.run(self._run(side, phases))
 
-    async def _run(self, side: Side, phases: tuple[str, ...]) -> dict[str, Latency]:
-        seen: dict[str, Latency] = {}
-        async with self._rounds.watch(side, URGENT_CASES) as watch, self._rounds.watch(side, CASES) as normal:
-            books = Books(self._ground, side, UNDER_BACKLOG, watch)
+    async def _run(self, side: Side, phases: Sequence[str]) -> dict[str, Way]:
+        seen: dict[str, Way] = {}
+        async with self._rounds.watch(side, URGENT_LETTERS) as letters, self._rounds.watch(side, URGENT_CASES) as cases:
+            books = Books(self._ground, side, UNDER_BACKLOG, cases)
             await books.open()
-            books.others = letters = self._warm
-            await self._pile_up(side, self._lying["lywarm"])
-            await self._rounds.post(side, _WARM, self._warm, urgency="urgent")
-            await books.settle(letters)
+            books.others = normal = self._warm
+            await self._pile_up(side, self._warm_lying)
+            await self._rounds.post(side, "urgwarm", self._warm, CONNECTIONS, urgency="urgent")
+            await books.settle(normal)
             for phase in phases:
-                watch.forget()
-                before, lying = await normal.records(CASES), self._lying["lying"]
+                wanted = await cases.records(CASES) + len(self._lying.outs)
                 if phase == "backlog":
-                    letters += len(lying.outs)
-                    await self._pile_up(side, lying)
+                    await self._pile_up(side, self._lying)
+                    normal += len(self._lying.outs)
                 books.others += self._count
-                began, *_ = await self._rounds.post(side, phase, self._count, self._rate, "urgent")
-                await watch.until(set(self._cases[phase]), PATIENCE)
-                done = await normal.records(CASES) - before
+                seen[phase] = await self._go(side, phase, letters, cases)
                 # Otherwise the last urgent letters had met no backlog.
-                assert phase == "idle" or done < len(lying.outs), "the backlog was done before the last urgent letter"
-                due = (began + moment for moment in moments(self._rate, self._count, self._count))
-                seen[phase] = latency(watch.at[case] - at for case, at in zip(self._cases[phase], due, strict=True))
-                await books.settle(letters, PATIENCE_FOR_ALL)
+                assert await cases.records(CASES) < wanted, "the backlog was done before the last urgent letter came"
+                await books.settle(normal, PATIENCE_FOR_ALL)
             await asyncio.sleep(0.3)
-            await books.check(letters)
+            await books.check(normal)
         return seen
+
+    async def _go(self, side: Side, phase: str, letters: Watch, cases: Watch) -> Way:
+        """Post the urgent letters of a phase, and see each of them come, once."""
+        letters.forget()
+        cases.forget()
+        posted = await self._rounds.post(side, phase, self._count, CONNECTIONS, self._rate, "urgent")
+        due = [posted.began + moment for moment in moments(self._rate, self._count, self._count)]
+
+        async def until(watch: Watch, ids: Sequence[bytes]) -> Latency:
+            await watch.until(set(ids), PATIENCE)
+            return latency(watch.at[one] - at for one, at in zip(ids, due, strict=True))
+
+        of_letters, of_cases = zip(*self._ids[phase], strict=True)
+        return Way(posted.answered, await until(letters, of_letters), await until(cases, of_cases))
 
     async def _pile_up(self, side: Side, lying: Backlog) -> None:
         """Put the backlog where it lies, while nobody works, and let them go on."""
@@ -115,6 +134,14 @@ class UrgentRounds:
             await self._rounds.file(side, lying.outs)
         finally:
             hold(side, False)
+
+
+def _ids(preparer: Preparer, body: bytes) -> tuple[bytes, bytes]:
+    """Of a letter and of its case: the keys under which they come."""
+    now = times.now()
+    letter, _ = preparer.posted(body, now)
+    case, _ = preparer.opened(body, now)
+    return letter.id.encode(), case.id.encode()
 
 
 def _portions(documents: list[RawBSONDocument]) -> Iterator[list[RawBSONDocument]]:

@@ -51,7 +51,7 @@ class Watch:
         """Begin to count anew."""
         self.at, self.times = {}, Counter()
 
-    async def until(self, keys: set[bytes], patience: float) -> float:
+    async def until(self, keys: set[bytes], patience: float, *, may_repeat: bool = False) -> float:
         """When the last of these keys was received; raises if they do not all come, or others or any twice."""
         end = time.monotonic() + patience
         while len(self.at) < len(keys):
@@ -60,14 +60,14 @@ class Watch:
             if time.monotonic() > end:
                 raise AssertionError(f"{len(self.at)} of {len(keys)} came on {self._topic} within {patience:.0f} s")
             await asyncio.sleep(0.02)
-        self.check(keys)
+        self.check(keys, may_repeat=may_repeat)
         return max(self.at.values())
 
-    def check(self, keys: set[bytes]) -> None:
-        """Raise unless exactly these keys came, each once."""
+    def check(self, keys: set[bytes], *, may_repeat: bool = False) -> None:
+        """Raise unless exactly these keys came, each once unless some `may_repeat`."""
         assert self.at.keys() == keys, f"{len(self.at.keys() ^ keys)} keys on {self._topic} are missing or foreign"
         twice = sum(number > 1 for number in self.times.values())
-        assert not twice, f"{twice} keys came more than once on {self._topic}"
+        assert may_repeat or not twice, f"{twice} keys came more than once on {self._topic}"
 
     def _places(self, topic: str) -> list[TopicPartition]:
         return [TopicPartition(topic, partition) for partition in range(self._partitions[topic])]
