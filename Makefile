@@ -43,6 +43,11 @@ fuzz: .venv/dev.ok ## bad input by the hundred thousand (`make test` tries a ten
 
 bench: .venv/dev.ok ## measure against a bare loop; writes benchmarks/results/latest.json
 	@$(PY) -m benchmarks
+	@$(PY) -m benchmarks.scaling --write
+
+scaling: .venv/dev.ok ## measure what a letter costs in bytes and operations; renews docs/scaling.md
+	@$(PY) -m benchmarks.footprint
+	@$(PY) -m benchmarks.scaling --write
 
 format: .venv/dev.ok ## lay out the code
 	@.venv/bin/ruff check --quiet --fix .
@@ -54,4 +59,4 @@ lock: .venv/run.ok ## write requirements/*.txt anew from requirements/*.in
 clean: ## remove the local stack's data and downloads
 	@rm -rf .rogatory
 
-.PHONY: help setup run check test fault fuzz bench format lock clean
+.PHONY: help setup run check test fault fuzz bench scaling format lock clean

@@ -36,6 +36,7 @@ class Mongo:
             # The address may hold a password: it is not repeated.
             raise BadStart("ROGATORY_MONGO is not a MongoDB address (mongodb://host:port/...)") from None
         self._database: Any = self._client[database]
+        self._is_sharded = False
 
     def store(self, collection: str) -> Store:
         """The records of one collection."""
@@ -43,7 +44,7 @@ class Mongo:
 
     def slots(self, collection: str) -> Slots:
         """Documents that are no records and belong to somebody."""
-        return Slots(self._database[collection])
+        return Slots(self._database[collection], lambda: self._is_sharded)
 
     @contextlib.asynccontextmanager
     async def moment(self) -> AsyncIterator["Moment"]:
@@ -70,6 +71,7 @@ class Mongo:
             raise TryAgain(type(error).__name__) from error
         if not hello.get("isWritablePrimary"):
             raise TryAgain("no primary")
+        self._is_sharded = hello.get("msg") == "isdbgrid"  # so answers a router to shards, and nothing else does
         return hello
 
     async def kept(self, collection: str, document: str) -> Mapping[str, Any] | None:
@@ -90,10 +92,12 @@ class Mongo:
     async def note(self, collection: str, document: Mapping[str, Any]) -> None:
         """Keep a document without waiting for journal or majority; raises `TryAgain`.
 
-        The same primary has it before whatever is written after it, so who keeps that keeps this too.
+        The same primary has it before whatever is written after it, so who keeps that keeps this too. Where there are
+        shards that may be another primary: then a majority must have it.
         """
+        concern = SAFE if self._is_sharded else QUICK
         try:
-            await self._database[collection].with_options(write_concern=QUICK).insert_one(document)
+            await self._database[collection].with_options(write_concern=concern).insert_one(document)
         except UNKEPT as error:
             raise TryAgain(at_notes(error, collection)) from error
 

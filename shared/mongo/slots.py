@@ -1,6 +1,6 @@
 """Documents that are no records and belong to somebody."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from bson.codec_options import CodecOptions
@@ -14,7 +14,9 @@ from shared.mongo.driver import SAFE, UNKEPT, at_notes
 class Slots:
     """Documents `<of>/<name>` that belong to an owner each, and are written whole by the owner alone."""
 
-    def __init__(self, collection: Any) -> None:
+    def __init__(self, collection: Any, is_sharded: Callable[[], bool] = lambda: False) -> None:
+        """`is_sharded`: whether what is written next may go to another server than this."""
+        self._is_sharded = is_sharded
         options = {"codec_options": CodecOptions(tz_aware=True), "read_preference": ReadPreference.PRIMARY}
         self._safe: Any = collection.with_options(write_concern=SAFE, **options)
         self._quick: Any = collection.with_options(write_concern=WriteConcern(1), **options)
@@ -36,9 +38,9 @@ class Slots:
 
         False also if it has another `revision` now than when it was `read`, where that is given.
         The primary has it when this returns, before whatever is written next; the journal, and a majority, only if
-        `safe`.
+        `safe`, or where that goes to another primary.
         """
-        target = self._safe if safe else self._quick
+        target = self._safe if safe or self._is_sharded() else self._quick
         guard: dict[str, Any] = {"_id": document["_id"], "owner": owner}
         if read is not None:
             guard["revision"] = read.get("revision")  # None is one that has none

@@ -23,6 +23,8 @@ class Asked:
     does: str
     query: Mapping[str, Any]
     sort: Sequence[str]
+    hint: str | None
+    """The index that it was told to take."""
     indexes: tuple[str, ...]
     """Those that it was found by; none where every document was looked at."""
     examined: int
@@ -98,6 +100,7 @@ class Profile:
                     does,
                     query,
                     sort,
+                    command.get("hint"),
                     tuple(sorted(_indexes(kept))),
                     kept.get("docsExamined", 0),
                     kept.get("keysExamined", 0),
@@ -125,7 +128,7 @@ def _query_in(command: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], Seque
 
 def _indexes(kept: Mapping[str, Any]) -> set[str]:
     """The names of the indexes of a plan; of a count the profile tells only what it was told to take."""
-    plan = kept["planSummary"]
+    plan = kept.get("planSummary", _ALL)  # none was made for what failed
     if plan == "IDHACK":
         return {"_id_"}
     if plan in _NOT_THERE:

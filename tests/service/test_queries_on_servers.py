@@ -65,6 +65,9 @@ def seen(needs_kafka: None, mongo: Mongo, module_folder: Path) -> Seen:
 def test_every_query_goes_by_an_index(seen: Seen) -> None:
     assert {one.shape for one in seen.asked if not one.indexes} == set()
     assert len({one.shape for one in seen.asked}) > AT_LEAST
+    hints = {(one.collection, one.hint) for one in seen.asked if one.hint}
+    assert hints
+    assert {(name, hint) for name, hint in hints if hint not in seen.indexes[name]} == set()
 
 
 def test_what_is_looked_at_is_what_is_found_but_for_what_is_named(seen: Seen) -> None:
