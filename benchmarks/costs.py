@@ -8,6 +8,8 @@ from typing import Any, Self
 SERVICES = ("intake", "router", "notifier")
 SERVERS = ("mongod", "kafka")
 _PROCESSES = (*SERVICES, *SERVERS)
+SLOW = 100
+"""Letters a second of the slower way."""
 TOTALS = "totals"
 """The collection into which every service writes before each batch."""
 _SERVICE_OF = {"letters": "intake", "cases": "router", TOTALS: TOTALS}
@@ -74,7 +76,8 @@ class Costs:
             rates=(statistics.median(end_to_end["per_second"]["ours"]), cores * 1e6 / sum(cpu.values())),
             verified=_verified(latest.get("verify_vs_scan")),
             measured=f"CPU at {end_to_end['at'][:10]}, {end_to_end['commit'][:9]}; "
-            f"bytes and operations at {footprint['at'][:10]}, {footprint['commit'][:9]}",
+            f"bytes, operations and CPU at {SLOW} letters/s at {footprint['at'][:10]}, {footprint['commit'][:9]}, once "
+            f"(load of the machine before: {slow['load']:.1f})",
         )
 
 

@@ -20,6 +20,7 @@ from typing import Any
 from benchmarks import meter, report
 from benchmarks.__main__ import FOLDER
 from benchmarks.books import Books
+from benchmarks.costs import SLOW
 from benchmarks.ground import SERVICES, Ground
 from benchmarks.measure import END_TO_END, NOTICES, Letters, Rounds
 from benchmarks.ours import Ours
@@ -28,8 +29,6 @@ from deploy.local.locks import locked
 from deploy.local.processes import signals_interrupt
 
 FOOTPRINT = ROOT / "benchmarks" / "results" / "footprint.json"
-RATE = 100
-"""Letters a second of the slower way."""
 CONNECTIONS = 64
 WARM = 500
 SETTLING = 12.0
@@ -79,7 +78,7 @@ async def _measure(ground: Ground, ours: Ours, seconds: int, fast: int) -> dict[
         await go("warm", WARM)
         await asyncio.sleep(SETTLING)
         found: dict[str, Any] = {"at_rest": await _metered(ground, ours, lambda: asyncio.sleep(seconds))}
-        for name, count, rate in (("slow", seconds * RATE, RATE), ("fast", fast, 0)):
+        for name, count, rate in (("slow", seconds * SLOW, SLOW), ("fast", fast, 0)):
             found[name] = await _metered(ground, ours, lambda n=name, c=count, r=rate: go(n, c, r), count)  # type: ignore[misc]
             await asyncio.sleep(SETTLING)
         await books.check(written)

@@ -4,12 +4,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from benchmarks.costs import SERVICES, Costs
+from benchmarks.costs import SERVICES, SLOW, Costs
 from shared import topics
 from shared.vocabulary import Lane
 
-SLOW = 100
-"""Letters a second up to which a letter costs what it costs at that rate; batches are larger beyond."""
 _DAY = 86_400
 
 
@@ -118,7 +116,7 @@ class Model:
     def need(self, rate: int) -> Need:
         """What a rate takes, with room for bursts."""
         costs, a = self.costs, self.assumed
-        is_slow = rate <= SLOW
+        is_slow = rate <= SLOW  # batches are larger beyond
         cpu, index = (costs.slow, 1) if is_slow else (costs.fast, 0)
 
         def cores(name: str, copies: int = 1) -> int:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks.costs import SERVERS, SERVICES, TOTALS, Costs
+from benchmarks.costs import SERVERS, SERVICES, SLOW, TOTALS, Costs
 from benchmarks.drawn import Bar, drawn
 from benchmarks.footprint import FOOTPRINT
-from benchmarks.model import SLOW, Model
+from benchmarks.model import Model
 from benchmarks.report import LATEST
 from deploy.local.jars import ROOT
 from services.intake.settings import IntakeSettings

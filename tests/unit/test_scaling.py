@@ -5,9 +5,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks.costs import SERVERS, SERVICES, TOTALS, Costs
+from benchmarks.costs import SERVERS, SERVICES, SLOW, TOTALS, Costs
 from benchmarks.drawn import Bar, drawn
-from benchmarks.model import SLOW, Assumed, Model
+from benchmarks.model import Assumed, Model
 from benchmarks.scaling import BEGIN, DOCUMENT, END, PICTURE, modelled, picture_of, put_into, text_of
 
 RENEW = "renew it: python -m benchmarks.scaling --write"
