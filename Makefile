@@ -53,8 +53,8 @@ format: .venv/dev.ok ## lay out the code
 	@.venv/bin/ruff check --quiet --fix .
 	@.venv/bin/ruff format --quiet .
 
-lock: .venv/run.ok ## write requirements/*.txt anew from requirements/*.in
-	@for n in uv run dev java; do $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header requirements/$$n.in -o requirements/$$n.txt; done
+lock: .venv/run.ok ## write requirements/*.txt and benchmarks/peers/*.txt anew from their *.in
+	@for n in requirements/uv requirements/run requirements/dev requirements/java benchmarks/peers/quix benchmarks/peers/intelmq; do $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $$n.in -o $$n.txt; done
 
 clean: ## remove the local stack's data and downloads
 	@rm -rf .rogatory

@@ -1,13 +1,14 @@
 """The figure of one key: ours and another in turn, round by round."""
 
 import os
-from collections.abc import Callable
+import statistics
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks import report
 from benchmarks.books import Measured
-from benchmarks.measure import Seen
+from benchmarks.measure import Latency, Seen
 from benchmarks.sizes import Size
 
 
@@ -75,3 +76,14 @@ def against(
         said = ", ".join(f"{process} {microseconds:,.0f}" for process, microseconds in used.items())
         print(f"  CPU microseconds per {measured.what}, {name}: {said}", flush=True)
     return figure
+
+
+def waited(rounds: Sequence[Latency]) -> dict[str, Any]:
+    """How long something took on one side: the medians, and all rounds."""
+    p50, p99 = [one.p50 for one in rounds], [one.p99 for one in rounds]
+    return {
+        "p50_ms": round(statistics.median(p50), 2),
+        "p99_ms": round(statistics.median(p99), 2),
+        "p50_ms_rounds": [round(one, 2) for one in p50],
+        "p99_ms_rounds": [round(one, 2) for one in p99],
+    }

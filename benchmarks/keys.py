@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks import on_letters, on_notices, on_ourselves, on_urgent, on_verify
+from benchmarks import on_letters, on_notices, on_ourselves, on_peers, on_urgent, on_verify
 from benchmarks.figures import Figure
 from benchmarks.ground import Ground, bare, bare_clocks, bare_updates, insert_one, naive
 from benchmarks.measure import ACCEPTED, BACKLOG, END_TO_END, INSERTED, WITH_UPDATES, Rounds
@@ -90,6 +90,12 @@ KEYS: Mapping[str, Key] = {
         Aim("urgent letter to authority, p99 under 100,000 normal ones less p99 idle, milliseconds", 100, at_most=True),
         on_urgent.extra,
     ),
+    "router_vs_quix_p50": Key(
+        Aim("letter to authority at 200 letters/s, share of Quix Streams' p50", 0.2, at_most=True),
+        on_peers.vs_quix,
+        lambda size: size.latency[on_peers.RATE],
+    ),
+    "e2e_vs_intelmq": Key(Aim("end to end, times IntelMQ's rate", 2), on_peers.vs_intelmq, _letters),
     "notices_vs_bare": Key(
         Aim("webhooks taken, every notice kept first, share of the bare loop's rate", 0.6), on_notices.vs_bare
     ),

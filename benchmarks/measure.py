@@ -7,7 +7,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -95,6 +95,10 @@ class Letters:
         """The same, in the order of the letters."""
         return self._cases[name]
 
+    def keys_in_order(self, name: str) -> list[bytes]:
+        """Their own keys on `letters.received`."""
+        return [out.key for out in self._outs[name]]
+
 
 END_TO_END = Measured(
     SERVICES,
@@ -126,10 +130,12 @@ class Rounds:
         """So many letters through processes that are up; what they leave stays until the block of `fresh` ends."""
         asyncio.run(self._run(side, measured, count))
 
-    def run_latency(self, side: Side, rates: Mapping[float, int]) -> dict[float, Latency]:
-        """The router alone, letters at fixed rates: rate -> how many."""
+    def run_latency(
+        self, side: Side, rates: Mapping[float, int], arrive: Callable[[Letters, str], list[bytes]] | None = None
+    ) -> dict[float, Latency]:
+        """The router alone, letters at fixed rates: rate -> how many; `arrive`: by which keys, if not their cases'."""
         with self.fresh(side, ("router",)):
-            return asyncio.run(self._run_latency(side, rates))
+            return asyncio.run(self._run_latency(side, rates, arrive or Letters.cases_in_order))
 
     @contextmanager
     def fresh(self, side: Side, services: Sequence[str]) -> Iterator[None]:
@@ -250,23 +256,24 @@ class Rounds:
         finally:
             await producer.stop()
 
-    async def _run_latency(self, side: Side, rates: Mapping[float, int]) -> dict[float, Latency]:
+    async def _run_latency(
+        self, side: Side, rates: Mapping[float, int], arrive: Callable[[Letters, str], list[bytes]]
+    ) -> dict[float, Latency]:
         async with self.watch(side, CASES) as watch:
             await self.file(side, self._letters.outs("warm", self._letters.warm))
-            await watch.until(self._letters.cases("warm", self._letters.warm), PATIENCE)
-            seen, at = {}, 0
+            await watch.until(set(arrive(self._letters, "warm")), PATIENCE)
+            seen, at, keys = {}, 0, arrive(self._letters, "run")
             for rate, count in rates.items():
                 watch.forget()
-                seen[rate] = await self._at_rate(side, watch, rate, at, count)
+                seen[rate] = await self._at_rate(side, watch, rate, at, keys[at : at + count])
                 at += count
             return seen
 
-    async def _at_rate(self, side: Side, watch: Watch, rate: float, start: int, count: int) -> Latency:
-        outs = self._letters.outs("run", start + count)[start:]
-        cases = self._letters.cases_in_order("run")[start : start + count]
+    async def _at_rate(self, side: Side, watch: Watch, rate: float, start: int, keys: Sequence[bytes]) -> Latency:
+        outs = self._letters.outs("run", start + len(keys))[start:]
         left = await self.send_at_rate(side, outs, rate, start)
-        await watch.until(set(cases), PATIENCE)
-        return latency(watch.at[case] - since for case, since in zip(cases, left, strict=True))
+        await watch.until(set(keys), PATIENCE)
+        return latency(watch.at[key] - since for key, since in zip(keys, left, strict=True))
 
     async def send_at_rate(self, side: Side, outs: Sequence[Out], rate: float, seed: int) -> list[float]:
         """When each left: open loop, each at its moment (`pace`)."""

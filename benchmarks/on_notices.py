@@ -1,12 +1,11 @@
 """The keys of the notifier: what each measures, against what."""
 
 import os
-import statistics
 from collections.abc import Callable
 
 from benchmarks.alertmanager import MEASURED as BY_ALERTMANAGER
 from benchmarks.alertmanager import PROGRAM, Alertmanager, AlertRounds
-from benchmarks.figures import Figure, Turn, against
+from benchmarks.figures import Figure, Turn, against, waited
 from benchmarks.ground import Ground, Side, bare_notices, direct
 from benchmarks.measure import Latency, Rounds
 from benchmarks.measure_notices import NOTICES, NoticeRounds
@@ -86,13 +85,7 @@ def _beside_direct(
         for name, one in now.items():
             seen[name].append(one)
     for name, all_rounds in seen.items():
-        p50, p99 = [one.p50 for one in all_rounds], [one.p99 for one in all_rounds]
-        figure.more[name] = {
-            "p50_ms": round(statistics.median(p50), 2),
-            "p99_ms": round(statistics.median(p99), 2),
-            "p50_ms_rounds": [round(one, 2) for one in p50],
-            "p99_ms_rounds": [round(one, 2) for one in p99],
-        }
+        figure.more[name] = waited(all_rounds)
     return figure
 
 

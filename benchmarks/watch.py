@@ -16,7 +16,12 @@ class Watch:
     def __init__(self, bootstrap: str, topic: str, partitions: Mapping[str, int]) -> None:
         """`partitions`: of every topic that is read or counted."""
         self._topic, self._partitions = topic, partitions
-        self._consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, fetch_max_wait_ms=500)
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap,
+            enable_auto_commit=False,
+            fetch_max_wait_ms=500,
+            isolation_level="read_committed",  # what a transaction holds has not come; only one peer has them
+        )
         self.at: dict[bytes, float] = {}
         """When each key was received for the first time."""
         self.times: Counter[bytes] = Counter()

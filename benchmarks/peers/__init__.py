@@ -1,0 +1,1 @@
+"""Programs of others that do a part of what Rogatory does, each in an environment of its own."""
