@@ -2,8 +2,8 @@
 
 A thousand letters, with their cases and notices, are made by the services' own functions, as they stand once
 everything is sent. A copy is the same bytes with every id in them changed in the same way, so that a copied case still
-belongs to its copied letter. What is sealed in a copy does not open and its chain does not hold: nothing here reads
-either.
+belongs to its copied letter. The key of a copy is its own, for services look at one when they start; what is sealed
+under it does not open and the chain does not hold: nothing here reads either.
 """
 
 import random
@@ -23,6 +23,7 @@ from benchmarks.letters import AGENCY, bodies
 from benchmarks.ours import Ours
 from benchmarks.prepared import Prepared, Preparer, Step
 from deploy.local.keys import Keys
+from shared.sealing import Sealer
 
 COLLECTIONS = ("letters", "cases", "notices")
 ORIGINALS = 1_000
@@ -37,17 +38,24 @@ Documents = dict[str, list[RawBSONDocument]]
 
 
 class Pattern:
-    """One document, of which others are made that differ in their ids alone."""
+    """One document, of which others are made that differ in their ids and their key alone."""
 
-    def __init__(self, document: bytes) -> None:
+    def __init__(self, document: bytes, sealer: Sealer) -> None:
         self._between, self._ids = _ID.split(document), [int(one, 16) for one in _ID.findall(document)]
+        known = bson.decode(document)
+        self._id, self._key, self._sealer = known["_id"], known.get("key", b""), sealer
 
     def copy(self, change: int) -> RawBSONDocument:
-        """Equal ids stay equal, within a document and beyond it; nothing is changed by 0."""
+        """Equal ids stay equal, within a document and beyond it."""
         parts = [b""] * (len(self._between) + len(self._ids))
         parts[::2] = self._between
         parts[1::2] = [b"%032x" % (one ^ change) for one in self._ids]
-        return RawBSONDocument(b"".join(parts))
+        copied = b"".join(parts)
+        if self._key:
+            prefix, number = self._id.split("_")
+            key = self._sealer.new_key(f"{prefix}_{int(number, 16) ^ change:032x}")
+            copied = copied.replace(self._key, key.wrapped)
+        return RawBSONDocument(copied)
 
 
 class Patterns:
@@ -57,24 +65,18 @@ class Patterns:
         prepared = Prepared()
         preparer = Preparer(keys.id_key, keys.sealing_key, AGENCY)
         preparer.prepare(bodies("stored", ORIGINALS), prepared)
-        steps = (
-            zip(prepared.posts.values(), prepared.news.values(), strict=True),
-            prepared.openings,
-            prepared.raisings,
-        )
-        letters, cases, notices = steps
+        letters = zip(prepared.posts.values(), prepared.news.values(), strict=True)
         self._patterns: dict[str, list[Pattern]] = {
-            "letters": [Pattern(standing(*both)) for both in letters],
-            "cases": [Pattern(standing(one)) for one in cases.values()],
-            "notices": [Pattern(standing(one)) for one in notices.values()],
+            "letters": [Pattern(standing(*both), preparer.sealer) for both in letters],
+            "cases": [Pattern(standing(one), preparer.sealer) for one in prepared.openings.values()],
+            "notices": [Pattern(standing(one), preparer.sealer) for one in prepared.raisings.values()],
         }
 
     def copies(self, count: int) -> Iterator[Documents]:
-        """So many cases and what belongs to them, in portions; the first ones are the originals themselves."""
+        """So many cases and what belongs to them, in portions."""
         chance, numbers = random.Random(count), iter(range(count))
         while portion := list(islice(numbers, AT_ONCE)):
-            # An original stays as it is: by one of them a service sees at its start that it has the right key.
-            changes = [0 if number < ORIGINALS else chance.getrandbits(128) for number in portion]
+            changes = [chance.getrandbits(128) for _ in portion]
             yield {
                 name: [
                     patterns[number % ORIGINALS].copy(change) for number, change in zip(portion, changes, strict=True)

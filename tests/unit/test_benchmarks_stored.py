@@ -9,6 +9,7 @@ from benchmarks.stored import ORIGINALS, Pattern, Patterns, standing
 from deploy.local.keys import Keys
 from services.intake.domain import evolve
 from shared.records import chain_holds, event_of, fold
+from shared.sealing import Sealer
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +34,10 @@ def test_a_stored_letter_stands_as_its_writes_leave_it_once_everything_is_sent(k
 
 def test_a_copy_has_other_ids_and_is_the_same_otherwise() -> None:
     one, other = "cas_" + "0a" * 16, "let_" + "ff" * 16
-    document = {
-        "_id": one,
-        "context": {"letterid": other},
-        "data": f'{{"case":"{one}","n":1}}'.encode(),
-        "digest": "0a" * 32,
-    }
+    data = f'{{"case":"{one}","n":1}}'.encode()
+    document = {"_id": one, "context": {"letterid": other}, "data": data, "digest": "0a" * 32}
 
-    copy = bson.decode(Pattern(bson.encode(document)).copy(1).raw)
+    copy = bson.decode(Pattern(bson.encode(document), Sealer(bytes(32))).copy(1).raw)
 
     changed = "cas_" + "0a" * 15 + "0b"
     assert copy == document | {
@@ -48,6 +45,16 @@ def test_a_copy_has_other_ids_and_is_the_same_otherwise() -> None:
         "context": {"letterid": "let_" + "ff" * 15 + "fe"},
         "data": f'{{"case":"{changed}","n":1}}'.encode(),
     }
+
+
+def test_a_copy_has_a_key_of_its_own_that_opens_under_the_deployments() -> None:
+    sealer, one = Sealer(bytes(32)), "cas_" + "0a" * 16
+    document = bson.encode({"_id": one, "key": sealer.new_key(one).wrapped})
+
+    copy = bson.decode(Pattern(document, sealer).copy(1).raw)
+
+    assert sealer.key_of(copy["_id"], copy["key"])
+    assert len(copy["key"]) == len(bson.decode(document)["key"])
 
 
 def test_copied_letters_cases_and_notices_belong_together_and_none_is_there_twice(keys: Keys) -> None:
