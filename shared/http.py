@@ -3,14 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Scope
 
 from shared import problems
 from shared.bad_letter import in_our_words
+from shared.document import Api
 from shared.failures import TryAgain, place_of
 from shared.log import logger
 from shared.problems import MEDIA_TYPE, Problem, ProblemError
@@ -40,10 +42,23 @@ PROBLEM = {
 """The schema of every problem, for the OpenAPI documents."""
 
 
+_SECONDS = {"Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 0}}}
+_HEADERS: Mapping[int, Mapping[str, Any]] = {
+    401: {"WWW-Authenticate": {"required": True, "schema": {"type": "string"}}},
+    415: {"Accept": {"required": True, "schema": {"type": "string"}}},
+    429: _SECONDS,
+    503: _SECONDS,
+}
+"""What stands beside a problem of this status."""
+
+
 def documented(told: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
     """The problems of a route by status, each with what it says, as an OpenAPI document has them."""
     body = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
-    return {status: {"description": says, **body} for status, says in told.items()}
+    return {
+        status: {"description": says, **body} | ({"headers": _HEADERS[status]} if status in _HEADERS else {})
+        for status, says in told.items()
+    }
 
 
 PROBLEMS = documented(
@@ -57,18 +72,15 @@ def answer(problem: Problem) -> Response:
     return Response(problem.body(), problem.status, dict(problem.headers), MEDIA_TYPE)
 
 
-def api(title: str, routes: Sequence[BaseRoute]) -> FastAPI:
+def api(title: str, routes: Sequence[BaseRoute]) -> Api:
     """A FastAPI application whose every error is a problem, with `/openapi.json` and the given routes."""
-    app = FastAPI(title=title, version="1", docs_url=None, redoc_url=None, openapi_url="/openapi.json")
+    app = Api(title)
     app.router.routes.extend(routes)
-    plain = app.openapi
 
-    def document() -> dict[str, Any]:
-        whole = plain()
+    def add_problem(whole: dict[str, Any]) -> None:
         whole.setdefault("components", {}).setdefault("schemas", {})["Problem"] = PROBLEM
-        return whole
 
-    app.openapi = document  # type: ignore[method-assign]  # FastAPI's own way to extend the document
+    app.additions.append(add_problem)
 
     @app.exception_handler(ProblemError)
     async def on_problem(_request: Request, error: ProblemError) -> Response:
@@ -87,10 +99,13 @@ def api(title: str, routes: Sequence[BaseRoute]) -> FastAPI:
         return answer(problems.bad_request(in_our_words(error.errors())))
 
     @app.exception_handler(HTTPException)
-    async def on_http(_request: Request, error: HTTPException) -> Response:
+    async def on_http(request: Request, error: HTTPException) -> Response:
         if error.status_code == 404:
             return answer(problems.not_found())
-        return answer(problems.of_status(error.status_code, dict(error.headers or {})))
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = _allowed(app.router.routes, request.scope)
+        return answer(problems.of_status(error.status_code, headers))
 
     @app.exception_handler(Exception)
     async def on_bug(_request: Request, error: Exception) -> Response:
@@ -98,3 +113,11 @@ def api(title: str, routes: Sequence[BaseRoute]) -> FastAPI:
         return answer(problems.internal())
 
     return app
+
+
+def _allowed(routes: Sequence[BaseRoute], scope: Scope) -> str:
+    """Every method that a path has (RFC 9110 section 15.5.6); Starlette names those of its first route alone."""
+    there = [route for route in routes if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE]
+    # A path that is written out is no other one's `{entry}` too.
+    own = [route for route in there if route.path == scope["path"]] or there
+    return ", ".join(sorted({method for route in own for method in route.methods or ()}))

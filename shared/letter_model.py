@@ -1,7 +1,5 @@
 """What a letter of request is made of, as models that refuse what is not in the contract."""
 
-import re
-from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import (
@@ -13,10 +11,12 @@ from pydantic import (
     StrictBool,
     StrictInt,
     StringConstraints,
+    WithJsonSchema,
 )
 from pydantic_core import PydanticCustomError, core_schema
 
 from shared.limits import CONTRACT
+from shared.moment import Moment
 from shared.states import STATES
 from shared.strict_json import LARGEST
 from shared.vocabulary import Channel, Direction, Urgency
@@ -26,23 +26,6 @@ LONGEST_REFERENCE = 200
 
 MOST = {"measures": CONTRACT.measures, "attachments": CONTRACT.attachments}
 """How many of each a letter may have; what comes after the first too many is not looked at."""
-
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?", re.ASCII)
-
-
-def _moment(value: object) -> datetime:
-    """A time with a zone (RFC 3339; seconds may be left out)."""
-    if not isinstance(value, str) or not _MOMENT.fullmatch(value):
-        raise PydanticCustomError("ours", "Must be a time like 2026-03-10T08:00:00+01:00.")
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        raise PydanticCustomError("ours", "Must be a time that exists.") from None
-    if moment.tzinfo is None:
-        raise PydanticCustomError("ours", "Needs a zone, like +01:00 or Z.")
-    if not 1970 <= moment.year <= 9998:
-        raise PydanticCustomError("ours", "Must lie between the years 1970 and 9998.")
-    return moment
 
 
 def _state(value: object) -> str:
@@ -68,9 +51,7 @@ def _content_schema(*_: object) -> core_schema.CoreSchema:
     )
 
 
-Moment = Annotated[datetime, BeforeValidator(_moment)]
-"""A time with its zone."""
-_State = Annotated[str, BeforeValidator(_state)]
+_State = Annotated[str, BeforeValidator(_state), WithJsonSchema({"type": "string", "enum": sorted(STATES)})]
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 """No control characters, in words that every dialect of patterns knows: it stands in `/openapi.json`."""
 _Reference = Annotated[
@@ -84,7 +65,7 @@ _Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 _FileName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 _Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 _Content = Annotated[Any, GetPydanticSchema(_content_schema)]
-Contents = Annotated[dict[_Word, _Content], Field(max_length=200)]
+Contents = Annotated[dict[_Word, _Content], Field(max_length=200, json_schema_extra={"additionalProperties": False})]
 """What a measure says, flat; its names are words."""
 
 

@@ -17,7 +17,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from shared.letter_model import Contents, Moment
+from shared.letter_model import Contents
+from shared.moment import Moment
 from shared.strict_json import LARGEST
 from shared.times import text_of
 

@@ -1,6 +1,6 @@
 """What agencies read by HTTP: their letters, what became of them, and the answers; and the document of all routes."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import orjson
@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute
 from services.intake.door import JSON, NDJSON, PATH, receipt_of, take_one
 from services.intake.messages_api import MessagesDoor, add_messages, describe
 from shared import problems, times, topics
+from shared.document import null_is_left_out
 from shared.events import LETTER_RECEIVED, Event
 from shared.http import PROBLEMS, api, documented
 from shared.ids import Ids
@@ -164,9 +165,14 @@ def _content(event: Event) -> dict[str, Any]:
 
 
 def build_api(
-    letters: Letters, messages: MessagesDoor, verifier: Verifier, rates: Rates, routes: Sequence[BaseRoute]
+    letters: Letters,
+    messages: MessagesDoor,
+    verifier: Verifier,
+    rates: Rates,
+    routes: Sequence[BaseRoute],
+    known_types: Collection[str],
 ) -> FastAPI:
-    """The routes that read, and the document of all."""
+    """The routes that read, and the document of all; `known_types`: what measures may be."""
     app = api("Rogatory intake", routes)
 
     async def agency(request: Request) -> str:
@@ -200,20 +206,18 @@ def build_api(
         return answers(history, caller, after)
 
     add_messages(app, messages, verifier)
-    plain = app.openapi
 
-    def document() -> dict[str, Any]:
-        whole = plain()
+    def add_posts(whole: dict[str, Any]) -> None:
         whole["paths"].setdefault(PATH, {})["post"] = _post_operation()
         schemas = whole.setdefault("components", {}).setdefault("schemas", {})
-        letter = Letter.model_json_schema(ref_template="#/components/schemas/{model}")
+        letter = null_is_left_out(Letter.model_json_schema(ref_template="#/components/schemas/{model}"))
         schemas.update(letter.pop("$defs", {}))
         schemas["Letter"] = letter
+        schemas["Measure"]["properties"]["type"] |= {"enum": sorted(known_types)}
         schemas["Receipt"] = RECEIPT
         describe(whole, messages.life)
-        return whole
 
-    app.openapi = document  # type: ignore[method-assign]  # FastAPI's own way to extend the document
+    app.additions.append(add_posts)
     return app
 
 

@@ -11,7 +11,9 @@ from services.intake.domain.messages import receipt_of, saying
 from services.intake.door import JSON, PATH, SCOPE, read_body, take_one
 from shared import problems, times
 from shared.bad_letter import BadLetter, FieldError
+from shared.document import null_is_left_out
 from shared.failures import Bug, TryAgain
+from shared.http import documented
 from shared.ids import Ids
 from shared.letter_message import LetterMessage, parse_message, schema_of_messages
 from shared.life_cycle import LifeCycle
@@ -19,7 +21,7 @@ from shared.limits import CONTRACT, Limits
 from shared.loop import Outcome
 from shared.partners import Agency
 from shared.posts import Posts, QueueFull
-from shared.problems import MEDIA_TYPE, Problem, ProblemError
+from shared.problems import Problem, ProblemError
 from shared.rates import Rates
 from shared.tokens import Verifier
 
@@ -126,23 +128,22 @@ RECEIPT = {
 def describe(whole: dict[str, Any], life: LifeCycle) -> None:
     """Put the route into the OpenAPI document: each message with its own fields."""
     schemas = whole.setdefault("components", {}).setdefault("schemas", {})
-    message = schema_of_messages(life)
+    message = null_is_left_out(schema_of_messages(life))
     schemas.update(message.pop("$defs"))
     schemas |= {"LetterMessage": message, "MessageReceipt": RECEIPT}
     receipt = {"content": {JSON: {"schema": {"$ref": "#/components/schemas/MessageReceipt"}}}}
-    body = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
     told = {"200": {"description": "The same message again", **receipt}, "202": {"description": "Accepted", **receipt}}
     refused = {
-        "400": "Not JSON",
-        "401": "Not authorized",
-        "403": "Forbidden, or not for this agency to say",
-        "404": "No such letter of the caller's",
-        "409": "Another message has this id",
-        "413": "Too large",
-        "415": "Unsupported media type",
-        "422": "The message has bad fields",
-        "429": "Too many requests: `Retry-After` says when to come again",
-        "503": "Come again later",
+        400: "Not JSON",
+        401: "Not authorized",
+        403: "Forbidden, or not for this agency to say",
+        404: "No such letter of the caller's",
+        409: "Another message has this id",
+        413: "Too large",
+        415: "Unsupported media type",
+        422: "The message has bad fields",
+        429: "Too many requests: `Retry-After` says when to come again",
+        503: "Come again later",
     }
     whole["paths"].setdefault(MESSAGES, {})["post"] = {
         "summary": "Say something on a letter",
@@ -152,5 +153,5 @@ def describe(whole: dict[str, Any], life: LifeCycle) -> None:
             "required": True,
             "content": {JSON: {"schema": {"$ref": "#/components/schemas/LetterMessage"}}},
         },
-        "responses": told | {status: {"description": why, **body} for status, why in refused.items()},
+        "responses": told | {str(status): one for status, one in documented(refused).items()},
     }

@@ -14,12 +14,13 @@ from typing import Annotated, Literal
 import orjson
 from fastapi import Depends, FastAPI, Request
 from prometheus_client import CollectorRegistry, Counter
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 from pydantic_core import PydanticCustomError
 
 from shared import problems, times
 from shared.bodies import JSON, json_in, typed
 from shared.http import PROBLEMS, documented
+from shared.moment import Moment
 from shared.posts import QueueFull
 from shared.problems import ProblemError
 from shared.tokens import Verifier
@@ -34,6 +35,7 @@ TRUNCATED = "alerts-truncated"
 SEVERITIES = ("critical", "error", "warning", "info")
 UNNAMED, NO_SEVERITY = "unnamed", "none"
 
+FINGERPRINT = "^[0-9a-f]{1,64}$"
 _NAME = re.compile(r"[A-Za-z0-9_:.-]{1,100}")
 _Status = Literal["firing", "resolved"]
 
@@ -57,7 +59,7 @@ Take = Callable[[Sequence[Technical]], Awaitable[None]]
 
 class _Member(BaseModel):
     # Alertmanager adds members within a version, and templates add labels.
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, hide_input_in_errors=True)
 
 
 class Alert(_Member):
@@ -65,8 +67,8 @@ class Alert(_Member):
 
     status: _Status
     labels: dict[str, str]
-    starts_at: Annotated[AwareDatetime, Field(alias="startsAt")]
-    fingerprint: Annotated[str, StringConstraints(pattern="^[0-9a-f]{1,64}$")]
+    starts_at: Annotated[Moment, Field(alias="startsAt")]
+    fingerprint: Annotated[str, StringConstraints(pattern=FINGERPRINT)]
 
     @property
     def is_ours(self) -> bool:
@@ -179,7 +181,7 @@ _SCHEMA = {
                     "status": {"enum": ["firing", "resolved"]},
                     "labels": {"type": "object", "additionalProperties": {"type": "string"}},
                     "startsAt": {"type": "string", "format": "date-time"},
-                    "fingerprint": {"type": "string"},
+                    "fingerprint": {"type": "string", "pattern": FINGERPRINT},
                 },
             },
         },

@@ -1,12 +1,13 @@
 """What authorities and the desk read and say by HTTP: their cases, and what they did with them."""
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
 import orjson
 from fastapi import Depends, FastAPI, Query, Request, Response
+from pydantic.config import JsonDict
 from starlette.routing import BaseRoute
 
 from services.router.document import request_body, schemas
@@ -161,10 +162,10 @@ def build_api(
     @app.get(PATH, responses=PROBLEMS)
     async def list_cases(
         caller: Reader,
-        status: Annotated[str | None, Query(max_length=64)] = None,
-        type: Annotated[str | None, Query(max_length=64)] = None,
+        status: Annotated[str | None, Query(max_length=64, json_schema_extra=_of(rules.life.statuses))] = None,
+        type: Annotated[str | None, Query(max_length=64, json_schema_extra=_of(rules.law.request_types))] = None,
         party: Annotated[str | None, Query(pattern="^[A-Z]{2}$")] = None,
-        authority: Annotated[str | None, Query(max_length=64)] = None,
+        authority: Annotated[str | None, Query(max_length=64, json_schema_extra=_of(known))] = None,
         reference: Annotated[str | None, Query(max_length=200)] = None,
         overdue: bool = False,
         after: Annotated[str | None, Query(max_length=80, pattern=_AFTER)] = None,
@@ -209,15 +210,13 @@ def build_api(
         response.status_code = 201 if outcome.fresh else 200
         return await _told(outcome, message, cases)
 
-    plain = app.openapi
-
-    def document() -> dict[str, Any]:
-        whole = plain()
-        whole["components"]["schemas"].update(schemas(rules.life))
-        return whole
-
-    app.openapi = document  # type: ignore[method-assign]  # FastAPI's own way to extend the document
+    app.additions.append(lambda whole: whole["components"]["schemas"].update(schemas(rules.life)))
     return app
+
+
+def _of(codes: Iterable[str]) -> JsonDict:
+    """The codes that there are, for the document."""
+    return {"enum": [*sorted(codes)]}
 
 
 def _check(name: str, value: str | None, known: Collection[str]) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from shared.document import null_is_left_out
 from shared.life_cycle import LifeCycle, UpdateRule
 
 _SCHEMAS = "#/components/schemas/"
@@ -40,7 +41,7 @@ def schemas(life: LifeCycle) -> dict[str, Any]:
             "required": ["update", *schema.get("required", [])],
             "additionalProperties": False,
         }
-    return found
+    return {name: null_is_left_out(schema) for name, schema in found.items()}
 
 
 def said_by_callers(life: LifeCycle) -> Mapping[str, UpdateRule]:

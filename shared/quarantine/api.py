@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Query, Request, Response
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 
 from shared import problems, times
 from shared.bad_letter import FieldError
@@ -18,6 +18,7 @@ from shared.failures import Bug
 from shared.http import PROBLEMS, documented
 from shared.log import logger
 from shared.loop import Outcome
+from shared.moment import Moment
 from shared.problems import Problem, ProblemError
 from shared.quarantine.acting import Acting
 from shared.quarantine.copies import original
@@ -102,8 +103,8 @@ def add_quarantine(app: FastAPI, verifier: Verifier, desk: Desk) -> None:
         _caller: Reader,
         topic: Annotated[str | None, Query(max_length=249)] = None,
         reason: Annotated[str | None, Query(max_length=500)] = None,
-        status: Annotated[str | None, Query(max_length=64)] = None,
-        older_than: AwareDatetime | None = None,
+        status: Annotated[str | None, Query(max_length=64, json_schema_extra={"enum": [*Status]})] = None,
+        older_than: Moment | None = None,
         after: Annotated[str | None, Query(max_length=80, pattern=_AFTER)] = None,
         limit: Annotated[int, Query(ge=1, le=MOST)] = PAGE,
     ) -> EntryPage:
@@ -189,7 +190,7 @@ def _id(entry: str) -> str:
 
 def _why(reason: str | None) -> str:
     if reason is None:
-        raise ProblemError(problems.bad_request([FieldError("/reason", "This field is required.")]))
+        raise ProblemError(problems.bad_request([FieldError("/reason", "Say why: only a dry run needs no reason.")]))
     return reason
 
 

@@ -5,8 +5,10 @@ import binascii
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
+
+from shared.moment import Moment
 
 MOST_BYTES = 1_600_000
 """Of a body: an edited copy of 1 MiB as base64, and what is said with it."""
@@ -24,13 +26,13 @@ def _base64(read: object) -> object:
 
 By = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=1_000, strip_whitespace=True)]
-Raw = Annotated[bytes, BeforeValidator(_base64), Field(json_schema_extra={"format": "base64"})]
+Raw = Annotated[bytes, BeforeValidator(_base64), Field(json_schema_extra={"contentEncoding": "base64"})]
 HeaderName = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_.-]+$")]
 HeaderText = Annotated[str, StringConstraints(max_length=4_096)]
 
 
 class _Said(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
 
 class Said(_Said):
@@ -49,7 +51,10 @@ class ReplayOne(_Said):
     """Needed unless it is a dry run."""
     edited: Raw | None = None
     """An edited copy of the value, as base64."""
-    headers: Annotated[Mapping[HeaderName, HeaderText | None], Field(max_length=MOST_HEADERS)] = {}
+    headers: Annotated[
+        Mapping[HeaderName, HeaderText | None],
+        Field(max_length=MOST_HEADERS, json_schema_extra={"additionalProperties": False}),
+    ] = {}
     """Headers in the place of its own of that name; null leaves one out."""
     dry_run: bool = False
 
@@ -59,7 +64,7 @@ class Filter(_Said):
 
     topic: Annotated[str, StringConstraints(max_length=249)] | None = None
     reason: Annotated[str, StringConstraints(max_length=500)] | None = None
-    older_than: AwareDatetime | None = None
+    older_than: Moment | None = None
     """Kept before this time."""
 
 

@@ -87,7 +87,7 @@ def seconds(act: Callable[[], object], rounds: int = 3) -> float:
 
 
 def test_patterns_were_found() -> None:
-    assert {"shared.identifiers._FOUR", "shared.letter_model._MOMENT", "services.notifier.lists.addresses._EMAIL"} <= {
+    assert {"shared.identifiers._FOUR", "shared.moment._MOMENT", "services.notifier.lists.addresses._EMAIL"} <= {
         *PATTERNS
     }
 

@@ -127,6 +127,7 @@ async def test_entries_are_found_by_topic_reason_status_and_age(desk: Api) -> No
     [
         ({"status": "hold"}, "/query/status"),
         ({"older_than": "yesterday"}, "/query/older_than"),
+        ({"older_than": "400"}, "/query/older_than"),
         ({"after": "x"}, "/query/after"),
         ({"limit": "501"}, "/query/limit"),
     ],
@@ -271,6 +272,8 @@ async def test_an_edited_copy_is_tried_and_both_stay(desk: Api) -> None:
         ({**ANNA, "edited": "%%%"}, "/edited"),
         ({**ANNA, "headers": {"a b": "c"}}, "/headers"),
         ({**ANNA, "now": True}, "/now"),
+        ({**ANNA, "dry_run": 0}, "/dry_run"),
+        ({**ANNA, "dry_run": "no"}, "/dry_run"),
     ],
 )
 async def test_a_wrong_body_is_told_which_field_is_wrong(desk: Api, body: dict[str, Any], pointer: str) -> None:

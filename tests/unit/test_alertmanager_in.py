@@ -210,8 +210,9 @@ async def test_what_is_no_such_webhook_is_refused_without_a_word_of_it(
         ),
         (
             group({**alert(), "startsAt": "2026-03-10T08:00:00"}),
-            "Must be a time with its zone, such as 2026-11-24T16:00:00+04:00.",
+            "Needs a zone, like +01:00 or Z.",
         ),
+        (group({**alert(), "startsAt": 400}), "Must be a time like 2026-03-10T08:00:00+01:00."),
     ],
 )
 async def test_what_is_wrong_says_what_to_send_instead(taker: Taker, body: Any, says: str) -> None:

@@ -11,7 +11,7 @@ from services.notifier.acknowledgement.notices_views import STATUSES, NoticePage
 from services.notifier.acknowledgement.words import DEFAULT, load_words
 from shared import problems, times
 from shared.bad_letter import FieldError
-from shared.bodies import JSON, json_in, typed
+from shared.bodies import body_of, json_in, typed
 from shared.http import PROBLEMS, documented
 from shared.mongo import Store
 from shared.posts import QueueFull
@@ -74,7 +74,7 @@ def add_notices(app: FastAPI, verifier: Verifier, store: Store, acknowledging: A
     @app.get(PATH, responses=PROBLEMS)
     async def list_notices(
         caller: Annotated[_Reader, caller_with(READ)],
-        status: Annotated[str | None, Query(max_length=64)] = None,
+        status: Annotated[str | None, Query(max_length=64, json_schema_extra={"enum": [*STATUSES]})] = None,
         about: Annotated[str | None, Query(pattern="^[a-z]{3}_[0-9a-f]{32}$")] = None,
         acknowledged: bool | None = None,
         unsent: bool | None = None,
@@ -94,7 +94,11 @@ def add_notices(app: FastAPI, verifier: Verifier, store: Store, acknowledging: A
         """One notice with everything that happened to it."""
         return await _found(notices, notice, caller)
 
-    @app.post(PATH + "/{notice}/acknowledgement", responses=PROBLEMS | _MORE, openapi_extra=_BODY)
+    @app.post(
+        PATH + "/{notice}/acknowledgement",
+        responses=PROBLEMS | _MORE,
+        openapi_extra=body_of(Acknowledgement, required=False),
+    )
     async def post_acknowledgement(
         notice: str, request: Request, caller: Annotated[_Reader, caller_with(WRITE)]
     ) -> Answer:
@@ -132,17 +136,3 @@ def _answer(said: Acknowledged, sentence: str) -> Answer:
 
 
 _MORE = documented({400: "Not JSON", 413: "Too large", 415: "Unsupported media type"})
-_BODY = {
-    "requestBody": {
-        "required": False,
-        "content": {
-            JSON: {
-                "schema": {
-                    "type": "object",
-                    "properties": {"by": {"type": "string", "pattern": f"^{WHO.pattern}$"}},
-                    "additionalProperties": False,
-                }
-            }
-        },
-    }
-}

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Request, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.notifier.domain.silences import Begin, End
 from services.notifier.domain.subscriptions import Refused
@@ -27,9 +27,9 @@ PATH = "/v1/silences"
 class NewSilence(BaseModel):
     """What is to be held back."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
-    when: When
+    when: Annotated[When, Field(json_schema_extra={"minProperties": 1})]
     """Facts and the values that match, as in the alerts file."""
     author: Author
     """Who answers for it."""

@@ -7,7 +7,6 @@ from typing import Annotated, Any, LiteralString, Self
 
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -16,16 +15,19 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
+from services.notifier.domain.facts import FACTS
 from services.notifier.domain.subscriptions import Hears
 from services.notifier.lists.addresses import LONGEST
 from services.notifier.rules.alert_rules import LANGUAGES
 from services.notifier.rules.members import SomeSpan
-from shared.bad_letter import TIME
+from shared.moment import Moment
 from shared.yaml_file import Id
 
 LONGEST_GROUP = timedelta(days=1)
@@ -66,11 +68,8 @@ def _span(read: object) -> object:
     return span
 
 
-def _until(at: datetime) -> datetime:
-    try:
-        return at.astimezone(UTC)
-    except OverflowError:  # in the year 1 or 9999
-        raise PydanticCustomError("ours", TIME) from None
+def _in_utc(at: datetime) -> datetime:
+    return at.astimezone(UTC)
 
 
 def _language(read: object) -> object:
@@ -79,26 +78,47 @@ def _language(read: object) -> object:
     return read
 
 
-Language = Annotated[str, BeforeValidator(_language)]
-Name = Annotated[str, BeforeValidator(_id)]
-Group = Annotated[timedelta, BeforeValidator(_span), Field(json_schema_extra={"example": "10 minutes"})]
-Value = Annotated[str, StringConstraints(min_length=1, max_length=100)]
-When = Mapping[
-    Annotated[str, StringConstraints(max_length=40)],
-    Annotated[tuple[Value, ...], Field(min_length=1, max_length=100)],
+Language = Annotated[str, BeforeValidator(_language), WithJsonSchema({"type": "string", "enum": [*LANGUAGES]})]
+Name = Annotated[str, BeforeValidator(_id), WithJsonSchema(_ID.json_schema())]
+Group = Annotated[
+    timedelta,
+    BeforeValidator(_span),
+    WithJsonSchema(
+        {"type": "string", "pattern": "^[1-9][0-9]{0,4} (second|minute|hour|day)s?$", "examples": ["10 minutes"]}
+    ),
 ]
-Until = Annotated[AwareDatetime, AfterValidator(_until)]
+Value = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+When = Annotated[
+    Mapping[
+        Annotated[str, StringConstraints(max_length=40)],
+        Annotated[tuple[Value, ...], Field(min_length=1, max_length=100)],
+    ],
+    Field(json_schema_extra={"propertyNames": {"enum": [*FACTS]}}),
+]
+"""Facts and the values that match."""
+Until = Annotated[Moment, AfterValidator(_in_utc)]
 Author = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=1_000, strip_whitespace=True)]
 Address = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST)]
 
 
 class _Said(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+_ONE_OF_TWO: JsonDict = {
+    "oneOf": [
+        {"properties": {"audience": {"type": "string"}, "when": {"type": "null"}}, "required": ["audience"]},
+        {"properties": {"audience": {"type": "null"}, "when": {"type": "object"}}, "required": ["when"]},
+    ]
+}
+"""For the document."""
 
 
 class HearsWhat(_Said):
     """Either what an audience of the alerts file is told, or what matches."""
+
+    model_config = ConfigDict(json_schema_extra=_ONE_OF_TWO)
 
     audience: Name | None = None
     when: When | None = None
