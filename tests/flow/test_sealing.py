@@ -76,6 +76,8 @@ class Marks:
         return made | members
 
     def _fill(self, schema: dict[str, Any], place: str) -> Any:
+        if place in NOT_FREE:
+            return NOT_FREE[place]
         if "$ref" in schema:
             return self._fill(SCHEMA["$defs"][schema["$ref"].rsplit("/", 1)[-1]], place)
         if "anyOf" in schema:
@@ -97,8 +99,6 @@ class Marks:
         return [self._fill(schema["items"], f"{place}/0")]
 
     def _string(self, schema: dict[str, Any], place: str) -> str:
-        if place in NOT_FREE:
-            return NOT_FREE[place]
         return "2026-03-10T08:00:00+01:00" if schema.get("format") == "date-time" else self.mark(place)
 
     def _boolean(self, _schema: dict[str, Any], _place: str) -> bool:
