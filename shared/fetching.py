@@ -20,6 +20,12 @@ AT_ONCE = {Lane.NORMAL: 500, Lane.URGENT: 50}
 _PACE = {Lane.NORMAL: PACE, Lane.URGENT: 0.0}
 _LOOK_MS = 1_000
 """How long one look waits; a record that comes ends it at once."""
+_TAKEN_WITHIN = 30.0
+"""Seconds for which a broker is not asked again while what it gave has not been taken.
+
+With aiokafka's own 0.1 s it is then asked for its other partitions alone, and answers when something comes there, or
+after half a second: until then the first partition's next records are not fetched, in every batch that takes longer.
+"""
 _STILL_AFTER = 180.0
 """Seconds without a look after which a consumer stands still: a batch that MongoDB holds up ends long before."""
 
@@ -34,6 +40,8 @@ class Fetching:
     async def __call__(self, consumer: AIOKafkaConsumer) -> tuple[ConsumerRecord[Any, Any], ...]:
         """The records that have come, as soon as there is one and the last batch is long enough ago."""
         self._looked = time.monotonic()
+        if consumer._fetcher is not None:
+            consumer._fetcher._prefetch_backoff = _TAKEN_WITHIN  # no argument sets it
         await self._pace.step()
         found = await consumer.getmany(timeout_ms=_LOOK_MS, max_records=self._at_once)
         self._pace.begin()

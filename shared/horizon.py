@@ -90,7 +90,7 @@ class Horizon:
             with contextlib.suppress(KafkaError, TimeoutError, OSError):
                 await self._watch()
             self._say()
-            await asyncio.sleep(1)
+            await asyncio.sleep(EVERY)
 
     async def _watch(self) -> None:
         kafka = _Kafka(self._bootstrap, self._client)
@@ -108,9 +108,10 @@ class Horizon:
 
     async def _look(self, kafka: "_Kafka") -> None:
         before, at = self._progress.until, self._time.now()
-        ends = await kafka.ends()
+        # At once: whoever asks for one after the other is late by all of them.
+        ends, committed = await asyncio.gather(kafka.ends(), kafka.committed(self._groups))
         self._progress.came(at, ends)
-        self._progress.read(await kafka.positions(self._groups, ends))
+        self._progress.read(await kafka.positions(committed, ends))
         if self.until != before:
             self._moved = time.monotonic()
         if self.until:
@@ -140,6 +141,7 @@ class _Kafka:
             max_partition_fetch_bytes=65_536,
         )
         self._places: list[TopicPartition] = []
+        self._coordinators: dict[str, int] = {}
         self._still: dict[TopicPartition, tuple[int, float]] = {}
         self._empty: dict[TopicPartition, tuple[int, int]] = {}
 
@@ -164,24 +166,37 @@ class _Kafka:
         found: dict[TopicPartition, int] = await self._consumer.end_offsets(self._places)
         return found
 
-    async def positions(self, groups: Mapping[str, Sequence[str]], ends: Offsets) -> dict[TopicPartition, int]:
-        """Up to where each partition needs no more reading: what every group has committed, is gone or is empty."""
+    async def committed(self, groups: Mapping[str, Sequence[str]]) -> dict[TopicPartition, int]:
+        """Up to where every group that reads a partition has committed; -1 where one has not."""
         positions: dict[TopicPartition, int] = {}
-        for group, topics in groups.items():
-            committed = await self._committed(group)
+        all_committed = await asyncio.gather(*map(self._committed, groups))
+        for topics, committed in zip(groups.values(), all_committed, strict=True):
             for place in (place for place in self._places if place.topic in topics):
                 at = committed.get(place, -1)
                 positions[place] = min(at, positions.get(place, at))
-        behind = [place for place in self._places if positions[place] < ends[place]]
-        if behind:
-            # Nothing can be read before the beginning; where nothing ever was, nobody has committed either.
-            begins: Offsets = await self._consumer.beginning_offsets(behind)
-            positions |= {place: max(positions[place], begins[place]) for place in behind}
-            await self._pass_over_marks([place for place in behind if positions[place] < ends[place]], positions, ends)
         return positions
 
+    async def positions(self, committed: Offsets, ends: Offsets) -> dict[TopicPartition, int]:
+        """Up to where each partition needs no more reading: what every group has committed, is gone or is empty."""
+        positions = dict(committed)
+        behind = [place for place in self._places if positions[place] < ends[place]]
+        now = time.monotonic()
+        if unsure := [place for place in behind if positions[place] < 0 or self._stands_still(place, now)]:
+            # Nothing can be read before the beginning; where nothing ever was, nobody has committed either.
+            begins: Offsets = await self._consumer.beginning_offsets(unsure)
+            positions |= {place: max(positions[place], begins[place]) for place in unsure}
+        await self._pass_over_marks([place for place in behind if positions[place] < ends[place]], positions, ends)
+        return positions
+
+    def _stands_still(self, place: TopicPartition, now: float) -> bool:
+        return place in self._still and now - self._still[place][1] > _SUSPICIOUS
+
     async def _committed(self, group: str) -> dict[TopicPartition, int]:
-        found = await self._admin.list_consumer_group_offsets(group)
+        if group not in self._coordinators:
+            self._coordinators[group] = await self._admin.find_coordinator(group)
+        found = await self._admin.list_consumer_group_offsets(group, self._coordinators[group])
+        if not found:
+            del self._coordinators[group]  # who is not its coordinator any more knows nothing either
         return {place: committed.offset for place, committed in found.items()}
 
     async def _pass_over_marks(

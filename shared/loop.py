@@ -25,9 +25,10 @@ from shared.failures import Bug, NeverWill, TryAgain, place_of
 from shared.log import Away, logger
 from shared.metrics import OUTCOMES, Metrics
 from shared.mongo import Change, Store
+from shared.parcels import Parcel
 from shared.records import Evolve, Record, event_of, needs_sending, record_of
 from shared.sealing import Broken, Sealer
-from shared.sender import Parcel, Sender
+from shared.sender import Sender
 from shared.tries import Source, Tries
 
 PATIENCE = 60.0

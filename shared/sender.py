@@ -14,38 +14,21 @@ from datetime import datetime
 from shared import envelope, times
 from shared.events import ALERT_RAISED, EVENT_REFUSED, Event
 from shared.failures import TryAgain
+from shared.gaps import Gaps
 from shared.ids import Ids
 from shared.log import logger
 from shared.metrics import Metrics
 from shared.mongo import Store
 from shared.pace import Pace
+from shared.parcels import Parcel, parcels_of
 from shared.producer import Outgoing, Producer, Refused
-from shared.records import event_of, record_of, value_on
-from shared.sealing import Broken, Sealer
+from shared.records import value_on
+from shared.sealing import Sealer
 
 MAX_QUEUED, MAX_QUEUED_BYTES = 5_000, 64_000_000
 """Parcels in memory; beyond that a feed is dropped and the sweep delivers, for Kafka may be down for hours."""
 MAX_TAKEN = 1_000
-LOADED_AT_ONCE = 50
 _REMEMBERED = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class Parcel:
-    """Events of one record, in order and without gaps, that are to be sent."""
-
-    store: Store
-    record: str
-    subject: str
-    context: Mapping[str, str]
-    published: int
-    """The version up to which MongoDB had the record marked as sent when it was read."""
-    events: tuple[Event, ...]
-
-    @property
-    def size(self) -> int:
-        """Bytes of what is to be sent."""
-        return sum(len(event.data_json) + len(event.content or b"") for event in self.events)
 
 
 @dataclass(slots=True)
@@ -77,6 +60,7 @@ class Sender:
         self._waiting: Counter[str] = Counter()
         self._fed = asyncio.Event()
         self._sent: OrderedDict[str, int] = OrderedDict()
+        self._gaps = Gaps(sealer, now, self._filled)
         self._mark: asyncio.Task[None] | None = None
         self._idle = asyncio.Event()
         self._idle.set()
@@ -89,16 +73,15 @@ class Sender:
     def feed(self, parcels: Iterable[Parcel]) -> None:
         """Take parcels to be sent; more than fit are left to the sweep."""
         for parcel in parcels:
-            if len(self._queue) >= MAX_QUEUED or self._queued_bytes > MAX_QUEUED_BYTES:
+            if len(self._queue) + self._gaps.count >= MAX_QUEUED or self._queued_bytes > MAX_QUEUED_BYTES:
                 return
-            self._queue.append(parcel)
-            self._queued_bytes += parcel.size
-            self._waiting[parcel.record] += 1
-            self._idle.clear()
-            self._fed.set()
+            self._take(parcel)
 
     async def run(self) -> None:
         """Send until cancelled."""
+        await asyncio.gather(self._send(), self._gaps.run())
+
+    async def _send(self) -> None:
         pace = Pace()
         while True:
             await self._fed.wait()
@@ -106,33 +89,34 @@ class Sender:
             taken = [self._queue.popleft() for _ in range(min(len(self._queue), MAX_TAKEN))]
             if not self._queue:
                 self._fed.clear()
-            try:
-                await self._deliver(taken)
+            self._done(await self._deliver(taken))
+            with contextlib.suppress(TryAgain):  # MongoDB is away: they are raised the next time
                 await self._raise_alarms()
-            except TryAgain as reason:
-                # MongoDB is away: the loop says so; the sweep finds what was left.
-                self._log.debug("left to the sweep", reason=str(reason))
-            self._queued_bytes -= sum(parcel.size for parcel in taken)
-            self._waiting.subtract(Counter(parcel.record for parcel in taken))
-            self._waiting = +self._waiting
-            if not self._queue:
+            if not self._queue and not self._gaps.count:
                 self._idle.set()
+
+    def _take(self, parcel: Parcel) -> None:
+        self._queue.append(parcel)
+        self._queued_bytes += parcel.size
+        self._waiting[parcel.record] += 1
+        self._idle.clear()
+        self._fed.set()
+
+    def _done(self, parcels: Sequence[Parcel]) -> None:
+        self._queued_bytes -= sum(parcel.size for parcel in parcels)
+        self._waiting.subtract(Counter(parcel.record for parcel in parcels))
+        self._waiting = +self._waiting
+
+    def _filled(self, waited: Sequence[Parcel], instead: Sequence[Parcel]) -> None:
+        """Nothing need be waited for any more before these parcels; what goes in their place may be sent."""
+        for parcel in instead:
+            self._take(parcel)
+        self._done(waited)
+        self._fed.set()
 
     def parcels_of(self, store: Store, documents: Iterable[Mapping[str, object]]) -> list[Parcel]:
         """The unsent events of whole documents."""
-        parcels = []
-        for document in documents:
-            history: list[Mapping[str, object]] = document["history"]  # type: ignore[assignment]
-            head = {**document, "causes": (), "chain": b""}
-            try:
-                record = record_of(head, self._sealer)
-                unsent = tuple(event_of(record.id, form, record.key) for form in history[record.published :])
-            except Broken as error:
-                self._log.error("cannot be sent", record=document["_id"], reason=str(error))
-                continue
-            if unsent:
-                parcels.append(Parcel(store, record.id, record.subject, record.context, record.published, unsent))
-        return parcels
+        return parcels_of(store, documents, self._sealer)
 
     @property
     def is_busy(self) -> bool:
@@ -160,8 +144,9 @@ class Sender:
                 if self._mark:
                     await self._mark
 
-    async def _deliver(self, parcels: Sequence[Parcel]) -> None:
-        runs = await self._runs(parcels)
+    async def _deliver(self, parcels: Sequence[Parcel]) -> Sequence[Parcel]:
+        """Send them and see that they are marked; those that need not wait for what is missing come back."""
+        runs, done_with = self._runs(parcels)
         while wave := [run for run in runs if not run.failed and run.next < len(run.events)]:
             await self._wave(wave)
         done: dict[Store, dict[int, list[str]]] = {}
@@ -175,34 +160,25 @@ class Sender:
             if self._mark:
                 await self._mark
             self._mark = asyncio.create_task(self._mark_sent(done))
+        return done_with
 
-    async def _runs(self, parcels: Sequence[Parcel]) -> list[_Run]:
-        """What is to be sent per record: nothing twice that this process sent, nothing before what is still missing."""
+    def _runs(self, parcels: Iterable[Parcel]) -> tuple[Sequence[_Run], Sequence[Parcel]]:
+        """What is to be sent per record: nothing twice that this process sent, nothing before what is still missing.
+
+        Beside it the parcels of which it is made up; the others wait among the gaps.
+        """
         runs: dict[str, _Run] = {}
-        missing: dict[str, Parcel] = {}
+        whole: list[Parcel] = []
         for parcel in parcels:
-            run = runs.setdefault(parcel.record, _Run(parcel))
-            last = run.events[-1].seq if run.events else max(parcel.published, self._sent.get(parcel.record, 0))
+            run = runs.get(parcel.record)
+            last = run.events[-1].seq if run and run.events else max(parcel.published, self._sent.get(parcel.record, 0))
             if last < parcel.events[0].seq - 1:
-                missing[parcel.record] = parcel
-            else:
-                run.events += [event for event in parcel.events if event.seq > last]
-        if missing:
-            for loaded in await self._load(missing):
-                run = runs[loaded.record]
-                sent = self._sent.get(loaded.record, 0)
-                run.events = [event for event in loaded.events if event.seq > sent]
-        return list(runs.values())
-
-    async def _load(self, missing: Mapping[str, Parcel]) -> list[Parcel]:
-        by_store: dict[Store, list[str]] = {}
-        for record, parcel in missing.items():
-            by_store.setdefault(parcel.store, []).append(record)
-        loaded: list[Parcel] = []
-        for store, records in by_store.items():
-            for at in range(0, len(records), LOADED_AT_ONCE):
-                loaded += self.parcels_of(store, await store.histories(records[at : at + LOADED_AT_ONCE]))
-        return loaded
+                self._gaps.add(parcel)
+                continue
+            run = run or runs.setdefault(parcel.record, _Run(parcel))
+            run.events += [event for event in parcel.events if event.seq > last]
+            whole.append(parcel)
+        return list(runs.values()), whole
 
     async def _wave(self, wave: Sequence[_Run]) -> None:
         outgoing: list[Outgoing] = []

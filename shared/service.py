@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 import uvicorn
@@ -93,7 +93,7 @@ async def run(platform: Platform, app: ASGI) -> int:
     sending = asyncio.create_task(platform.sender.run())
     own = [
         _begin(platform, log),
-        Sweep(platform.sender, platform.metrics, platform.time.now).run(stores),
+        _sweep(platform, stores),
         platform.kafka.watch_lag(),
         platform.time.run(platform.mongo),
         connections.watch(),
@@ -181,6 +181,13 @@ async def _begin(platform: Platform, log: Any) -> None:
     await platform.kafka.start()
     platform.consuming = True
     log.info("consuming")
+
+
+async def _sweep(platform: Platform, stores: Sequence[Store]) -> None:
+    """Look for what nobody sent, by MongoDB's time and by the indexes; so after these are there."""
+    while not platform.prepared:  # noqa: ASYNC110 - a short wait, once
+        await asyncio.sleep(0.05)
+    await Sweep(platform.sender, platform.metrics, platform.time.now).run(stores)
 
 
 async def _check_key(store: Store, sealer: Sealer) -> None:

@@ -14,6 +14,10 @@ from shared.sender import Sender
 
 EVERY = 10.0
 """Seconds between sweeps, and the age from which a record counts as forgotten."""
+AT_START = 0.5
+"""The same for what an earlier process left, at the start: what is younger others are just sending."""
+AGAIN = 0.5
+"""Seconds to the next look while MongoDB has not answered since the start."""
 AT_ONCE = 500
 AT_ONCE_BYTES = 16_000_000
 PROBE = 20
@@ -27,19 +31,22 @@ class Sweep:
         self._sender, self._metrics, self._now = sender, metrics, now
 
     async def run(self, stores: Sequence[Store]) -> None:
-        """Find and send what was forgotten, until cancelled; the first time at once."""
-        age = 0.0
+        """Find and send what was forgotten, until cancelled; at once what an earlier process left."""
+        left = set(stores)
         while True:
             full, before = False, self._sender.acknowledged
             for store in stores:
                 with contextlib.suppress(TryAgain):
-                    full |= await self.look(store, age)
-            age = EVERY
+                    has_more = await self.look(store, AT_START if store in left else EVERY)
+                    full |= has_more
+                    if not has_more:
+                        left.discard(store)
             if full:
                 await self._sender.idle()
             # Where nothing went out, more of the same at once would only spin.
             if not full or self._sender.acknowledged == before:
-                await asyncio.sleep(EVERY * random.uniform(0.8, 1.2))  # noqa: S311 - replicas should not step together
+                every = AGAIN if left and not full else EVERY
+                await asyncio.sleep(every * random.uniform(0.8, 1.2))  # noqa: S311 - replicas should not step together
 
     async def look(self, store: Store, age: float) -> bool:
         """Feed what has waited for so many seconds; True if there may be more that this process can send now."""

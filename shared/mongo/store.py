@@ -67,6 +67,12 @@ class Store:
         found = await self.find({"_id": {"$in": list(ids)}}, {"chains": "$history.chain"}, limit=len(ids))
         return {one["_id"]: one["chains"] for one in found}
 
+    async def marked(self, ids: Sequence[str]) -> dict[str, tuple[int, str | None]]:
+        """Up to which version each record is marked as sent, and when the first event beyond was written, if any."""
+        wanted = {"published": 1, "next": {"$arrayElemAt": ["$history.at", "$published"]}}
+        found = await self.find({"_id": {"$in": list(ids)}}, wanted, limit=len(ids))
+        return {one["_id"]: (one["published"], one.get("next")) for one in found}
+
     async def unsent(self, before: datetime, limit: int, skip: int = 0) -> list[dict[str, Any]]:
         """Ids and sizes of records with events that nobody was seen to send since before a time, the oldest first."""
         query, wanted = {"unsent_since": {"$lt": before}}, {"size": 1}
@@ -153,14 +159,23 @@ class Store:
         return True
 
     async def mark_sent(self, ids_by_version: Mapping[int, Sequence[str]]) -> None:
-        """Note that records were sent up to a version; one that has moved on since stays unsent."""
+        """Note that records were sent up to a version; one that has moved on since stays unsent from there on."""
         marks = [
             UpdateMany(
                 {"_id": {"$in": list(ids)}, "version": v}, {"$set": {"published": v}, "$unset": {"unsent_since": ""}}
             )
             for v, ids in ids_by_version.items()
         ]
+        # Where several processes write one record it is always on its way: unmarked, each would send all of it again.
+        moved_on = [
+            UpdateMany(
+                {"_id": {"$in": list(ids)}, "version": {"$gt": v}, "published": {"$lt": v}}, {"$set": {"published": v}}
+            )
+            for v, ids in ids_by_version.items()
+        ]
         try:
-            await self._marks.bulk_write(marks, ordered=False)
+            result = await self._marks.bulk_write(marks, ordered=False)
+            if result.matched_count < sum(map(len, ids_by_version.values())):
+                await self._marks.bulk_write(moved_on, ordered=False)
         except PyMongoError as error:
             raise TryAgain(type(error).__name__) from error

@@ -31,10 +31,11 @@ from shared.life_cycle import load_life_cycle
 from shared.loop import Loop
 from shared.metrics import Metrics
 from shared.mongo import Mongo
+from shared.parcels import Parcel
 from shared.partners import load_partners
 from shared.posts import Posts
 from shared.sealing import Sealer
-from shared.sender import Parcel, Sender
+from shared.sender import Sender
 from shared.tokens import KeySource, Verifier, make_key, make_token
 from shared.vocabulary import DESK
 from tests.unit.kept_lists import RULES

@@ -14,6 +14,7 @@ from shared.failures import NeverWill
 from shared.loop import Loop
 from shared.metrics import Metrics
 from shared.mongo import Mongo
+from shared.parcels import Parcel
 from shared.quarantine import Quarantine, counting, decide, evolve
 from shared.quarantine.acting import Acting
 from shared.quarantine.api import Desk
@@ -22,7 +23,7 @@ from shared.quarantine.reading import Entries
 from shared.quarantine.replaying import INDEXES as OF_REPLAYS
 from shared.quarantine.replaying import Replaying
 from shared.records import Record, State
-from shared.sender import Parcel, Sender
+from shared.sender import Sender
 from tests.unit.entries import GATE, IDS, SEALER, consumed
 
 BEGAN = datetime(2026, 3, 10, 8, tzinfo=UTC)

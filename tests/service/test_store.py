@@ -213,14 +213,28 @@ async def test_a_mark_takes_a_record_off_the_list(store: Store) -> None:
     assert (await read(store, "three")).published == 2
 
 
-async def test_a_record_that_has_moved_on_stays_unsent(store: Store) -> None:
-    await write(store, new("one"))
+async def test_a_record_that_has_moved_on_stays_unsent_from_there_on(store: Store) -> None:
+    await write(store, new("one"), new("two"))
     await write(store, say(await read(store, "one"), "second"))
 
-    await store.mark_sent({1: ["one"]})
+    await store.mark_sent({1: ["one", "two"]})
+    await write(store, new("later"))  # when a majority has it, it has the mark too
 
     kept = await read(store, "one")
-    assert (kept.published, kept.unsent_since is not None) == (0, True)
+    assert (kept.version, kept.published, kept.unsent_since is not None) == (2, 1, True)
+    assert (await read(store, "two")).unsent_since is None
+
+
+async def test_a_late_mark_takes_nothing_back(store: Store) -> None:
+    await write(store, new("one"))
+    await write(store, say(await read(store, "one"), "second"))
+    await store.mark_sent({2: ["one"]})
+
+    await store.mark_sent({1: ["one"]})
+    await write(store, new("later"))
+
+    kept = await read(store, "one")
+    assert (kept.published, kept.unsent_since) == (2, None)
 
 
 async def test_a_mark_between_read_and_write_leaves_the_new_event_unsent(store: Store) -> None:

@@ -16,10 +16,11 @@ from shared.failures import TryAgain
 from shared.loop import Loop
 from shared.metrics import Metrics
 from shared.mongo import Change, Driver, Mongo
+from shared.parcels import Parcel
 from shared.records import Record, State
 from shared.recount import mend, recount
 from shared.sealing import Sealer
-from shared.sender import Parcel, Sender
+from shared.sender import Sender
 from shared.totals import COLLECTION, GIVEN_UP_AFTER, Totals
 
 SEALER = Sealer(bytes(32))

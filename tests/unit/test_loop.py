@@ -14,9 +14,10 @@ from shared.failures import NeverWill, TryAgain
 from shared.loop import BUGS_A_MINUTE, Loop, Outcome
 from shared.metrics import Metrics
 from shared.mongo import Change, Store
+from shared.parcels import Parcel
 from shared.records import Record, State
 from shared.sealing import Sealer
-from shared.sender import Parcel, Sender
+from shared.sender import Sender
 
 TOPIC = "security-service.cases.v1"
 AWARE: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)

@@ -6,16 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared import sweep
+import pytest
+
+from shared import gaps, sweep
 from shared.events import ALERT_RAISED, NOTICE_RAISED, Draft, Event
 from shared.failures import TryAgain
 from shared.ids import Ids
 from shared.metrics import Metrics
 from shared.mongo import Store
+from shared.parcels import Parcel
 from shared.producer import Outgoing, Producer, Refused, Result, Unknown
 from shared.records import Record, State, insertion
 from shared.sealing import Sealer
-from shared.sender import MAX_QUEUED, Parcel, Sender
+from shared.sender import MAX_QUEUED, Sender
 
 NOW = datetime(2026, 3, 10, 8, tzinfo=UTC)
 OPEN, INTERNAL = "security-service.cases.v1", "cases.events.v1"
@@ -50,7 +53,7 @@ class MemoryStore(Store):
         self.documents: dict[str, dict[str, Any]] = {}
         self.marks: list[dict[int, list[str]]] = []
         self.marks_to_lose = 0
-        self.loads = 0
+        self.looks = self.loads = 0
         self.is_away = False
 
     async def histories(self, ids: Sequence[str]) -> list[dict[str, Any]]:
@@ -58,6 +61,13 @@ class MemoryStore(Store):
         if self.is_away:
             raise TryAgain("away")
         return [self.documents[i] for i in ids if i in self.documents]
+
+    async def marked(self, ids: Sequence[str]) -> dict[str, tuple[int, str | None]]:
+        self.looks += 1
+        if self.is_away:
+            raise TryAgain("away")
+        found = [self.documents[i] for i in ids if i in self.documents]
+        return {one["_id"]: (one["published"], next_at(one)) for one in found}
 
     async def mark_sent(self, ids_by_version: Mapping[int, Sequence[str]]) -> None:
         if self.marks_to_lose:
@@ -67,8 +77,9 @@ class MemoryStore(Store):
         for version, ids in ids_by_version.items():
             for record in ids:
                 document = self.documents.get(record)
+                if document and document["version"] >= version:
+                    document["published"] = max(version, document["published"])
                 if document and document["version"] == version:
-                    document["published"] = version
                     document.pop("unsent_since", None)
 
     async def count_unsent(self, limit: int = 100_000) -> tuple[int, datetime | None]:
@@ -81,6 +92,12 @@ class MemoryStore(Store):
 
     def keep(self, record: Record, published: int = 0) -> None:
         self.documents[record.id] = {**insertion(record, NOW), "published": published}
+
+
+def next_at(document: Mapping[str, Any]) -> str | None:
+    """When the first event without a mark was written."""
+    beyond = document["history"][document["published"] :]
+    return beyond[0]["at"] if beyond else None
 
 
 class Sending:
@@ -124,16 +141,23 @@ async def stopped(task: "asyncio.Task[None]") -> None:
         await task
 
 
+async def until(is_so: Callable[[], bool]) -> None:
+    """Wait for something that other tasks bring about."""
+    async with asyncio.timeout(10):
+        while not is_so():  # noqa: ASYNC110 - other tasks bring it about
+            await asyncio.sleep(0.001)
+
+
 def as_it_was(state: State, _event: Event) -> State:
     return state
 
 
-def record(record_id: str, *said: str, to: Sequence[str] = (OPEN,)) -> Record:
+def record(record_id: str, *said: str, to: Sequence[str] = (OPEN,), at: datetime = NOW) -> Record:
     """A record whose events each carry one word."""
     made = Record(record_id, record_id, {"letterid": "let_1"})
     for word in said:
         draft = Draft(NOTICE_RAISED, tuple(to), {"said": word})
-        made.append(draft, by="router", cause=word, now=NOW, evolve=as_it_was, sealer=SEALER)
+        made.append(draft, by="router", cause=word, now=at, evolve=as_it_was, sealer=SEALER)
     return made
 
 
@@ -256,6 +280,7 @@ async def test_a_record_that_has_moved_on_stays_unsent() -> None:
     await sending.deliver(parcel(sending, whole, 1, 1))
 
     assert sending.store.marks == [{1: ["cas_1"]}]
+    assert sending.store.documents["cas_1"]["published"] == 1
     assert "unsent_since" in sending.store.documents["cas_1"]
 
 
@@ -409,18 +434,117 @@ async def test_a_gap_that_somebody_else_has_sent_meanwhile_needs_nothing() -> No
     assert sending.said() == []
 
 
-async def test_a_history_that_cannot_be_read_now_is_left_to_the_sweep() -> None:
+async def test_while_a_history_cannot_be_read_events_wait_and_hold_nobody_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gaps, "PAUSE", 0.001)
     sending = Sending()
-    whole = record("cas_1", "a", "b")
+    whole, other = record("cas_1", "a", "b", "c"), record("cas_2", "x")
     sending.store.keep(whole)
     sending.store.is_away = True
+    running = asyncio.create_task(sending.sender.run())
 
-    await sending.deliver(parcel(sending, whole, 2, 2, published=0))
+    sending.sender.feed([parcel(sending, whole, 2, 2, published=0), parcel(sending, other, 1, 1)])
+    await until(lambda: sending.store.looks > 2)
+    assert sending.said() == ["cas_2:x"]
+    assert (sending.sender.has("cas_1"), sending.sender.has("cas_2")) == (True, False)
+
+    sending.sender.feed([parcel(sending, whole, 3, 3, published=0)])
+    sending.store.is_away = False
+    await sending.sender.drain(5)
+    await stopped(running)
+    assert sending.said() == ["cas_2:x", "cas_1:a", "cas_1:b", "cas_1:c"]
+    assert sending.store.documents["cas_1"]["published"] == 3
+    assert not sending.sender.has("cas_1")
+
+
+async def test_what_another_process_is_just_sending_is_left_to_it() -> None:
+    sending = Sending()
+    whole = record("cas_1", "a", "b", at=datetime.now(UTC))
+    sending.store.keep(whole)
+    running = asyncio.create_task(sending.sender.run())
+
+    sending.sender.feed([parcel(sending, whole, 2, 2, published=0)])
+    await until(lambda: sending.store.looks > 1)
     assert sending.said() == []
 
-    sending.store.is_away = False
-    await sending.sweep()
+    sending.store.documents["cas_1"]["published"] = 1
+    await sending.sender.drain(5)
+    await stopped(running)
+    assert (sending.said(), sending.store.loads) == (["cas_1:b"], 0)
+
+
+async def test_what_another_process_left_is_sent_when_it_is_no_longer_young(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gaps, "GRACE", timedelta(seconds=0.1))
+    sending = Sending()
+    whole = record("cas_1", "a", "b", at=datetime.now(UTC))
+    sending.store.keep(whole)
+
+    await sending.deliver(parcel(sending, whole, 2, 2, published=0))
+
     assert sending.said() == ["cas_1:a", "cas_1:b"]
+
+
+async def test_what_another_process_wrote_after_ours_is_left_to_it() -> None:
+    sending = Sending()
+    whole = record("cas_1", "a", "b", "c")
+    sending.store.keep(whole)
+
+    await sending.deliver(parcel(sending, whole, 2, 2, published=0))
+
+    assert sending.said() == ["cas_1:a", "cas_1:b"]
+    assert sending.store.marks == [{2: ["cas_1"]}]
+
+
+async def test_what_came_while_a_gap_was_filled_goes_after_it() -> None:
+    sending = Sending()
+    whole = record("cas_1", "a", "b", "c")
+    sending.store.keep(whole)
+    load = sending.store.histories
+
+    async def slow(ids: Sequence[str]) -> list[dict[str, Any]]:
+        found = await load(ids)
+        if sending.store.loads == 1:
+            found = [{**document, "history": document["history"][:2]} for document in found]
+            sending.sender.feed([parcel(sending, whole, 3, 3, published=0)])
+            await until(lambda: sending.sender._gaps.count == 2)
+        return found
+
+    sending.store.histories = slow  # type: ignore[method-assign]
+    await sending.deliver(parcel(sending, whole, 2, 2, published=0))
+
+    assert sending.said() == ["cas_1:a", "cas_1:b", "cas_1:c"]
+    assert sending.store.documents["cas_1"]["published"] == 3
+
+
+async def test_where_others_sent_meanwhile_what_was_missing_only_ours_is_sent() -> None:
+    sending = Sending()
+    whole = record("cas_1", "a", "b", "c", "d")
+    sending.store.keep(whole)
+    load = sending.store.histories
+
+    async def when_marked(ids: Sequence[str]) -> list[dict[str, Any]]:
+        sending.store.documents["cas_1"]["published"] = 3
+        return await load(ids)
+
+    sending.store.histories = when_marked  # type: ignore[method-assign]
+    await sending.deliver(parcel(sending, whole, 2, 2, published=0), parcel(sending, whole, 4, 4, published=0))
+
+    assert sending.said() == ["cas_1:d"]
+
+
+async def test_a_record_that_does_not_open_waits_for_nothing() -> None:
+    sending = Sending()
+    sealed = Record("cas_1", "cas_1", {})
+    for word in ("a", "b"):
+        draft = Draft(ALERT_RAISED, (OPEN,), {"said": word}, {"officer": "Maud"})
+        sealed.append(draft, by="router", cause=word, now=NOW, evolve=as_it_was, sealer=Sealer(b"S" * 32))
+    sending.store.keep(sealed)
+
+    await sending.deliver(parcel(sending, sealed, 2, 2, published=0))
+
+    assert sending.said() == []
+    assert not sending.sender.has("cas_1")
 
 
 async def test_a_record_that_does_not_open_does_not_hold_back_the_others() -> None:
@@ -478,7 +602,9 @@ async def test_while_kafka_is_away_the_sweep_sends_a_few_to_find_out_when_it_is_
 async def test_the_first_sweep_takes_what_an_earlier_process_left_and_later_ones_what_is_old() -> None:
     sending = Sending()
     sending.store.keep(record("cas_1", "a"))
+    sending.store.keep(record("cas_2", "a"))
     sending.store.documents["cas_1"]["unsent_since"] = datetime.now(UTC) - timedelta(seconds=1)
+    sending.store.documents["cas_2"]["unsent_since"] = datetime.now(UTC)  # somebody else is just sending it
 
     await sending.sweeper.look(sending.store, sweep.EVERY)
     await sending.deliver()
@@ -489,6 +615,20 @@ async def test_the_first_sweep_takes_what_an_earlier_process_left_and_later_ones
     await sending.deliver()
     await stopped(sweeping)
     assert sending.said() == ["cas_1:a"]
+
+
+async def test_a_first_sweep_that_failed_is_made_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep, "AGAIN", 0.001)
+    sending = Sending()
+    sending.store.keep(record("cas_1", "a"))
+    sending.store.documents["cas_1"]["unsent_since"] = datetime.now(UTC) - timedelta(seconds=1)
+    sending.store.is_away = True
+    sweeping = asyncio.create_task(sending.sweeper.run([sending.store]))
+    await until(lambda: sending.store.loads > 2)
+
+    sending.store.is_away = False
+    await until(lambda: sending.sender.has("cas_1"))
+    await stopped(sweeping)
 
 
 async def test_what_waits_since_an_hour_ahead_is_sent_after_the_databases_clock_was_put_back() -> None:

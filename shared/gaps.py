@@ -1,0 +1,120 @@
+"""Gaps: what another process wrote before our own events of a record, and is probably just sending.
+
+Ours must not go before it, so they wait a moment for the other's mark. Only what stays unmarked is sent here too, for
+the other may have died.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from shared import times
+from shared.failures import TryAgain
+from shared.mongo import Store
+from shared.parcels import Parcel, parcels_of
+from shared.sealing import Sealer
+
+GRACE = timedelta(seconds=1)
+"""The age from which another's event without a mark counts as left behind."""
+AGAIN, AGAIN_AT_MOST = 0.02, 0.3
+"""Seconds to the next look for the other's mark; twice as many each time."""
+PAUSE = 0.5
+"""The same while MongoDB does not answer."""
+LOADED_AT_ONCE = 50
+
+
+@dataclass(slots=True)
+class _Gap:
+    """One record's parcels that wait, the moment of the next look, and the seconds to the one after it."""
+
+    due: float
+    again: float = AGAIN
+    parcels: list[Parcel] = field(default_factory=list)
+
+    @property
+    def seqs(self) -> Iterable[int]:
+        """What is ours."""
+        return (event.seq for parcel in self.parcels for event in parcel.events)
+
+
+Filled = Callable[[Sequence[Parcel], Sequence[Parcel]], None]
+"""Takes parcels back, with what is to be sent in their place."""
+
+
+class Gaps:
+    """Holds parcels before which something is missing."""
+
+    def __init__(self, sealer: Sealer, now: Callable[[], datetime], filled: Filled) -> None:
+        """`now`: the time of the events."""
+        self._sealer, self._now, self._filled = sealer, now, filled
+        self._gaps: dict[Store, dict[str, _Gap]] = {}
+        self._came = asyncio.Event()
+        self.count = 0
+        """How many parcels wait."""
+
+    def add(self, parcel: Parcel) -> None:
+        """Hold one more."""
+        gap = self._gaps.setdefault(parcel.store, {}).setdefault(parcel.record, _Gap(time.monotonic()))
+        gap.parcels.append(parcel)
+        self.count += 1
+        self._came.set()
+
+    async def run(self) -> None:
+        """Look until cancelled, for each record when its time has come."""
+        while True:
+            next_due = min((gap.due for gaps in self._gaps.values() for gap in gaps.values()), default=None)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(None if next_due is None else max(0.0, next_due - time.monotonic())):
+                    await self._came.wait()
+            self._came.clear()
+            moment = time.monotonic()
+            for store, gaps in list(self._gaps.items()):
+                if due := {record: gap for record, gap in gaps.items() if gap.due <= moment}:
+                    await self._look(store, due)
+
+    async def _look(self, store: Store, due: Mapping[str, _Gap]) -> None:
+        """See how far others have marked these, and what is to be sent now."""
+        try:
+            marks = await store.marked(list(due))
+            old = [record for record, gap in due.items() if self._is_left_behind(gap, *marks.get(record, (0, None)))]
+            loaded: dict[str, Parcel] = {}
+            for at in range(0, len(old), LOADED_AT_ONCE):
+                documents = await store.histories(old[at : at + LOADED_AT_ONCE])
+                marks |= {document["_id"]: (document["published"], None) for document in documents}
+                loaded |= {parcel.record: parcel for parcel in parcels_of(store, documents, self._sealer)}
+        except TryAgain:  # MongoDB is away: the loop says so
+            for gap in due.values():
+                gap.due = time.monotonic() + PAUSE
+            return
+        for record, gap in due.items():
+            published, _ = marks.get(record, (0, None))
+            if record in loaded:
+                # Ours once more: what came while it was read is not in there.
+                self._fill(store, record, [_without_later(loaded[record], gap), *gap.parcels])
+            elif published >= min(gap.seqs) - 1:
+                self._fill(store, record, [replace(parcel, published=published) for parcel in gap.parcels])
+            elif record in old:
+                self._fill(store, record, [])  # it does not open: the sweep goes on saying so
+            else:
+                gap.due, gap.again = time.monotonic() + gap.again, min(2 * gap.again, AGAIN_AT_MOST)
+
+    def _fill(self, store: Store, record: str, instead: Sequence[Parcel]) -> None:
+        gap = self._gaps[store].pop(record)
+        self.count -= len(gap.parcels)
+        self._filled(gap.parcels, instead)
+
+    def _is_left_behind(self, gap: _Gap, published: int, next_at: str | None) -> bool:
+        """Whether what is missing before ours has waited for its mark so long that nobody may be sending it."""
+        if published >= min(gap.seqs) - 1:
+            return False
+        # A clock that was put back must not hold anything up for longer.
+        return next_at is None or abs(self._now() - times.read(next_at)) >= GRACE
+
+
+def _without_later(found: Parcel, gap: _Gap) -> Parcel:
+    """Without what others wrote after ours: that is theirs to send."""
+    last = max(gap.seqs)
+    return replace(found, events=tuple(event for event in found.events if event.seq <= last))
