@@ -20,6 +20,8 @@ from tests.fault.openings import Said
 from tests.servers import partitions_of
 
 OFFICERS = "duty-officers"
+_LINGER = 20
+"""Milliseconds for which a record waits for company: what tests send should cost the brokers little."""
 _AGAIN = 0.05
 """The share of answers that are given once more."""
 _LATER = 5.0
@@ -45,7 +47,9 @@ class Answering:
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
         )
-        self._producer = AIOKafkaProducer(bootstrap_servers=self._bootstrap, acks="all", enable_idempotence=True)
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=self._bootstrap, acks="all", enable_idempotence=True, linger_ms=_LINGER
+        )
         await self._consumer.start()
         await self._producer.start()
         self._consumer.assign(partitions)

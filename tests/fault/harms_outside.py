@@ -13,6 +13,7 @@ from tests.fault.skew import Skew
 HOUR = timedelta(hours=1)
 JUMP = timedelta(seconds=20)
 """Of MongoDB's clock, by which clocks ring: longer, and those of weeks would ring in a test."""
+SLOW_MONGOD = "links to mongod slow"
 SLOW = 0.1
 """Seconds by which everything is late on a slow link, each way."""
 
@@ -26,7 +27,7 @@ def of_links(kafka: LinkedKafka, mongo: LinkedMongo) -> Iterator[Harm]:
     for what, links in (("brokers", kafka.links), ("mongod", mongo.links)):
         every = frozenset({"mongod"} if what == "mongod" else {f"broker {node}" for node in links})
         yield _reset(links, f"links to {what} reset", every)
-        yield _slow(links, f"links to {what} slow")
+        yield _slow(links, SLOW_MONGOD if what == "mongod" else "links to brokers slow")
 
 
 def _cut(link: Link, name: str, kind: str, process: str) -> Harm:

@@ -17,11 +17,13 @@ from tests.fault.system import System
 from tests.fault.verdict import Fault, Verdict
 
 REQUESTED = "requested-deadline"
+_LATEST = 3
+"""Rings whose story is told."""
 
 
 @dataclass
 class Judge:
-    """Judges one run; `lateness` is known afterwards."""
+    """Judges one run; `lateness` and `latest` are known afterwards."""
 
     system: System
     load: Load
@@ -30,11 +32,15 @@ class Judge:
     nemesis: Nemesis
     is_timed: bool
     lateness: dict[Ring, timedelta] = field(default_factory=dict)
+    latest: list[str] = field(default_factory=list)
+    """The story of the latest rings."""
 
     def __call__(self, wanted: Wanted, first: First, histories: Histories) -> Iterator[Fault]:
         """Whatever is wrong."""
         due, found = self._due(wanted, histories), rung(first, histories)
         self.lateness = windows.lateness(due, found, self.nemesis.windows)
+        latest = sorted(self.lateness, key=self.lateness.__getitem__)[: -_LATEST - 1 : -1]
+        self.latest = [windows.told(ring, due[ring], found, self.nemesis.windows) for ring in latest]
         yield from once_each(due, found)
         yield from answered.updates(self.answering.cases, wanted, first, histories)
         yield from answered.notices(self.answering.notices, histories)
@@ -60,7 +66,9 @@ class Judge:
             f"{kind}: {', '.join(f'{n} {o}' for o, n in sorted(counts.items()))}" for kind, counts in kinds.items()
         ]
         lines += [
+            f"{self.rate:.1f} letters/s for {self.load.seconds:.0f} s",
             f"{len(self.lateness)} clocks, the latest {self._latest:.2f} s late; slowest: {self._slowest}",
+            *(f"  {told}" for told in self.latest),
             f"{len(self.harms.stops)} graceful stops, the longest took {max(self.harms.stops):.1f} s",
         ]
         return "\n".join(lines)
@@ -69,6 +77,7 @@ class Judge:
         """The same for the results."""
         return {
             "harms": self.nemesis.counts,
+            "letters_per_second": round(self.rate, 1),
             "invocations": sum(len(history.tries) for history in (self.load.history, self.answering.history)),
             "deliveries": verdict.events + sum(verdict.repeats.values()),
             "clocks": len(self.lateness),
@@ -76,6 +85,11 @@ class Judge:
             "well_after_seconds": self._slowest.took.total_seconds(),
             "longest_stop_seconds": max(self.harms.stops),
         }
+
+    @property
+    def rate(self) -> float:
+        """Letters a second, as they came."""
+        return len(self.load.filed) / self.load.seconds
 
     @property
     def _latest(self) -> float:

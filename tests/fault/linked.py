@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from deploy.local.kafka import Kafka
 from deploy.local.mongo import Mongo
@@ -17,9 +18,9 @@ NODES = 3
 class LinkedKafka(Kafka):
     """Our services reach each node by a link; the nodes reach each other, and a test reaches them, without."""
 
-    def __init__(self, folder: Path, links: Links) -> None:
-        super().__init__(folder, NODES)
-        self._inner = dict(enumerate(free_ports(NODES), 1))
+    def __init__(self, folder: Path, links: Links, nodes: int = NODES) -> None:
+        super().__init__(folder, nodes)
+        self._inner = dict(enumerate(free_ports(nodes), 1))
         self.links: Mapping[int, Link] = {node: links.to(port) for node, port in self._inner.items()}
 
     @property
@@ -42,9 +43,16 @@ class LinkedKafka(Kafka):
 class LinkedMongo(Mongo):
     """Everybody reaches each node by its link, the other nodes too: a node that is cut off is so for all of them."""
 
-    def __init__(self, folder: Path, links: Links, disks: Mapping[int, Disk], clocks: Mapping[int, Skew]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        links: Links,
+        disks: Mapping[int, Disk] = MappingProxyType({}),
+        clocks: Mapping[int, Skew] = MappingProxyType({}),
+        nodes: int = NODES,
+    ) -> None:
         """`disks`, `clocks`: of the nodes; none where this machine does not allow it."""
-        super().__init__(folder, NODES)
+        super().__init__(folder, nodes)
         self.links: Mapping[int, Link] = {node: links.to(port) for node, port in self._ports.items()}
         self.disks, self.clocks = disks, clocks
 

@@ -5,6 +5,7 @@ A letter whose tries were not ok is filed again with the same reference until on
 
 import asyncio
 import random
+import time
 from collections.abc import Iterator, Mapping, Sequence
 
 import httpx
@@ -15,6 +16,8 @@ from shared import topics
 from tests.fault.history import History, Outcome
 from tests.fault.letters import Filed
 
+_LINGER = 20
+"""Milliseconds for which a record waits for company: what tests send should cost the brokers little."""
 _AGAIN = 0.02
 """The share of acknowledged letters that their client files once more."""
 
@@ -42,20 +45,25 @@ class Load:
         """Cases that there will be, by what clients were told."""
         self.in_flight = 0
         """Posts without an answer."""
+        self.seconds = 0.0
+        """For which letters came."""
         self.strange: list[str] = []
         """Answers that no client should ever get."""
 
     async def start(self, rate: float) -> None:
         """Begin, with so many letters a second."""
-        self.rate = rate
+        self.rate, self._began = rate, time.monotonic()
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=50)
         self._client = httpx.AsyncClient(timeout=20, limits=limits)
-        self._producer = AIOKafkaProducer(bootstrap_servers=self._bootstrap, acks="all", enable_idempotence=True)
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=self._bootstrap, acks="all", enable_idempotence=True, linger_ms=_LINGER
+        )
         await self._producer.start()
         self._pace = asyncio.create_task(self._run(rate))
 
     async def finish(self, patience: float = 120) -> None:
         """File nothing new, and wait until every letter is acknowledged."""
+        self.seconds = time.monotonic() - self._began
         if self._pace:
             self._pace.cancel()
             await asyncio.gather(self._pace, return_exceptions=True)

@@ -85,16 +85,25 @@ class Opened:
 
 def acknowledged(opened: Opened, ids: Ids, after: timedelta = timedelta(minutes=1)) -> Said:
     """The holder has acknowledged a case so long after it was received."""
+    return _update("acknowledged", opened, ids, after, number=opened.reference)
+
+
+def assigned(opened: Opened, ids: Ids, after: timedelta = timedelta(minutes=2)) -> Said:
+    """An officer of the holder has had the case in hand since so long after it was received."""
+    return _update("officer_assigned", opened, ids, after, unit="Unit 7")
+
+
+def _update(name: str, opened: Opened, ids: Ids, after: timedelta, **fields: str) -> Said:
     case = opened.case(ids)
     headers = [
         ("ce_specversion", b"1.0"),
-        ("ce_type", b"update.acknowledged"),
-        ("ce_id", f"ack-{opened.reference}".encode()),
+        ("ce_type", f"update.{name}".encode()),
+        ("ce_id", f"{name}-{opened.reference}".encode()),
         ("ce_source", f"/{HOLDER}".encode()),
         ("ce_time", text_of(opened.received_at + after).encode()),
         ("content-type", b"application/json"),
     ]
-    value = orjson.dumps({"case": case, "number": opened.reference})
+    value = orjson.dumps({"case": case, **fields})
     return Said(topics.updates_from(HOLDER, opened.lane), case.encode(), value, headers)
 
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+import httpx
 from pymongo import AsyncMongoClient
 from pymongo.read_concern import ReadConcern
 
@@ -26,7 +27,7 @@ from shared.ids import Ids
 from shared.law import load_law
 from shared.partners import load_partners
 from shared.sealing import Sealer
-from shared.vocabulary import Lane
+from shared.vocabulary import DESK, Lane
 from tests.fault.checker import (
     First,
     firsts,
@@ -103,7 +104,7 @@ class Routers:
         self._looking = asyncio.create_task(self._look())
         self.launch()
         try:
-            await self.until(self._are_ready, "the services' start")
+            await self.until_ready()
         except BaseException:
             await self.__aexit__()
             raise
@@ -130,6 +131,20 @@ class Routers:
             self.services[name].running().kill()
         self.lives[-1].killed = times.now()
 
+    def signal(self, number: int) -> None:
+        """Send every router a signal."""
+        for name in ROUTERS:
+            self.services[name].running().signal(number)
+
+    async def ask(self, router: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Ask one router for something, as the desk; raises `httpx.HTTPError` where there is no answer."""
+        headers = {"authorization": f"Bearer {self._keys.token(authority=DESK)}"}
+        async with httpx.AsyncClient(timeout=20) as client:
+            answer = await client.post(f"{self.services[router].url}{path}", json=body, headers=headers)
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
+
     async def open(self, wanted: Sequence[Opened]) -> None:
         """Say the letters, and wait until every case is there."""
         self.cases |= {one.case(self.ids): one for one in wanted}
@@ -143,9 +158,22 @@ class Routers:
 
     async def count(self, query: Mapping[str, Any], right: int) -> bool:
         """Whether so many cases are as described."""
-        return right == await self._held["cases"].count_documents(dict(query))
+        return right == await self.number("cases", query)
 
-    async def until(self, look: Callable[[], Awaitable[bool]], what: str) -> None:
+    async def number(self, collection: str, query: Mapping[str, Any]) -> int:
+        """How many documents are as described."""
+        return await self._held[collection].count_documents(dict(query))
+
+    async def histories(self, collection: str) -> dict[str, list[str]]:
+        """By document the types of its events."""
+        found = await self._held[collection].find({}, {"history.type": 1}).to_list()
+        return {one["_id"]: [event["type"] for event in one["history"]] for one in found}
+
+    async def until_ready(self) -> None:
+        """Wait until all say that they can work."""
+        await self.until(self._are_ready, "the services' start")
+
+    async def until(self, look: Callable[[], Awaitable[bool]], what: str, every: float = 0.1) -> None:
         """Wait until something is so."""
         end = time.monotonic() + _PATIENCE
         while not await look():
@@ -153,7 +181,7 @@ class Routers:
                 if not (self.lives[-1].killed and service.instance in ROUTERS):
                     service.running().check()
             assert time.monotonic() < end, f"{what} did not happen within {_PATIENCE:.0f} s"
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(every)
 
     async def until_sent(self) -> None:
         """Wait until nothing is unsent or due to be delivered."""

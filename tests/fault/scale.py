@@ -27,6 +27,9 @@ class Scale:
     rounds: int
     """With two endpoints that do not work, and as many without them."""
     round_seconds: float
+    replayed: int
+    """Cases of which two updates each are replayed from the quarantine."""
+    replays_killed: int
     nemesis_rate: float
     """Letters a second while the nemesis does harm."""
     nemesis_deadline: float
@@ -49,6 +52,8 @@ WHOLE = Scale(
     notifiers_killed=20,
     rounds=3,
     round_seconds=40,
+    replayed=2_000,
+    replays_killed=8,
     nemesis_rate=50,
     nemesis_deadline=60,
     nemesis_letters=20_000,
@@ -67,8 +72,10 @@ TENTH = Scale(
     notifiers_killed=4,
     rounds=1,
     round_seconds=4,
+    replayed=200,
+    replays_killed=3,
     nemesis_rate=20,
-    nemesis_deadline=20,
+    nemesis_deadline=8,
     nemesis_letters=1_000,
     is_timed=False,
 )

@@ -51,8 +51,13 @@ def stand(folder: Path) -> Iterator[Stand]:
             instances = [f"{name}-{n}" for name in PORTS for n in range(1, INSTANCES + 1)]
             of_services = {name: Skew(library, folder / f"clock-{name}") for name in instances}
             of_mongod = {node: Skew(library, folder / f"clock-mongod-{node}") for node in range(1, NODES + 1)}
-        kafka = held.enter_context(LinkedKafka(folder / "kafka", links))
-        mongo = held.enter_context(LinkedMongo(folder / "mongo", links, small, of_mongod))
+        kafka = LinkedKafka(folder / "kafka", links)
+        mongo = LinkedMongo(folder / "mongo", links, small, of_mongod)
+        for servers in (kafka, mongo):
+            held.callback(servers.stop)
+            servers.launch()
+        mongo.wait()
+        kafka.wait()
         yield Stand(kafka, mongo, of_services, tuple(left_out))
         for link in links.all:
             link.mend()

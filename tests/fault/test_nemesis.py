@@ -15,9 +15,11 @@ import pytest
 from deploy.local.jars import ROOT
 from shared import times
 from tests.fault.harms import Harms
+from tests.fault.harms_aimed import of_moments
 from tests.fault.harms_outside import of_clocks, of_disks, of_links
 from tests.fault.judging import Judge
 from tests.fault.nemesis import Nemesis, chosen, drawn
+from tests.fault.priority import going_first
 from tests.fault.scale import SCALE
 from tests.fault.stand import INSTANCES, Stand, stand
 from tests.fault.system import System
@@ -38,7 +40,7 @@ def alert_rules(folder: Path) -> Path:
 @pytest.fixture
 def ground(needs_kafka: None, needs_mongod: None, tmp_path: Path) -> Iterator[Stand]:
     """The servers of this test."""
-    with stand(tmp_path) as ground:
+    with going_first(), stand(tmp_path) as ground:
         yield ground
 
 
@@ -52,13 +54,14 @@ async def test_nothing_is_lost_whatever_happens(ground: Stand, tmp_path: Path, t
         trial.say(f"left out: {left_out}")
 
     def deadline() -> datetime | None:
-        return times.now() + timedelta(seconds=rng.uniform(5, SCALE.nemesis_deadline)) if rng.random() < 0.3 else None
+        return times.now() + timedelta(seconds=rng.uniform(3, SCALE.nemesis_deadline)) if rng.random() < 0.3 else None
 
     system = System(tmp_path / "services", kafka, mongo, instances=INSTANCES, told=told, own=ground.own)
     async with system, system.watch() as watch, system.answering(trial.rng) as answering:
         harms = Harms(system)
         kinds = [*harms.of_services(), *harms.of_brokers(), *harms.of_primary(), *harms.rolling_restart(SCALE.is_timed)]
         kinds += [*of_links(kafka, mongo), *of_disks(mongo), *of_clocks(mongo, ground.clocks, of_harms)]
+        kinds += of_moments(system, kafka, mongo) if SCALE.is_timed else ()
         plan = drawn(of_plan, chosen(of_plan, kinds, SCALE.is_timed))
         load = await system.load(of_load, SCALE.nemesis_rate, deadline)
         nemesis = Nemesis(system, load, answering, of_nemesis, trial.say)
@@ -82,3 +85,4 @@ async def test_nothing_is_lost_whatever_happens(ground: Stand, tmp_path: Path, t
     trial.results.nemesis |= judge.figures(verdict)
     trial.pronounce(verdict)
     assert load.strange == []
+    assert judge.rate > 0.95 * SCALE.nemesis_rate or not SCALE.is_timed, "the load did not come at its rate"

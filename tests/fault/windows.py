@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tests.fault.rings import IN_TIME, Due, Ring
+from tests.fault.rings import HISTORY, IN_TIME, Due, Ring
 from tests.fault.verdict import Fault, Kind
 
 WELL_WITHIN = timedelta(seconds=30)
@@ -21,7 +21,7 @@ class Window:
     began: datetime
     ended: datetime
     well: datetime
-    """When nothing was left behind: all cases announced, and all read that had been said before the end."""
+    """When the rate was as before, and a router read what was said as it came."""
     moves_time: bool = False
 
     @property
@@ -32,7 +32,7 @@ class Window:
     def __str__(self) -> str:
         """For people."""
         held = (self.ended - self.began).total_seconds()
-        return f"{self.what}: {held:.1f} s, well after {self.took.total_seconds():.1f} s"
+        return f"{self.what}: {held:.1f} s, well after {self.took.total_seconds():.1f} s, {self.well:%H:%M:%S}"
 
 
 def slow(windows: Sequence[Window]) -> Iterator[Fault]:
@@ -60,6 +60,19 @@ def lateness(
         for ring, due in wanted.items()
         if (times := found.get((due.places[0], ring))) and not any(began < due.at < end for began, end in jumps)
     }
+
+
+def told(ring: Ring, due: Due, found: Mapping[tuple[str, Ring], Sequence[datetime]], windows: Sequence[Window]) -> str:
+    """When a ring was due, could ring, was decided and stood on its holder's topic, and what had gone wrong before."""
+    before = [window for window in windows if window.began <= due.at + IN_TIME]
+    places = {"decided": HISTORY, "told": due.places[0]}
+    moments = {
+        "due": due.at,
+        "could ring": could_ring(due.at, windows),
+        **{what: times[0] for what, place in places.items() if (times := found.get((place, ring)))},
+    }
+    said = ", ".join(f"{what} {moment:%H:%M:%S.%f}" for what, moment in moments.items())
+    return f"{ring.case}: {said}; after {before[-1] if before else 'nothing'}"
 
 
 def late(by_ring: Mapping[Ring, timedelta]) -> Iterator[Fault]:
