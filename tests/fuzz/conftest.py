@@ -8,7 +8,15 @@ import pytest
 
 from deploy.local.kafka import Kafka
 from deploy.local.mongo import Mongo
+from tests.fuzz import scale
 from tests.service.running import SERVICES, System, make_topics, system
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many inputs were tried."""
+    for line in scale.says():
+        terminalreporter.write_line(line)
+
 
 MOST_CONNECTIONS = 500
 HEAD_WITHIN = 3.0
@@ -22,7 +30,7 @@ def services(kafka: Kafka, mongo: Mongo, session_folder: Path) -> Iterator[Syste
         made.settings.update(
             ROGATORY_MAX_CONNECTIONS=str(MOST_CONNECTIONS),
             ROGATORY_HEAD_WITHIN=str(HEAD_WITHIN),
-            ROGATORY_BODY_WITHIN="5",
+            ROGATORY_BODY_WITHIN="4",
             ROGATORY_RATE_PER_AGENCY="0",
             # Its groups begin with what other tests left on the topics.
             ROGATORY_CHECKPOINT_EVERY="60",

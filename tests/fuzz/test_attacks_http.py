@@ -1,18 +1,23 @@
 """The attacks that have names, over HTTP: each is refused, and a healthy letter afterwards gets its receipt."""
 
+import asyncio
 import gzip
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from shared.limits import CONTRACT
+from tests.fuzz import costs
 from tests.fuzz.raw import Answer, request, said
-from tests.service.running import System, letter
+from tests.service.running import AGENCY, System, eventually, letter
 
+DEARER, ABOVE = 10, 2.0
+"""An attack may cost so many times as much as something ordinary of its size, and so many seconds of the processor."""
+PUMPS = ("1.1.1.1.", "1.1.1.1 ", "12:30:", "::", "0:", "a@a.", "1[.]", "255.255.255.255:", "2026-03-10T", " ", "\u00e9")
+"""What patterns for addresses and times try again and again (see `test_patterns`)."""
 JSON, GZIP = "application/json", "gzip"
 ENTITIES = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
 LAUGHS_XML = f'<?xml version="1.0"?><!DOCTYPE l [<!ENTITY l0 "lol">{ENTITIES}]><letter>&l9;</letter>'
@@ -22,19 +27,12 @@ LAUGHS_YAML = "\n".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n i
 @pytest.fixture
 async def healthy(services: System, prefix: str) -> AsyncIterator[System]:
     """The services; after the attack a letter must still be taken, no service may have a bug, or have grown."""
-    before = memory(services)
+    before = costs.held(services)["intake"]
     yield services
     assert (await services.post(letter(prefix))).status_code == 202
     for name in services.services:
         assert not services.has_said(name, "bug"), name
-    assert memory(services) - before < 64 * 1024 * 1024
-
-
-def memory(services: System) -> int:
-    """What the intake holds."""
-    child = services.services["intake"].child
-    assert child is not None
-    return int(psutil.Process(child.pid).memory_info().rss)
+    assert costs.held(services)["intake"] - before < 64 * 1024 * 1024
 
 
 async def attacked(services: System, body: bytes, media_type: str = JSON, **headers: str) -> Answer:
@@ -112,13 +110,33 @@ async def test_names_that_collide_cost_no_more_than_others(healthy: System) -> N
     """Python salts the hashes of texts, so nobody can choose such names; numbers would be, but are texts here."""
     step = 2**61 - 1  # hash(n) == hash(n + step)
     named = {str(n * step): n for n in range(8_000)}
-    many = {f"k{n}": n for n in range(30_000)}
+    plain = {f"{n:018}": n for n in range(8_000)}
 
-    for names in (named, many):
+    async def cost(names: Any) -> float:
+        before = costs.used(healthy, "intake")
         assert (await attacked(healthy, within("@").replace(b'"@"', json.dumps(names).encode()))).status == 422
         assert (await attacked(healthy, json.dumps(names).encode())).status == 422
+        return costs.used(healthy, "intake") - before
+
+    ordinary = await cost(plain)
+    assert await cost(named) < DEARER * ordinary + ABOVE
     twice = b"{" + b",".join(b'"a":1' for _ in range(60_000)) + b"}"
     assert (await attacked(healthy, twice)).status == 422
+
+
+async def test_texts_that_make_patterns_try_again_cost_no_more_than_others(healthy: System, prefix: str) -> None:
+    async def cost(name: str, pump: str) -> float:
+        before = costs.used(healthy, "intake", "router")
+        facts = pump * (CONTRACT.letter_bytes * 3 // 4 // len(pump.encode()))
+        body = letter(f"{prefix}-{name}", measures=[{"type": "extradition", "contents": {"facts": facts}}])
+        assert (await healthy.post(json.dumps(body, ensure_ascii=False).encode())).status_code == 202
+        case = healthy.ids.case(healthy.ids.letter(AGENCY, body["reference"]), 1)
+        await eventually(lambda: healthy.document("cases", case), f"the case of {name}")
+        return costs.used(healthy, "intake", "router") - before
+
+    ordinary = await cost("words", "and then ")
+    dear = {pump: await cost(str(number), pump) for number, pump in enumerate(PUMPS)}
+    assert {pump: seconds for pump, seconds in dear.items() if seconds > DEARER * ordinary + ABOVE} == {}
 
 
 async def test_a_body_that_never_ends_is_cut_off_at_its_limit(healthy: System) -> None:
@@ -138,16 +156,14 @@ async def test_a_body_that_never_ends_is_cut_off_at_its_limit(healthy: System) -
     assert [answer.status for answer in answers] == [413]
 
 
-@pytest.mark.parametrize("path", ["/v1/letters", "/v1/letters/let_0/messages"])
-async def test_a_length_that_promises_more_is_not_waited_for(healthy: System, path: str) -> None:
-    authorization = healthy.bearer()["authorization"]
-    whole = request(
-        "POST", path, b'{"message":"x"}', authorization=authorization, content_type=JSON, content_length="100000"
-    )
+async def test_a_length_that_promises_more_is_not_waited_for(healthy: System) -> None:
+    told = {"authorization": healthy.bearer()["authorization"], "content_type": JSON, "content_length": "100000"}
+    port = healthy.services["intake"].port
+    whole = [request("POST", path, b'{"message":"x"}', **told) for path in ("/v1/letters", "/v1/letters/x/messages")]
 
-    [answer] = await said(healthy.services["intake"].port, whole)
+    answers = await asyncio.gather(*(said(port, one) for one in whole))
 
-    assert answer.status == 408
+    assert [[answer.status for answer in of_it] for of_it in answers] == [[408], [408]]
 
 
 async def test_a_length_that_promises_less_makes_the_rest_no_request(healthy: System) -> None:

@@ -1,35 +1,31 @@
-"""Bad records by the hundred on every real topic: the services go on, and healthy letters among them are taken."""
+"""Bad records by the hundred on every real topic: each is set aside, and healthy letters among them are not held up."""
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
-import psutil
-from hypothesis import HealthCheck, Phase, given, settings
+from aiokafka import AIOKafkaConsumer
+from hypothesis import Phase, given
 from hypothesis import strategies as st
 
-from shared import topics
-from shared.failures import NeverWill, NewerBuild, NotForUs
-from shared.vocabulary import Lane
-from tests.fuzz import scale
-from tests.fuzz.test_topics import readers, records
-from tests.service.running import AGENCY, SERVICES, Said, System, eventually, filed, letter
+from shared.quarantine.reading import ENTRIES
+from tests.fuzz import costs, scale
+from tests.fuzz.feeding import GATES, RECEIVED, TOPICS, Position, all_read, feeding
+from tests.fuzz.order import Handled, Place, batches_late
+from tests.fuzz.records import records
+from tests.servers import listening
+from tests.service.running import SERVICES, System
 
-WHOLE = 5_000
-GATE = topics.letters_from(AGENCY, Lane.NORMAL)
 PARTS = 10
+"""The bad records come in so many parts, healthy letters with each."""
+AMONG = 4
+"""Healthy letters among the bad records of one part at one gate."""
 
 
 def some(strategy: st.SearchStrategy[Any], count: int) -> list[Any]:
-    """So many of a strategy's values, the same ones every time."""
+    """So many of a strategy's values."""
     found: list[Any] = []
 
-    @settings(
-        max_examples=count,
-        derandomize=True,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
+    @scale.drawing(count, Phase.generate)
     @given(strategy)
     def collect(value: Any) -> None:
         found.append(value)
@@ -38,54 +34,69 @@ def some(strategy: st.SearchStrategy[Any], count: int) -> list[Any]:
     return found
 
 
-def may_be_sent(record: Any) -> bool:
-    """Whether a client can send it, and no reader takes it for a newer build's, which stops a service on purpose."""
-    try:
-        for name, _ in record.headers:
-            name.encode()
-    except UnicodeEncodeError:
-        return False
-    for read, topic in readers().values():
-        if topic == record.topic:
-            try:
-                read(record)
-            except NewerBuild:
-                return False
-            except (NeverWill, NotForUs):
-                pass
-    return len(record.value or b"") < 900_000
-
-
-def memory(services: System) -> dict[str, int]:
-    """What each service holds."""
-    return {name: psutil.Process(one.running().pid).memory_info().rss for name, one in services.services.items()}
-
-
 async def test_bad_records_hinder_no_healthy_letter(services: System, prefix: str) -> None:
-    every = sorted({topic for _, topic in readers().values()})
-    bad = {topic: [*filter(may_be_sent, some(records(topic), scale.of(WHOLE) // len(every)))] for topic in every}
-    before = await services.metrics("intake")
-    after_a_tenth: dict[str, int] = {}
-    for part in range(PARTS):
-        reference = f"{prefix}-{part}"
-        for topic, found in bad.items():
-            said = [Said(one.value, [*one.headers]) for one in found[part::PARTS]]
-            if topic == GATE:
-                # In the middle: what stands before it and behind it in its batch is bad.
-                said.insert(len(said) // 2, filed(letter(reference), reference))
-            await services.produce(topic, *said)
-        letter_id = services.ids.letter(AGENCY, reference)
-        await eventually(lambda: services.document("letters", letter_id), "the healthy letter")  # noqa: B023
-        case_id = services.ids.case(letter_id, 1)
-        await eventually(lambda: services.document("cases", case_id), "its case")  # noqa: B023
-        after_a_tenth = after_a_tenth or memory(services)
+    # Some no client can send, or they stop a service on purpose.
+    each = scale.of("topics") * 11 // 10 // len(TOPICS) + 1
+    bad = {topic: some(records(topic), each) for topic in TOPICS}
+    after_a_tenth = costs.held(services)
+    async with listening(services.kafka, *RECEIVED) as consumer, feeding(services) as feeder:
+        for part in range(PARTS):
+            for topic, found in bad.items():
+                references = [f"{prefix}-{topic}-{part}-{n}" for n in range(AMONG)] if topic in GATES else []
+                await feeder.send(topic, found[part::PARTS], references)
+            if part == 0:
+                await all_read(services)
+                after_a_tenth = costs.held(services)
+        await all_read(services)
+        await all_read(services)  # what followed from what was read before
+        sent = feeder.sent
+        received = await positions(consumer, sent.letters)
 
-    after = await services.metrics("intake")
-    set_aside = [name for name in after if name.startswith("rogatory_quarantined_total")]
-    assert sum(after[name] - before[name] for name in set_aside) > 0
+    scale.tried("topics", sent.count)
+    assert sent.count >= scale.of("topics")
+    kept = set_aside(services)
+    assert sent.aside <= kept.keys()
+    letters = times_of(services, "letters", sent.letters)
+    cases = {services.ids.case(name, 1): name for name in sent.letters}
+    opened = {cases[case]: at for case, at in times_of(services, "cases", cases).items()}
+    at_the_gates = {name: Handled(place, offset, letters[name]) for name, (place, offset) in sent.letters.items()}
+    forwarded = {name: Handled(place, offset, opened[name]) for name, (place, offset) in received.items()}
+    for service, healthy in (("intake", at_the_gates), ("router", forwarded)):
+        assert healthy.keys() == sent.letters.keys()
+        bad_ones = [Handled(place, offset, at) for (by, place, offset), at in kept.items() if by == service]
+        late = batches_late(healthy.values(), [*healthy.values(), *bad_ones])
+        assert {one: batches for one, batches in late.items() if batches} == {}
+    scale.NOTES.append(f"topics: {len(kept):,} set aside; {len(letters)} healthy letters, none a batch late")
+
     for name in SERVICES:
         assert not services.has_said(name, "bug"), services.said(name, "bug")
         assert not services.has_said(name, "stopping")
-        # So short a run still fills caches; the long one is held to a tenth.
-        most = after_a_tenth[name] * (1.1 if scale.IS_FULL else 1.5)
-        assert memory(services)[name] < most, name
+    costs.compared("topics", after_a_tenth, costs.held(services))
+
+
+async def positions(consumer: AIOKafkaConsumer, letters: Collection[str]) -> Mapping[str, Position]:
+    """Where each letter stands on the topics that a consumer has begun to read."""
+    found: dict[str, Position] = {}
+    ends = await consumer.end_offsets(consumer.assignment())
+    while any([await consumer.position(place) < end for place, end in ends.items()]):
+        for records_there in (await consumer.getmany(timeout_ms=200)).values():
+            for one in records_there:
+                name = (one.key or b"").decode()
+                if name in letters:
+                    found.setdefault(name, ((one.topic, one.partition), one.offset))
+    return found
+
+
+def times_of(services: System, collection: str, ids: Collection[str]) -> Mapping[str, str]:
+    """When the first thing happened to each record."""
+    found = services.documents(collection, {"_id": {"$in": [*ids]}})
+    return {one["_id"]: one["history"][0]["at"] for one in found}
+
+
+def set_aside(services: System) -> Mapping[tuple[str, Place, int], str]:
+    """Which service set aside what, and when."""
+    return {
+        (name, (state["topic"], state["partition"]), state["offset"]): state["kept_at"]
+        for name in SERVICES
+        for state in (one["state"] for one in services.documents(f"{name}_quarantine", ENTRIES))
+    }
