@@ -5,7 +5,7 @@ import binascii
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from shared.moment import Moment
@@ -26,7 +26,7 @@ def _base64(read: object) -> object:
 
 By = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=1_000, strip_whitespace=True)]
-Raw = Annotated[bytes, BeforeValidator(_base64), Field(json_schema_extra={"contentEncoding": "base64"})]
+Raw = Annotated[bytes, BeforeValidator(_base64), WithJsonSchema({"type": "string", "contentEncoding": "base64"})]
 HeaderName = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_.-]+$")]
 HeaderText = Annotated[str, StringConstraints(max_length=4_096)]
 

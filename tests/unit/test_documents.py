@@ -150,18 +150,23 @@ def test_every_refusal_is_a_problem_with_its_headers(documents: dict[str, Docume
 def test_every_reference_leads_somewhere(documents: dict[str, Document], service: str) -> None:
     document = documents[service]
 
-    for reference in references(document):
+    for reference in texts_at("$ref", document):
         place: Any = document
         for part in reference.removeprefix("#/").split("/"):
             place = place[part]
 
 
-def references(node: Any) -> Iterator[str]:
-    """Every `$ref` within."""
+@pytest.mark.parametrize("service", SERVICES)
+def test_what_stands_in_json_is_never_called_binary(documents: dict[str, Document], service: str) -> None:
+    assert "binary" not in texts_at("format", documents[service])
+
+
+def texts_at(name: str, node: Any) -> Iterator[str]:
+    """Every text of this name within."""
     if isinstance(node, dict):
-        yield from ([node["$ref"]] if isinstance(node.get("$ref"), str) else [])
+        yield from ([node[name]] if isinstance(node.get(name), str) else [])
     for one in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
-        yield from references(one)
+        yield from texts_at(name, one)
 
 
 @pytest.mark.parametrize("service", SERVICES)
