@@ -91,11 +91,9 @@ class Gaps:
             return
         for record, gap in due.items():
             published, _ = marks.get(record, (0, None))
-            if record in loaded:
-                # Ours once more: what came while it was read is not in there.
-                self._fill(store, record, [_without_later(loaded[record], gap), *gap.parcels])
-            elif published >= min(gap.seqs) - 1:
-                self._fill(store, record, [replace(parcel, published=published) for parcel in gap.parcels])
+            if record in loaded or published >= min(gap.seqs) - 1:
+                ours = [replace(parcel, published=published) for parcel in gap.parcels]
+                self._fill(store, record, [*_until_ours(loaded.get(record), gap), *ours])
             elif record in old:
                 self._fill(store, record, [])  # it does not open: the sweep goes on saying so
             else:
@@ -114,7 +112,8 @@ class Gaps:
         return next_at is None or abs(self._now() - times.read(next_at)) >= GRACE
 
 
-def _without_later(found: Parcel, gap: _Gap) -> Parcel:
-    """Without what others wrote after ours: that is theirs to send."""
+def _until_ours(found: Parcel | None, gap: _Gap) -> list[Parcel]:
+    """What was found unsent, without what others wrote after ours: that is theirs to send."""
     last = max(gap.seqs)
-    return replace(found, events=tuple(event for event in found.events if event.seq <= last))
+    events = tuple(event for event in found.events if event.seq <= last) if found else ()
+    return [replace(found, events=events)] if found and events else []

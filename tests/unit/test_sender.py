@@ -533,6 +533,24 @@ async def test_where_others_sent_meanwhile_what_was_missing_only_ours_is_sent() 
     assert sending.said() == ["cas_1:d"]
 
 
+async def test_where_others_sent_meanwhile_all_of_ours_nothing_is_sent() -> None:
+    sending = Sending()
+    whole = record("cas_1", "a", "b", "c")
+    sending.store.keep(whole)
+    load = sending.store.histories
+
+    async def when_marked(ids: Sequence[str]) -> list[dict[str, Any]]:
+        sending.store.documents["cas_1"]["published"] = 2
+        return await load(ids)
+
+    sending.store.histories = when_marked  # type: ignore[method-assign]
+    await sending.deliver(parcel(sending, whole, 2, 2, published=0))
+
+    assert sending.said() == []
+    assert sending.store.loads == 1
+    assert not sending.sender.has("cas_1")
+
+
 async def test_a_record_that_does_not_open_waits_for_nothing() -> None:
     sending = Sending()
     sealed = Record("cas_1", "cas_1", {})
