@@ -223,8 +223,8 @@ class Routers:
         verdict.faults += quarantines(evidence)
         if now is None:
             verdict.faults += early(wanted, found)
-            if "PLANTED" not in self._told:
-                await asyncio.to_thread(verify, self._told, self._began, "cases", "router_quarantine")
+        if "PLANTED" not in self._told:
+            await asyncio.to_thread(verify, self._told, self._began, "cases", "router_quarantine")
         if now is None and SCALE.is_timed:
             verdict.faults += late(wanted, found, self.lives)
         return verdict, first, found

@@ -37,6 +37,7 @@ from tests.fault.notifiers import all_topics_of
 from tests.fault.scale import SCALE
 from tests.fault.system import settings_of
 from tests.fault.trial import Trial
+from tests.verified import verify
 
 pytestmark = pytest.mark.timeout(900)  # for a machine that has other things to do
 
@@ -131,6 +132,7 @@ async def _round(
         await endpoint.start()
     producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all")
     await producer.start()
+    began = times.now()
     try:
         with _notifier(settings, folder) as service:
             await asyncio.to_thread(wait_until, service.is_ready, "the notifier's readiness", [service.running()])
@@ -144,6 +146,7 @@ async def _round(
         await producer.stop()
         for endpoint in offices.values():
             endpoint.stop()
+    await asyncio.to_thread(verify, settings, began, "notices", "notifier_quarantine")
     run.delivered = await asyncio.to_thread(_delivered, mongo, own)
     return run
 

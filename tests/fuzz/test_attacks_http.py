@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from shared import strict_json
 from shared.limits import CONTRACT
 from tests.fuzz import costs
 from tests.fuzz.raw import Answer, request, said
@@ -107,8 +108,13 @@ async def test_depth_is_refused_unread(healthy: System, bracket: str) -> None:
 
 
 async def test_names_that_collide_cost_no_more_than_others(healthy: System) -> None:
-    """Python salts the hashes of texts, so nobody can choose such names; numbers would be, but are texts here."""
-    step = 2**61 - 1  # hash(n) == hash(n + step)
+    """Python salts the hashes of texts, so nobody can choose such names; numbers are no names in JSON.
+
+    Nor can numbers collide that we keep: `hash(n) == hash(n + 2**61 - 1)`, and the largest that is taken is smaller. So
+    they are tried as texts, as numbers that are too large, and, small enough, as multiples of what a table is long.
+    """
+    step = 2**61 - 1
+    assert step > strict_json.LARGEST
     named = {str(n * step): n for n in range(8_000)}
     plain = {f"{n:018}": n for n in range(8_000)}
 
@@ -120,6 +126,9 @@ async def test_names_that_collide_cost_no_more_than_others(healthy: System) -> N
 
     ordinary = await cost(plain)
     assert await cost(named) < DEARER * ordinary + ABOVE
+    ordinary = await cost([*range(8_000)])
+    assert await cost([n * step for n in range(8_000)]) < DEARER * ordinary + ABOVE
+    assert await cost([n * 2**20 for n in range(8_000)]) < DEARER * ordinary + ABOVE
     twice = b"{" + b",".join(b'"a":1' for _ in range(60_000)) + b"}"
     assert (await attacked(healthy, twice)).status == 422
 

@@ -1,9 +1,12 @@
 """Batches under load wait for company; what comes after a quiet time does not."""
 
+import inspect
 import time
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from aiokafka.consumer.fetcher import Fetcher
 from faststream.kafka import KafkaBroker
 from faststream.kafka.subscriber.usecase import BatchSubscriber
 
@@ -38,6 +41,8 @@ async def test_a_batch_that_was_waited_for_counts_from_when_it_came() -> None:
 class Consumer:
     """What an aiokafka consumer would bring."""
 
+    _fetcher: Any = None
+
     def __init__(self, *found: dict[str, list[str]]) -> None:
         self.found, self.asked = list(found), list[dict[str, int]]()
 
@@ -55,6 +60,16 @@ async def test_faststream_fetches_so() -> None:
     assert await subscriber.get_msg(consumer) == ("a", "b", "c")
     assert [asked["max_records"] for asked in consumer.asked] == [AT_ONCE[Lane.URGENT]] * 2
     assert isinstance(subscriber, BatchSubscriber)
+
+
+async def test_a_broker_is_not_asked_again_while_a_batch_is_worked_on() -> None:
+    assert "prefetch_backoff" in inspect.signature(Fetcher).parameters  # what no argument of a consumer sets
+    consumer: Any = Consumer({})
+    consumer._fetcher = SimpleNamespace(_prefetch_backoff=0.1)
+
+    await Fetching(Lane.NORMAL)(consumer)
+
+    assert consumer._fetcher._prefetch_backoff > 1
 
 
 async def test_a_consumer_that_asks_no_more_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
