@@ -28,9 +28,10 @@ LOADED_AT_ONCE = 50
 
 @dataclass(slots=True)
 class _Gap:
-    """One record's parcels that wait, the moment of the next look, and the seconds to the one after it."""
+    """One record's parcels that wait, the moment of the next look, since when, and the seconds to the look after it."""
 
     due: float
+    since: float
     again: float = AGAIN
     parcels: list[Parcel] = field(default_factory=list)
 
@@ -47,9 +48,11 @@ Filled = Callable[[Sequence[Parcel], Sequence[Parcel]], None]
 class Gaps:
     """Holds parcels before which something is missing."""
 
-    def __init__(self, sealer: Sealer, now: Callable[[], datetime], filled: Filled) -> None:
-        """`now`: the time of the events."""
-        self._sealer, self._now, self._filled = sealer, now, filled
+    def __init__(
+        self, sealer: Sealer, now: Callable[[], datetime], filled: Filled, is_full: Callable[[], bool]
+    ) -> None:
+        """`now`: the time of the events; `is_full`: whether so much is to be sent that no more should be loaded."""
+        self._sealer, self._now, self._filled, self._is_full = sealer, now, filled, is_full
         self._gaps: dict[Store, dict[str, _Gap]] = {}
         self._came = asyncio.Event()
         self.count = 0
@@ -57,7 +60,8 @@ class Gaps:
 
     def add(self, parcel: Parcel) -> None:
         """Hold one more."""
-        gap = self._gaps.setdefault(parcel.store, {}).setdefault(parcel.record, _Gap(time.monotonic()))
+        moment = time.monotonic()
+        gap = self._gaps.setdefault(parcel.store, {}).setdefault(parcel.record, _Gap(moment, moment))
         gap.parcels.append(parcel)
         self.count += 1
         self._came.set()
@@ -79,37 +83,54 @@ class Gaps:
         """See how far others have marked these, and what is to be sent now."""
         try:
             marks = await store.marked(list(due))
-            old = [record for record, gap in due.items() if self._is_left_behind(gap, *marks.get(record, (0, None)))]
-            loaded: dict[str, Parcel] = {}
-            for at in range(0, len(old), LOADED_AT_ONCE):
-                documents = await store.histories(old[at : at + LOADED_AT_ONCE])
-                marks |= {document["_id"]: (document["published"], None) for document in documents}
-                loaded |= {parcel.record: parcel for parcel in parcels_of(store, documents, self._sealer)}
+            old = []
+            for record, gap in due.items():
+                published, next_at = marks.get(record, (0, None))
+                if published >= min(gap.seqs) - 1:
+                    self._fill(store, record, published)
+                elif self._is_left_behind(gap, next_at):
+                    old.append(record)
+                else:
+                    gap.due, gap.again = time.monotonic() + gap.again, min(2 * gap.again, AGAIN_AT_MOST)
+            while old and not self._is_full():
+                await self._load(store, old[:LOADED_AT_ONCE])
+                old = old[LOADED_AT_ONCE:]
         except TryAgain:  # MongoDB is away: the loop says so
-            for gap in due.values():
-                gap.due = time.monotonic() + PAUSE
-            return
-        for record, gap in due.items():
-            published, _ = marks.get(record, (0, None))
-            if record in loaded or published >= min(gap.seqs) - 1:
-                ours = [replace(parcel, published=published) for parcel in gap.parcels]
-                self._fill(store, record, [*_until_ours(loaded.get(record), gap), *ours])
-            elif record in old:
-                self._fill(store, record, [])  # it does not open: the sweep goes on saying so
-            else:
-                gap.due, gap.again = time.monotonic() + gap.again, min(2 * gap.again, AGAIN_AT_MOST)
+            old = [record for record in due if record in self._gaps[store]]
+        for record in old:
+            self._gaps[store][record].due = time.monotonic() + PAUSE
 
-    def _fill(self, store: Store, record: str, instead: Sequence[Parcel]) -> None:
+    async def _load(self, store: Store, records: Sequence[str]) -> None:
+        """Send what others wrote before ours, and ours after it; what does not open the sweep goes on saying so."""
+        documents = {document["_id"]: document for document in await store.histories(records)}
+        found = {parcel.record: parcel for parcel in parcels_of(store, documents.values(), self._sealer)}
+        for record in records:
+            published = documents[record]["published"] if record in documents else 0
+            if record in found or published >= min(self._gaps[store][record].seqs) - 1:
+                self._fill(store, record, published, found.get(record))
+            else:
+                self._put(store, record, [])
+
+    def _fill(self, store: Store, record: str, published: int, found: Parcel | None = None) -> None:
+        gap = self._gaps[store][record]
+        ours = [replace(parcel, published=published) for parcel in gap.parcels]
+        self._put(store, record, [*_until_ours(found, gap), *ours])
+
+    def _put(self, store: Store, record: str, instead: Sequence[Parcel]) -> None:
         gap = self._gaps[store].pop(record)
         self.count -= len(gap.parcels)
         self._filled(gap.parcels, instead)
 
-    def _is_left_behind(self, gap: _Gap, published: int, next_at: str | None) -> bool:
+    def _is_left_behind(self, gap: _Gap, next_at: str | None) -> bool:
         """Whether what is missing before ours has waited for its mark so long that nobody may be sending it."""
-        if published >= min(gap.seqs) - 1:
-            return False
+        if next_at is None or time.monotonic() - gap.since >= GRACE.total_seconds():
+            return True
+        try:
+            written = times.read(next_at)
+        except ValueError:
+            return True
         # A clock that was put back must not hold anything up for longer.
-        return next_at is None or abs(self._now() - times.read(next_at)) >= GRACE
+        return abs(self._now() - written) >= GRACE
 
 
 def _until_ours(found: Parcel | None, gap: _Gap) -> list[Parcel]:

@@ -141,6 +141,7 @@ class _Kafka:
             max_partition_fetch_bytes=65_536,
         )
         self._places: list[TopicPartition] = []
+        self._begins: dict[TopicPartition, int] = {}
         self._coordinators: dict[str, int] = {}
         self._still: dict[TopicPartition, tuple[int, float]] = {}
         self._empty: dict[TopicPartition, tuple[int, int]] = {}
@@ -178,13 +179,15 @@ class _Kafka:
 
     async def positions(self, committed: Offsets, ends: Offsets) -> dict[TopicPartition, int]:
         """Up to where each partition needs no more reading: what every group has committed, is gone or is empty."""
-        positions = dict(committed)
+        # Nothing can be read before the beginning; where that is above the end, the topic was made anew.
+        self._begins = {place: begin for place, begin in self._begins.items() if begin <= ends[place]}
+        positions = {place: max(at, self._begins.get(place, -1)) for place, at in committed.items()}
         behind = [place for place in self._places if positions[place] < ends[place]]
         now = time.monotonic()
         if unsure := [place for place in behind if positions[place] < 0 or self._stands_still(place, now)]:
-            # Nothing can be read before the beginning; where nothing ever was, nobody has committed either.
-            begins: Offsets = await self._consumer.beginning_offsets(unsure)
-            positions |= {place: max(positions[place], begins[place]) for place in unsure}
+            # Where nothing ever was, nobody has committed either.
+            self._begins |= await self._consumer.beginning_offsets(unsure)
+            positions |= {place: max(positions[place], self._begins[place]) for place in unsure}
         await self._pass_over_marks([place for place in behind if positions[place] < ends[place]], positions, ends)
         return positions
 

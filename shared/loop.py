@@ -26,7 +26,7 @@ from shared.log import Away, logger
 from shared.metrics import OUTCOMES, Metrics
 from shared.mongo import Change, Store
 from shared.parcels import Parcel
-from shared.records import Evolve, Record, event_of, needs_sending, record_of
+from shared.records import Evolve, Record, event_of, leaves_unsent, record_of
 from shared.sealing import Broken, Sealer
 from shared.sender import Sender
 from shared.tries import Source, Tries
@@ -108,7 +108,7 @@ class Loop:
         finally:
             for booking in bookings:
                 booking.close(landed)
-        self._sender.feed(_parcel(self, record) for record in landed if needs_sending(record.fresh))
+        self._sender.feed(_parcel(self, record) for record in landed if record.fresh and leaves_unsent(record))
         self._count(batch, source, time.monotonic() - began)
         return batch.outcomes
 

@@ -130,6 +130,12 @@ def needs_sending(events: Iterable[Event]) -> bool:
     return any(event.to for event in events)
 
 
+def leaves_unsent(record: Record) -> bool:
+    """Whether a record, once its fresh events are written, has events that a sender must still see."""
+    is_all_sent_before = record.published == record.stored_version
+    return not is_all_sent_before or needs_sending(record.fresh)
+
+
 def stored_form(event: Event) -> dict[str, Any]:
     """An event as it stands in a record's `history`."""
     form: dict[str, Any] = {
@@ -215,8 +221,7 @@ def _head(record: Record, now: datetime) -> dict[str, Any]:
         "state": {**record.state, "sent": record.sent},
         "size": record.size,
     }
-    all_sent_before = record.published == record.stored_version
-    if all_sent_before and not needs_sending(record.fresh):
+    if not leaves_unsent(record):
         head["published"] = record.version
     else:
         # Always set anew: a sender may take the mark away between our read and our write.

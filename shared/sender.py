@@ -60,10 +60,11 @@ class Sender:
         self._waiting: Counter[str] = Counter()
         self._fed = asyncio.Event()
         self._sent: OrderedDict[str, int] = OrderedDict()
-        self._gaps = Gaps(sealer, now, self._filled)
+        self._gaps = Gaps(sealer, now, self._filled, lambda: self._queued_bytes > MAX_QUEUED_BYTES)
         self._mark: asyncio.Task[None] | None = None
-        self._idle = asyncio.Event()
+        self._idle, self._empty = asyncio.Event(), asyncio.Event()
         self._idle.set()
+        self._empty.set()
         self.acknowledged = 0
         """How much Kafka has taken so far."""
         self._refusals: dict[str, Mapping[str, str]] = {}
@@ -92,20 +93,25 @@ class Sender:
             self._done(await self._deliver(taken))
             with contextlib.suppress(TryAgain):  # MongoDB is away: they are raised the next time
                 await self._raise_alarms()
-            if not self._queue and not self._gaps.count:
+            if not self._queue:
                 self._idle.set()
+                if not self._gaps.count:
+                    self._empty.set()
 
     def _take(self, parcel: Parcel) -> None:
         self._queue.append(parcel)
         self._queued_bytes += parcel.size
         self._waiting[parcel.record] += 1
         self._idle.clear()
+        self._empty.clear()
         self._fed.set()
 
     def _done(self, parcels: Sequence[Parcel]) -> None:
-        self._queued_bytes -= sum(parcel.size for parcel in parcels)
-        self._waiting.subtract(Counter(parcel.record for parcel in parcels))
-        self._waiting = +self._waiting
+        for parcel in parcels:
+            self._queued_bytes -= parcel.size
+            self._waiting[parcel.record] -= 1
+            if not self._waiting[parcel.record]:
+                del self._waiting[parcel.record]
 
     def _filled(self, waited: Sequence[Parcel], instead: Sequence[Parcel]) -> None:
         """Nothing need be waited for any more before these parcels; what goes in their place may be sent."""
@@ -121,7 +127,7 @@ class Sender:
     @property
     def is_busy(self) -> bool:
         """Whether so much is queued that more of it need not be looked for."""
-        return len(self._queue) >= MAX_QUEUED // 2
+        return len(self._queue) + self._gaps.count >= MAX_QUEUED // 2
 
     @property
     def is_kafka_away(self) -> bool:
@@ -133,14 +139,14 @@ class Sender:
         return record in self._waiting
 
     async def idle(self) -> None:
-        """Returns when nothing is queued."""
+        """Returns when nothing is queued; some may still wait for another process's mark."""
         await self._idle.wait()
 
     async def drain(self, seconds: float) -> None:
-        """Wait until the queue is empty and marked, at most so long: what is left is swept at the next start."""
+        """Wait until all is sent and marked, at most so long: what is left is swept at the next start."""
         with contextlib.suppress(TimeoutError, TryAgain):
             async with asyncio.timeout(seconds):
-                await self._idle.wait()
+                await self._empty.wait()
                 if self._mark:
                     await self._mark
 

@@ -39,7 +39,7 @@ class Sweep:
                 with contextlib.suppress(TryAgain):
                     has_more = await self.look(store, AT_START if store in left else EVERY)
                     full |= has_more
-                    if not has_more:
+                    if not has_more and not self._sender.is_busy:
                         left.discard(store)
             if full:
                 await self._sender.idle()

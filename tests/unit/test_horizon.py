@@ -1,11 +1,16 @@
 """Until when all has been read, told from the ends of the partitions at some moments and from what is committed."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
 from aiokafka import TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared import horizon
 from shared.horizon import MOST_MARKS, Progress
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -112,3 +117,50 @@ def test_it_never_tells_of_a_moment_before_which_something_is_unread(steps: list
             assert ends[progress.until] <= committed
         best = max((moment for moment, came in ends.items() if came <= committed), default=None)
         assert progress.until == best
+
+
+A, B = TopicPartition("a", 0), TopicPartition("b", 0)
+
+
+class Begins:
+    """A consumer that knows where partitions begin."""
+
+    def __init__(self, begins: Mapping[TopicPartition, int]) -> None:
+        self._begins = begins
+
+    async def beginning_offsets(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        return {place: self._begins[place] for place in places}
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "late", "only_marks"),
+    [
+        ({A: 6}, {A: 6}, 0, False),  # committed before the beginning, and nothing is there
+        ({A: 6, B: 6}, {A: 6, B: 6}, 3, False),  # two, of which one came to it later
+        ({A: 50}, {A: 60}, 0, True),  # only marks of transactions from the beginning on
+    ],
+)
+async def test_what_is_gone_holds_nobody_up(
+    begins: Mapping[TopicPartition, int],
+    ends: Mapping[TopicPartition, int],
+    late: int,
+    only_marks: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    moment = 0.0
+    monkeypatch.setattr(horizon, "time", SimpleNamespace(monotonic=lambda: moment))
+    kafka: Any = horizon._Kafka.__new__(horizon._Kafka)
+    kafka._places, kafka._consumer = [*ends], Begins(begins)
+    kafka._still, kafka._empty, kafka._begins = {}, {}, {}
+
+    async def empty_to(place: TopicPartition, position: int) -> int:
+        return ends[place] if only_marks else position
+
+    kafka._empty_to = empty_to
+    read = []
+    for look in range(60):
+        moment = look * horizon.EVERY
+        committed = {place: ends[place] if place == B and look < late else 5 for place in ends}
+        read.append(await kafka.positions(committed, ends) == ends)
+
+    assert all(read[30:])

@@ -220,6 +220,16 @@ async def test_what_goes_to_no_topic_is_kept_and_not_fed(store: MemoryStore, fed
     assert fed.parcels == []
 
 
+async def test_what_goes_to_no_topic_is_fed_where_what_came_before_is_not_marked_yet(
+    store: MemoryStore, fed: Fed
+) -> None:
+    await handled(loop(store, fed), says("one", "a"), says("silent", "b"))
+    await handled(loop(store, fed), says("silent", "c"))
+
+    # Otherwise the next event for a topic would wait for the mark of one that nobody sends.
+    assert [[event.seq for event in parcel.events] for parcel in fed.parcels] == [[1, 2], [3]]
+
+
 async def test_the_sender_is_told_how_far_the_record_was_published_when_it_was_read(
     store: MemoryStore, fed: Fed
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared import gaps, sweep
+from shared import gaps, sender, sweep
 from shared.events import ALERT_RAISED, NOTICE_RAISED, Draft, Event
 from shared.failures import TryAgain
 from shared.ids import Ids
@@ -551,6 +551,20 @@ async def test_where_others_sent_meanwhile_all_of_ours_nothing_is_sent() -> None
     assert not sending.sender.has("cas_1")
 
 
+async def test_a_gap_whose_time_cannot_be_read_is_one_that_was_left() -> None:
+    sending = Sending()
+    whole = record("cas_1", "a", "b", at=datetime.now(UTC))
+    sending.store.keep(whole)
+
+    async def marked(ids: Sequence[str]) -> dict[str, tuple[int, str | None]]:
+        return dict.fromkeys(ids, (0, "yesterday"))
+
+    sending.store.marked = marked  # type: ignore[method-assign]
+    await sending.deliver(parcel(sending, whole, 2, 2, published=0))
+
+    assert sending.said() == ["cas_1:a", "cas_1:b"]
+
+
 async def test_a_record_that_does_not_open_waits_for_nothing() -> None:
     sending = Sending()
     sealed = Record("cas_1", "cas_1", {})
@@ -591,6 +605,51 @@ async def test_more_than_fits_is_dropped_and_delivered_by_the_sweep() -> None:
 
     await sending.sweep()
     assert sending.said() == ["cas_1:a", "cas_2:x"]
+
+
+async def test_the_sweep_goes_on_while_others_are_still_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep, "AT_ONCE", 2)
+    monkeypatch.setattr(gaps, "GRACE", timedelta(hours=1))
+    sending = Sending()
+    for n in range(6):
+        sending.store.keep(record(f"cas_{n}", "a"))
+    waits = record("cas_7", "a", "b", at=datetime.now(UTC))
+    sending.sender.feed([parcel(sending, waits, 2, 2, published=0)])
+    sending.store.documents["cas_7"] = {**insertion(waits, NOW), "published": 0, "unsent_since": datetime.now(UTC)}
+    running = asyncio.create_task(sending.sender.run())
+    await until(lambda: sending.sender._gaps.count == 1)
+
+    sweeping = asyncio.create_task(sending.sweeper.run([sending.store]))
+    await until(lambda: len(sending.said()) == 6)
+
+    assert sending.sender.has("cas_7")
+    await stopped(sweeping)
+    await stopped(running)
+
+
+async def test_while_much_is_to_be_sent_no_more_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gaps, "LOADED_AT_ONCE", 2)
+    monkeypatch.setattr(gaps, "PAUSE", 0.001)
+    monkeypatch.setattr(sender, "MAX_QUEUED_BYTES", 5_000)
+    sending = Sending()
+    held: list[int] = []
+    for n in range(20):
+        whole = record(f"cas_{n}", "a" * 1_000, "b")
+        sending.store.keep(whole)
+        sending.sender.feed([parcel(sending, whole, 2, 2, published=0)])
+    load = sending.store.histories
+
+    async def looked(ids: Sequence[str]) -> list[dict[str, Any]]:
+        held.append(sending.sender._queued_bytes)
+        return await load(ids)
+
+    sending.store.histories = looked  # type: ignore[method-assign]
+    await sending.deliver()
+
+    assert len(sending.said()) == 40
+    assert max(held) <= 5_000
+    assert sending.sender._queued_bytes == 0
+    assert not sending.sender._waiting
 
 
 async def test_the_sweep_leaves_alone_what_waits_here_already() -> None:
