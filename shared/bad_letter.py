@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.failures import NeverWill
+from shared.words import WORDS
 
 MOST_ERRORS = 200
 """So many bad fields are named in one answer; a hostile letter could have a hundred thousand."""
@@ -123,6 +124,8 @@ def _sentence(error: Any) -> str:
     if kind in {"ours", "value"}:
         return str(error["msg"])
     if kind == "string_pattern_mismatch":
+        if error["ctx"]["pattern"] == WORDS:
+            return SENTENCES["string_too_short"]
         named = [part for part in _place(error) if part in FORMS]
         return FORMS[str(named[-1])] if named else SENTENCES[kind]
     if kind in {"string_too_long", "string_too_short", "string_type"} and error["loc"][-1:] == ("[key]",):

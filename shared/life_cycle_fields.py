@@ -21,6 +21,7 @@ from shared.letter_model import Contents
 from shared.moment import Moment
 from shared.strict_json import LARGEST
 from shared.times import text_of
+from shared.words import WORDS, LongName
 
 Kind = Literal["text", "name", "moment", "code", "codes", "words", "flag", "case", "files", "contents"]
 SEALED = frozenset({"text", "name", "files", "contents"})
@@ -28,8 +29,7 @@ SEALED = frozenset({"text", "name", "files", "contents"})
 
 MOST_FILES, MOST_CODES = 200, 50
 
-_Text = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=r"\S")]
-_Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
+_Text = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=WORDS)]
 _Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 _Case = Annotated[str, StringConstraints(pattern=r"^cas_[0-9a-f]{32}$")]
 
@@ -60,7 +60,7 @@ def _type_of(kind: Kind, codes: Sequence[str]) -> Any:
     many = Field(min_length=1, max_length=MOST_CODES)
     return {
         "text": _Text,
-        "name": _Name,
+        "name": LongName,
         "moment": Moment,
         "code": _one_of(codes),
         "codes": Annotated[tuple[_one_of(codes), ...], many],  # type: ignore[misc]  # made at the start, from data

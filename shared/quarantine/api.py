@@ -24,12 +24,13 @@ from shared.quarantine.acting import Acting
 from shared.quarantine.copies import original
 from shared.quarantine.deciding import Act, Discard, Look, Refused, Replay, Status, Why
 from shared.quarantine.foreseeing import Foreseen, counted
-from shared.quarantine.forms import MOST_BYTES, By, Reason, ReplayMany, ReplayOne, Said
+from shared.quarantine.forms import MOST_BYTES, ReplayMany, ReplayOne, Said
 from shared.quarantine.opening import opened
 from shared.quarantine.reading import Entries, EntryPage, EntryView, EntryWhole, Wanted, view
 from shared.sealing import Broken, Sealer
 from shared.tokens import Verifier
 from shared.vocabulary import DESK
+from shared.words import Person, Reason
 from shared.yaml_file import did_you_mean
 
 PATH = "/v1/quarantine"
@@ -145,7 +146,7 @@ def add_quarantine(app: FastAPI, verifier: Verifier, desk: Desk) -> None:
         entry: str,
         caller: Looker,
         reason: Annotated[Reason, Query()],
-        by: Annotated[By | None, Query()] = None,
+        by: Annotated[Person | None, Query()] = None,
     ) -> Response:
         """The bytes of the value as they came, as a file; who took them and why is kept before."""
         name, account = caller.who(by)

@@ -9,10 +9,18 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from pydantic_core import PydanticCustomError
 
 from shared.moment import Moment
+from shared.words import Person, Reason
 
 MOST_BYTES = 1_600_000
 """Of a body: an edited copy of 1 MiB as base64, and what is said with it."""
 MOST_HEADERS = 50
+
+
+_BASE64 = {
+    "type": "string",
+    "contentEncoding": "base64",
+    "pattern": "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
+}
 
 
 def _base64(read: object) -> object:
@@ -24,9 +32,7 @@ def _base64(read: object) -> object:
         raise PydanticCustomError("ours", "Must be base64 (RFC 4648 section 4).") from None
 
 
-By = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
-Reason = Annotated[str, StringConstraints(min_length=1, max_length=1_000, strip_whitespace=True)]
-Raw = Annotated[bytes, BeforeValidator(_base64), WithJsonSchema({"type": "string", "contentEncoding": "base64"})]
+Raw = Annotated[bytes, BeforeValidator(_base64), WithJsonSchema(_BASE64)]
 HeaderName = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_.-]+$")]
 HeaderText = Annotated[str, StringConstraints(max_length=4_096)]
 
@@ -38,7 +44,7 @@ class _Said(BaseModel):
 class Said(_Said):
     """Who answers for an act, and why it is done."""
 
-    by: By | None = None
+    by: Person | None = None
     """Who it is; the token's own account unless told."""
     reason: Reason
 
@@ -46,7 +52,7 @@ class Said(_Said):
 class ReplayOne(_Said):
     """One entry is to be tried again."""
 
-    by: By | None = None
+    by: Person | None = None
     reason: Reason | None = None
     """Needed unless it is a dry run."""
     edited: Raw | None = None
@@ -72,7 +78,7 @@ class ReplayMany(_Said):
     """Many entries are to be tried again."""
 
     filter: Filter
-    by: By | None = None
+    by: Person | None = None
     reason: Reason | None = None
     """Needed unless it is a dry run."""
     dry_run: bool = False

@@ -104,7 +104,7 @@ def add_notices(app: FastAPI, verifier: Verifier, store: Store, acknowledging: A
     ) -> Answer:
         """The caller has seen it and takes it; again, or too late, is said in the answer and is no failure."""
         raw = await json_in(request, MOST_BYTES)
-        said = typed(raw, Acknowledgement) if raw.strip() else Acknowledgement()
+        said = typed(raw, Acknowledgement) if raw else Acknowledgement()
         await _found(notices, notice, caller)
         try:
             acknowledged = await acknowledging.acknowledge(notice, who(caller.name, said.by), API)

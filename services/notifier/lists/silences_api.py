@@ -10,7 +10,7 @@ from services.notifier.domain.silences import Begin, End
 from services.notifier.domain.subscriptions import Refused
 from services.notifier.lists.desk import BODIES, MOST_BYTES, WHEN, desk_by, refusal, said, wrong_facts
 from services.notifier.lists.directory import Directory, Silence
-from services.notifier.lists.subscription_forms import Author, Reason, Until, When
+from services.notifier.lists.subscription_forms import Until, When
 from services.notifier.rules.alert_rules import AlertRules
 from shared import problems, strict_json
 from shared.bodies import body_of, json_in, typed
@@ -20,6 +20,7 @@ from shared.posts import Posts
 from shared.problems import ProblemError
 from shared.times import text_of
 from shared.tokens import Verifier
+from shared.words import Person, Reason
 
 PATH = "/v1/silences"
 
@@ -31,7 +32,7 @@ class NewSilence(BaseModel):
 
     when: Annotated[When, Field(json_schema_extra={"minProperties": 1})]
     """Facts and the values that match, as in the alerts file."""
-    author: Author
+    author: Person
     """Who answers for it."""
     reason: Reason
     until: Until

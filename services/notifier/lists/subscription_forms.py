@@ -28,6 +28,7 @@ from services.notifier.lists.addresses import LONGEST
 from services.notifier.rules.alert_rules import LANGUAGES
 from services.notifier.rules.members import SomeSpan
 from shared.moment import Moment
+from shared.words import Person, Reason
 from shared.yaml_file import Id
 
 LONGEST_GROUP = timedelta(days=1)
@@ -97,8 +98,6 @@ When = Annotated[
 ]
 """Facts and the values that match."""
 Until = Annotated[Moment, AfterValidator(_in_utc)]
-Author = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
-Reason = Annotated[str, StringConstraints(min_length=1, max_length=1_000, strip_whitespace=True)]
 Address = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST)]
 
 
@@ -178,7 +177,7 @@ class NewSubscription(_Said):
 class Pausing(_Said):
     """What is said with `pause`."""
 
-    author: Author | None = None
+    author: Person | None = None
     """Who answers for it; whose token it is unless told."""
     reason: Reason
     until: Until | None = None
