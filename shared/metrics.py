@@ -86,7 +86,7 @@ class Metrics:
         )
         self.held = Gauge(
             "rogatory_quarantine_held",
-            "Entries that are held, by reason and lane; counted up to 100,000 each.",
+            "Entries that are held, by reason and lane (urgent: also what may be); counted up to 100,000 each.",
             ("reason", "lane"),
             registry=r,
         )

@@ -91,6 +91,8 @@ def may_be_urgent(topic: str) -> bool:
     An outsider writes an emergency in whichever lane it likes (letters, authorities' updates, acknowledgements), and an
     alert may be about anything.
     """
+    # Not so on the normal lane of our own topics (letters.received, cases.events, answers.due): a service of ours read
+    # the letter and chose the lane by the law, so that lane is known although the record cannot be read.
     owner, *rest = topic.split(".")
     is_outsiders = agency_of(topic) is not None or owner == "acknowledgements" or rest[:1] == ["updates"]
     return lane_of(topic) is Lane.URGENT or topic == ALERTS_RAISED or is_outsiders

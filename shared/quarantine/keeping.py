@@ -20,6 +20,7 @@ from shared.loop import Loop
 from shared.metrics import REASONS, Metrics
 from shared.quarantine.copies import copy_of
 from shared.quarantine.deciding import Alert
+from shared.vocabulary import Lane
 
 KEPT_OF_HUGE = 1_000
 """Bytes that are kept of each part of a record that is too large for a document."""
@@ -58,10 +59,12 @@ class Quarantine:
 def entry_of(record: ConsumerRecord[Any, Any], reason: str, service: str, ids: Ids, most: int | None = None) -> Message:
     """The message that begins a record's entry; `most`: bytes that are kept of each of its parts."""
     value = record.value or b""
+    urgent = topics.may_be_urgent(record.topic)
     facts = {
         "topic": record.topic,
-        "lane": topics.lane_of(record.topic),
-        "urgent": topics.may_be_urgent(record.topic),
+        # Not the topic's: what may be urgent counts as urgent for whoever alerts, holds back or counts by lane.
+        "lane": Lane.URGENT if urgent else Lane.NORMAL,
+        "urgent": urgent,
         "partition": record.partition,
         "offset": record.offset,
         "size": len(value),

@@ -332,6 +332,7 @@ async def test_what_is_held_is_counted_by_reason_and_lane(desk: Api) -> None:
     await desk.bench.set_aside(b"1", b"2", b"3")
     await desk.bench.set_aside(b"4", first=10, reason="whatever nobody foresaw")
     await desk.bench.set_aside(b"5", first=20, topic="agency.contact-point.letters.urgent.v1")
+    await desk.bench.set_aside(b"6", first=30, topic="letters.received.v1")
 
     await counting.count(desk.bench.entries.store, desk.bench.metrics)
 
@@ -339,7 +340,7 @@ async def test_what_is_held_is_counted_by_reason_and_lane(desk: Api) -> None:
         labels = {"reason": reason, "lane": lane}
         return desk.bench.metrics.registry.get_sample_value("rogatory_quarantine_held", labels)
 
-    assert [held("not a letter", "normal"), held("other", "normal"), held("not a letter", "urgent")] == [3, 1, 1]
+    assert [held("not a letter", "urgent"), held("other", "urgent"), held("not a letter", "normal")] == [4, 1, 1]
     oldest = desk.bench.metrics.registry.get_sample_value("rogatory_quarantine_held_oldest_timestamp_seconds")
     assert oldest == BEGAN.timestamp() + 1
 

@@ -28,7 +28,7 @@ def entry(service: str, number: int, **more: Any) -> dict[str, Any]:
         "reason": "not a letter",
         "behind": None,
         "topic": "agency.contact-point.letters.v1",
-        "lane": "normal",
+        "lane": "urgent",
         "urgent": True,
         "partition": 0,
         "offset": number,

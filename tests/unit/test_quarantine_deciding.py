@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from services.notifier.domain.facts import facts_of
 from shared import topics
 from shared.decisions import Message
 from shared.events import (
@@ -21,6 +22,7 @@ from shared.quarantine.copies import at_attempt, edits, original
 from shared.quarantine.deciding import Alert, Discard, Look, Refused, Replay, Settled, Why
 from shared.records import MAX_RECORD_EVENTS, chain_holds, fold
 from shared.vocabulary import Lane
+from tests.unit.alerts import rules
 from tests.unit.entries import GATE, Entry, consumed, entry, messages_of
 
 UPDATES = topics.updates_from("security-service", Lane.NORMAL)
@@ -68,7 +70,29 @@ async def test_nobody_is_told_of_what_no_agency_sent(topic: str) -> None:
     ],
 )
 async def test_what_cannot_be_read_may_be_urgent_where_its_topic_does_not_tell(topic: str, urgent: bool) -> None:
-    assert (await entry(topic=topic)).record.state["urgent"] is urgent
+    state = (await entry(topic=topic)).record.state
+
+    assert (state["urgent"], state["lane"], state["topic"]) == (urgent, "urgent" if urgent else "normal", topic)
+
+
+@pytest.mark.parametrize(
+    ("topic", "rule", "never_held"),
+    [
+        (GATE, "urgent-letter-set-aside", True),
+        (UPDATES, "urgent-letter-set-aside", True),
+        ("letters.received.urgent.v1", "urgent-letter-set-aside", True),
+        ("letters.received.v1", "something-is-wrong", False),
+    ],
+)
+async def test_what_may_be_urgent_rings_the_desk_and_no_silence_hides_it(
+    topic: str, rule: str, never_held: bool
+) -> None:
+    raised = (await entry(b"EMERGENCY, not JSON", topic=topic)).record.fresh[0]
+
+    facts = facts_of(raised.type, raised.data)
+
+    assert [one.name for one in rules().choose(facts)] == [rule]
+    assert rules().is_never_held(facts) is never_held
 
 
 async def test_a_replay_marks_the_entry_once_and_what_came_of_it_is_said_once() -> None:

@@ -47,7 +47,7 @@ BUILT_IN = (
     matcher("a clock that was missed", event=CASE_CLOCK_MISSED),
     matcher("a preservation that lapsed", event=CASE_LAPSED),
     matcher("an urgent case that waits on the desk", event=CASE_ASSIGNED, authority=DESK, lane=Lane.URGENT),
-    matcher("an urgent letter in quarantine", event=ALERT_RAISED, kind=QUARANTINE, lane=Lane.URGENT),
+    matcher("what may be urgent in quarantine", event=ALERT_RAISED, kind=QUARANTINE, lane=Lane.URGENT),
     matcher("a notice that was owed and not raised", event=ALERT_RAISED, kind=AUDIT_GAP),
     matcher("a gap in the roster", event=ALERT_RAISED, kind=ROSTER_GAP),
     matcher("a service that stopped", event=ALERT_RAISED, kind=STOPPED),
