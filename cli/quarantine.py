@@ -1,6 +1,7 @@
 """`rogatory quarantine`: what the services have set aside: list it, look at it, try it again, discard it."""
 
 import base64
+import hashlib
 import json
 import os
 import sys
@@ -204,9 +205,12 @@ def export(
     service: Service = None,
     token: Token = None,
     data: Data = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write the bytes that were sent into a new file that only you may read; who took them and why is kept."""
     to_output = str(file) == "-"
+    if to_output and as_json:
+        raise BadStart("what is printed are the bytes: with --json name a file")
     if to_output and sys.stdout.isatty():
         raise BadStart("a terminal may obey what is in there: name a file")
     if not to_output and file.exists():
@@ -221,7 +225,10 @@ def export(
             out.write(raw)
     except OSError as failure:
         stop(BadStart(f"{file}: cannot be written ({type(failure).__name__})"))
-    typer.echo(f"{len(raw)} bytes in {file}.")
+    if as_json:
+        _print_json({"entry": entry, "file": str(file), "bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()})
+    else:
+        typer.echo(f"{len(raw)} bytes in {file}.")
 
 
 def _print_json(told: Any) -> None:

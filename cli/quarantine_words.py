@@ -7,6 +7,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from cli.demo_table import clean
 from cli.telling import moment, paragraph, plain, words
 
 Entry = Mapping[str, Any]
@@ -39,6 +40,7 @@ def told(entry: Entry) -> Iterator[str]:
     for name, value in _stands(entry).items():
         if value:
             yield from paragraph(f"{name:<{_COLUMN}}{value}", 2, _COLUMN)
+    yield from paragraph(f"{'a replay now':<{_COLUMN}}{plain(entry['replay']['says'])}", 2, _COLUMN)
     for copy in (entry["original"], *entry["edited"]):
         yield ""
         yield from _copy(copy, entry["masked"])
@@ -65,15 +67,21 @@ def _stands(entry: Entry) -> Mapping[str, str]:
 def _copy(copy: Mapping[str, Any], is_masked: bool) -> Iterator[str]:
     what = f"an edited copy, brought {moment(copy['brought_at'])}" if copy["brought_at"] else "what was sent"
     yield f"  {what}{' (masked)' if is_masked else ''}:"
+    if copy["timestamp"]:
+        yield f"    timestamp: {plain(copy['timestamp'])}"
     for name, text in copy["headers"]:
         yield f"    {plain(name)}: {'null' if text is None else plain(text)}"
-    value = copy["value"]
-    yield f"    {value['bytes']} bytes, {value['kind']}, sha256 {value['sha256']}"
-    if value["tree"] is not None:
+    key, value = copy["key"], copy["value"]
+    yield f"    key: {key['bytes']} bytes, {key['kind']}"
+    if key["text"]:
+        yield f"    {clean(key['text'])}"
+    yield f"    value: {value['bytes']} bytes, {value['kind']}, sha256 {value['sha256']}"
+    if value["text"]:
+        # The text itself: the tree that was read from it has lost doubled members, forms of numbers, white space.
+        yield f"    {clean(value['text'])}"
+    elif value["tree"] is not None:
         for line in json.dumps(value["tree"], indent=2, ensure_ascii=False).splitlines():
             yield f"    {plain_line(line)}"
-    elif value["text"] is not None:
-        yield f"    {plain(value['text'])}"
     for change in (copy["difference"] or {}).get("changes", ()):
         before, after = (plain(json.dumps(change[name])) if name in change else "" for name in ("was", "value"))
         yield f"    {change['op']} {plain(change['path'])}  {before} -> {after}".rstrip(" ->")

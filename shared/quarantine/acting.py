@@ -10,7 +10,8 @@ from aiokafka import ConsumerRecord
 
 from shared.arrivals import Reader, Taken
 from shared.decisions import Message
-from shared.failures import NewerBuild
+from shared.failures import NewerBuild, TryAgain, place_of
+from shared.log import logger
 from shared.loop import Loop, Outcome
 from shared.metrics import Metrics
 from shared.quarantine.copies import original
@@ -48,6 +49,7 @@ class Acting:
     ) -> None:
         self._entries, self._replaying, self._readers = entries, replaying, readers
         self._sealer, self._metrics, self._now = sealer, metrics, now
+        self._log = logger(collection=entries.store.name)
 
     async def act(self, entry: str, act: Act, caller: str) -> Outcome:
         """Say one thing to one entry; raises `TryAgain`."""
@@ -125,6 +127,11 @@ class Acting:
                 taken: Taken = await reader.foresee([record])
             except NewerBuild:
                 found.append(refused(entry, NEWER))
+            except TryAgain:
+                raise
+            except Exception as error:  # noqa: BLE001 - a replay would be held for it, and who looks must see the rest
+                self._log.error("bug", record=entry, error=type(error).__name__, place=place_of(error))
+                found.append(refused(entry, f"unexpected {type(error).__name__}"))
             else:
                 found.append(foreseen(entry, record, taken))
         return found

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Query, Request, Response
@@ -127,10 +128,10 @@ def add_quarantine(app: FastAPI, verifier: Verifier, desk: Desk) -> None:
         return Marked(marked=marked, more=more)
 
     @app.get(PATH + "/{entry}", responses=PROBLEMS)
-    async def get_entry(entry: str, _caller: Reader, response: Response) -> EntryWhole:
-        """One entry with its story; what was sent is masked."""
+    async def get_entry(entry: str, caller: Reader, response: Response) -> EntryWhole:
+        """One entry with its story and what a replay would do now; what was sent is masked."""
         response.headers.update(_KEEP_NOWHERE)
-        return await _whole(desk.entries, entry, masked=True)
+        return await _whole(desk, entry, caller, masked=True)
 
     @app.post(PATH + "/{entry}/look", responses=PROBLEMS | _BODIES | _NOT_NOW, openapi_extra=body_of(Said))
     async def look(entry: str, request: Request, caller: Looker, response: Response) -> EntryWhole:
@@ -139,7 +140,7 @@ def add_quarantine(app: FastAPI, verifier: Verifier, desk: Desk) -> None:
         said = typed(await json_in(request, _SAID), Said)
         by, account = caller.who(said.by)
         await _done(desk.acting, entry, Look(by, said.reason, account), caller)
-        return await _whole(desk.entries, entry, masked=False)
+        return await _whole(desk, entry, caller, masked=False)
 
     @app.get(PATH + "/{entry}/export", responses=PROBLEMS | _NOT_NOW | _RAW, response_class=Response)
     async def export(
@@ -164,12 +165,7 @@ def add_quarantine(app: FastAPI, verifier: Verifier, desk: Desk) -> None:
         asked = typed(await json_in(request, MOST_BYTES), ReplayOne)
         headers = {name: None if text is None else text.encode() for name, text in asked.headers.items()}
         if asked.dry_run:
-            tried = Replay("nobody", "a dry run", value=asked.edited, headers=headers)
-            with _opening(entry):
-                found = await desk.acting.foresee(_id(entry), tried, caller.name)
-            if found is None:
-                raise ProblemError(problems.not_found())
-            return found
+            return await _foreseen(desk, entry, caller, asked.edited, headers)
         by, account = caller.who(asked.by)
         act = Replay(by, _why(asked.reason), account, value=asked.edited, headers=headers)
         return view(entry, (await _done(desk.acting, entry, act, caller)).record.state)
@@ -206,9 +202,26 @@ def _status(told: str | None) -> Status | None:
     return Status(told)
 
 
-async def _whole(entries: Entries, entry: str, *, masked: bool) -> EntryWhole:
+async def _whole(desk: Desk, entry: str, caller: _Caller, *, masked: bool) -> EntryWhole:
+    replay = await _foreseen(desk, entry, caller)
     with _opening(entry):
-        found = await entries.one(_id(entry), masked=masked)
+        found = await desk.entries.one(entry, replay, masked=masked)
+    if found is None:
+        raise ProblemError(problems.not_found())
+    return found
+
+
+async def _foreseen(
+    desk: Desk,
+    entry: str,
+    caller: _Caller,
+    value: bytes | None = None,
+    headers: Mapping[str, bytes | None] = MappingProxyType({}),
+) -> Foreseen:
+    """What a replay would do now, of the entry as it is or of an edited copy."""
+    tried = Replay("nobody", "a dry run", value=value, headers=headers)
+    with _opening(entry):
+        found = await desk.acting.foresee(_id(entry), tried, caller.name)
     if found is None:
         raise ProblemError(problems.not_found())
     return found

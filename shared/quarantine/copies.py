@@ -5,13 +5,16 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 from aiokafka import ConsumerRecord
 
 from shared.events import ALERT_RAISED, QUARANTINE_REPLAYING, Event
+from shared.times import text_of
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Headers = tuple[tuple[str, bytes | None], ...]
 _HALF = re.compile("[\ud800-\udfff]")
 _WRITTEN_OUT = re.compile(r"\\x([89a-f][0-9a-f])")
@@ -25,6 +28,14 @@ class Copy:
     value: bytes | None
     headers: Headers
     timestamp: int
+
+    @property
+    def sent_at(self) -> str | None:
+        """The time of the timestamp; None where it is none: senders may write any number there."""
+        try:
+            return text_of(_EPOCH + timedelta(milliseconds=self.timestamp)) if self.timestamp >= 0 else None
+        except OverflowError:
+            return None
 
     def edited(self, value: bytes | None, headers: Mapping[str, bytes | None]) -> "Copy":
         """With other bytes (None: its own), and with headers in the place of its own of that name (None: left out)."""

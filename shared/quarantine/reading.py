@@ -12,6 +12,7 @@ from shared.events import QUARANTINE_REPLAYING, Event
 from shared.mongo import Store
 from shared.quarantine.copies import Copy, edits, original
 from shared.quarantine.deciding import Status
+from shared.quarantine.foreseeing import Foreseen
 from shared.quarantine.opening import opened
 from shared.quarantine.safe import clear, kind_of, masked_header, masked_json, shown
 from shared.sealing import Sealer
@@ -104,6 +105,8 @@ class CopyView(BaseModel):
     """A Kafka record."""
 
     key: Shown
+    timestamp: str | None
+    """Its own, which the sender or the broker gave it; None where it gives no time."""
     headers: list[tuple[str, str | None]]
     value: Shown
     brought_at: str | None = None
@@ -116,6 +119,8 @@ class EntryWhole(EntryView):
     """One entry with its story, and what was sent: masked, or in the clear."""
 
     masked: bool
+    replay: Foreseen
+    """What a replay would do now."""
     original: CopyView
     edited: list[CopyView]
     story: list[Told]
@@ -170,8 +175,8 @@ class Entries:
         found = await self._store.find({"_id": entry, **ENTRIES}, None, limit=1)
         return found[0] if found else None
 
-    async def one(self, entry: str, *, masked: bool = True) -> EntryWhole | None:
-        """One entry; raises `sealing.Broken`."""
+    async def one(self, entry: str, replay: Foreseen, *, masked: bool = True) -> EntryWhole | None:
+        """One entry, with what a replay of it would do now; raises `sealing.Broken`."""
         document = await self.document(entry)
         if document is None:
             return None
@@ -183,6 +188,7 @@ class Entries:
         return EntryWhole(
             **vars(view(entry, document["state"])),
             masked=masked,
+            replay=replay,
             original=self._copy(original(history), masked),
             edited=copies,
             story=[Told(event=e.type, at=e.at, by=e.by, said=_said(e)) for e in history],
@@ -198,6 +204,7 @@ class Entries:
             key.sha256 = None
         return CopyView(
             key=key,
+            timestamp=copy.sent_at,
             headers=list(headers),
             value=self._shown(copy.value, masked),
             brought_at=brought_at,

@@ -200,6 +200,28 @@ async def test_an_entry_is_shown_masked(desk: Api) -> None:
     assert "Maud" not in answer.text
 
 
+async def test_an_entry_says_what_a_replay_would_do_now_as_a_dry_run_says_it(desk: Api) -> None:
+    entries = await desk.bench.set_aside(b"good", b"refused", b"failing", b"rubbish", key=None)
+    desk.bench.world.refuses, desk.bench.world.fails = {b"refused"}, {b"failing"}
+    for by in ("Anna", "Bela"):
+        await desk.write(entries[-1], "discard", by=by, reason="x")
+
+    says = []
+    for entry in entries:
+        shown = (await desk.call("GET", f"/{entry}")).json()
+        assert shown["replay"] == (await desk.write(entry, "look", **ANNA)).json()["replay"]
+        if shown["status"] == "held":
+            assert shown["replay"] == (await desk.write(entry, "replay", dry_run=True)).json()
+        says.append(shown["replay"]["says"])
+
+    assert says[0].startswith("It would begin the letter let_")
+    assert says[1:] == [
+        "It would be refused: still not a letter.",
+        "It would be refused: unexpected KeyError.",
+        "It would be refused: It was discarded.",
+    ]
+
+
 async def test_who_looks_says_why_and_that_is_kept_before_it_is_shown(desk: Api) -> None:
     [entry] = await desk.bench.set_aside(LETTER)
 

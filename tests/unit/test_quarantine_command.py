@@ -1,6 +1,7 @@
 """`rogatory quarantine`: all three services are asked; what is printed cannot harm who reads it."""
 
 import base64
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -45,9 +46,12 @@ def whole(masked: bool = True) -> dict[str, Any]:
     """One with what was sent."""
     value = {"bytes": 12, "sha256": "ab", "kind": "JSON", "tree": {"facts": "<text of 4>"}, "text": None}
     key = {"bytes": 3, "sha256": "cd", "kind": "text", "tree": None, "text": None}
-    copy = {"key": key, "headers": [["ce_type", "<4 bytes>"]], "value": value, "brought_at": None, "difference": None}
+    copy: dict[str, Any] = {"key": key, "timestamp": "2026-03-10T07:59:59.000000Z", "value": value}
+    copy |= {"headers": [["ce_type", "<4 bytes>"]], "brought_at": None, "difference": None}
+    replay = {"entry": ENTRY, "would": [], "says": "It would be refused: not a letter."}
     story = [{"event": "alert.raised", "at": "2026-03-10T08:00:00.000000Z", "by": "intake", "said": {"reason": "x"}}]
-    return entry("router", 1, entry=ENTRY) | {"masked": masked, "original": copy, "edited": [], "story": story}
+    told = {"masked": masked, "replay": replay, "original": copy, "edited": [], "story": story}
+    return entry("router", 1, entry=ENTRY) | told
 
 
 class Services:
@@ -137,6 +141,20 @@ def test_an_entry_is_found_wherever_it_is_and_shown_masked(run: Run, services: S
     assert (result.exit_code, [asked[0] for asked in services.asked]) == (0, ["intake", "router"])
     assert "(masked)" in result.output
     assert "two people are needed to discard it" in result.output
+    assert "It would be refused: not a letter." in result.output
+    assert "timestamp: 2026-03-10T07:59:59.000000Z" in result.output
+    assert "key: 3 bytes, text\n" in result.output
+
+
+def test_in_the_clear_stands_the_text_that_was_sent_and_not_what_was_read_from_it(run: Run, services: Services) -> None:
+    told, text = whole(masked=False), '{"a": 1.0,  "a": 1e3}\\n'
+    told["original"]["value"]["text"], told["original"]["key"]["text"] = text, "FR-1"
+    services.router_says(f"/{ENTRY}/look", told)
+
+    lines = run("show", ENTRY, "--clear", "--because", "x").output.splitlines()
+
+    assert f"    {text}" in lines
+    assert lines[lines.index("    key: 3 bytes, text") + 1] == "    FR-1"
 
 
 def test_looking_in_the_clear_says_who_and_why(run: Run, services: Services) -> None:
@@ -250,12 +268,23 @@ def test_an_export_is_a_new_file_that_only_its_owner_may_read(run: Run, services
     assert services.asked[-1][3] == {"by": "anna", "reason": "for the sender"}
 
 
+def test_an_export_says_for_programs_what_it_wrote(run: Run, services: Services, tmp_path: Path) -> None:
+    services.answers["router", f"/{ENTRY}/export"] = httpx.Response(200, content=b"abc")
+    file = tmp_path / "entry.bin"
+
+    told = json.loads(run("export", ENTRY, str(file), "--because", "x", "--json").stdout)
+
+    assert told == {"entry": ENTRY, "file": str(file), "bytes": 3, "sha256": hashlib.sha256(b"abc").hexdigest()}
+    assert run("export", ENTRY, "-", "--because", "x", "--json").exit_code != 0
+
+
 def test_nothing_that_a_service_says_moves_the_cursor(run: Run, services: Services) -> None:
     evil = "\x1b[2Jevil\u202e\x9b"
     told = whole(masked=False)
     told["reason"] = told["topic"] = evil
     told["original"]["headers"] = [[evil, evil]]
     told["original"]["value"]["tree"] = {evil: evil}
+    told["original"]["key"]["text"] = told["replay"]["says"] = told["original"]["timestamp"] = evil
     services.router_says(f"/{ENTRY}", told)
     page = {"entries": [entry("intake", 1, reason=evil)], "next": None}
     services.answers["intake", ""] = httpx.Response(200, json=page)

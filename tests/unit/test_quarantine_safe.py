@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ from hypothesis import strategies as st
 
 from shared.mongo import Store
 from shared.quarantine.difference import difference
+from shared.quarantine.foreseeing import refused
 from shared.quarantine.names import MEMBERS
 from shared.quarantine.reading import Entries
 from shared.quarantine.safe import clear, kind_of, masked_header, masked_json, shown
 from shared.records import stored_form
-from tests.unit.entries import SEALER, Entry, entry
+from tests.unit.entries import SEALER, Entry, consumed, entry, messages_of
 
 
 class Holding(Store):
@@ -124,10 +126,23 @@ def test_a_name_that_only_looks_like_ours_is_masked() -> None:
 async def test_a_masked_key_is_not_told_by_its_digest(masked: bool) -> None:
     one = await entry(b"{}", key=b"FR-1")
 
-    whole = await Entries(Holding(one), SEALER).one(one.record.id, masked=masked)
+    whole = await Entries(Holding(one), SEALER).one(one.record.id, refused("", "no"), masked=masked)
 
     assert whole is not None
     assert (whole.original.key.sha256 is None, whole.original.value.sha256 is None) == (masked, False)
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "told"),
+    [(1_700_000_000_123, "2023-11-14T22:13:20.123000Z"), (0, "1970-01-01T00:00:00.000000Z"), (-1, None), (2**63, None)],
+)
+async def test_the_records_own_time_is_shown_where_it_is_one(timestamp: int, told: str | None) -> None:
+    one = Entry((await messages_of(replace(consumed(b"{}"), timestamp=timestamp)))[0])
+
+    whole = await Entries(Holding(one), SEALER).one(one.record.id, refused("", "no"))
+
+    assert whole is not None
+    assert whole.original.timestamp == told
 
 
 def test_every_name_that_the_life_cycle_knows_may_be_shown() -> None:
