@@ -141,10 +141,15 @@ def replay(
         raise BadStart("name an entry, or say which, but not both")
     body = {**act, "dry_run": dry_run, **_edit(edited, header)}
     found = of_entry(where, entry, lambda one: one.ask("POST", f"{PATH}/{entry}/replay", "", body=body).data)
-    sentence = found["says"] if dry_run else f"{entry}: {found['status']}."
+    sentence = found["says"] if dry_run else f"{entry}: {_became(found)}."
     _print_json(found) if as_json else typer.echo(sentence)
     if dry_run and any(one["what"] == "refused" for one in found["would"]):
         raise typer.Exit(1)
+
+
+def _became(found: dict[str, Any]) -> str:
+    is_proposed = (found["proposal"] or {}).get("act") == "replay"
+    return "it may be urgent: somebody else must try the same copy too" if is_proposed else str(found["status"])
 
 
 def _edit(edited: Path | None, header: list[str] | None) -> dict[str, Any]:

@@ -60,8 +60,13 @@ def _stands(entry: Entry) -> Mapping[str, str]:
         "bytes": f"{entry['size']}" + (", of which only the beginning is kept" if entry["cut"] else ""),
         "kept": moment(entry["kept_at"]),
         "outcome": plain(entry["outcome"] or ""),
-        "to be discarded": f"says {plain(proposal['by'])}: {plain(proposal['reason'])}" if proposal else "",
+        "proposed": _proposed(proposal) if proposal else "",
     }
+
+
+def _proposed(proposal: Mapping[str, str]) -> str:
+    what = "to discard it" if proposal["act"] == "discard" else "to try the edited copy"
+    return f"{what}, by {plain(proposal['by'])}: {plain(proposal['reason'])}"
 
 
 def _copy(copy: Mapping[str, Any], is_masked: bool) -> Iterator[str]:

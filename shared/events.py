@@ -42,6 +42,7 @@ ANSWER_UNREADABLE = "answer.unreadable"
 QUARANTINE_REPLAYING = "quarantine.replaying"
 QUARANTINE_REPLAYED = "quarantine.replayed"
 QUARANTINE_HELD = "quarantine.held"
+QUARANTINE_REPLAY_PROPOSED = "quarantine.replay_proposed"
 QUARANTINE_DISCARD_PROPOSED = "quarantine.discard_proposed"
 QUARANTINE_DISCARDED = "quarantine.discarded"
 QUARANTINE_LOOKED = "quarantine.looked"
@@ -168,6 +169,8 @@ TYPES: Mapping[str, str] = {
     AUDIT_CHECKPOINT: "To auditors: a signed root over the chains of the records that changed.",
     ANSWER_UNREADABLE: "To the agency: a record on its topic could not be taken; it is kept until somebody looks.",
     QUARANTINE_REPLAYING: "What was set aside is to be tried again, by whose word and why; content: the edited copy.",
+    QUARANTINE_REPLAY_PROPOSED: "Somebody would try a copy of what may be urgent: a second person must say so too;"
+    " content: the copy.",
     QUARANTINE_REPLAYED: "It was heard as if it had just come, and what that led to.",
     QUARANTINE_HELD: "It was tried again and is held again, and why.",
     QUARANTINE_DISCARD_PROPOSED: "Somebody would discard what may be urgent: a second person must say so too.",

@@ -10,6 +10,7 @@ from aiokafka import ConsumerRecord
 
 from shared.arrivals import Reader, Taken
 from shared.decisions import Message
+from shared.events import QUARANTINE_REPLAY_PROPOSED
 from shared.failures import NewerBuild, TryAgain, place_of
 from shared.log import logger
 from shared.loop import Loop, Outcome
@@ -87,6 +88,8 @@ class Acting:
         if outcome.refused is not None:
             return refused(entry, str(outcome.refused))
         found = await self._foreseen(await self._entries.store.histories([entry]), asked)
+        if found and any(event.type == QUARANTINE_REPLAY_PROPOSED for event in outcome.record.fresh):
+            found[0].says = f"Somebody else must confirm it first. {found[0].says}"
         return found[0] if found else None
 
     async def foresee_all(self, wanted: Wanted) -> tuple[list[Foreseen], bool]:

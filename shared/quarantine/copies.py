@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from aiokafka import ConsumerRecord
 
-from shared.events import ALERT_RAISED, QUARANTINE_REPLAYING, Event
+from shared.events import ALERT_RAISED, QUARANTINE_REPLAY_PROPOSED, QUARANTINE_REPLAYING, Event
 from shared.times import text_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -76,15 +76,27 @@ def original(history: Sequence[Event]) -> Copy:
 
 
 def at_attempt(history: Sequence[Event], attempt: int) -> Copy:
-    """What an attempt is to try: the edited copy that was sent with it, or what was set aside."""
-    asked = next(event for event in history if event.seq == attempt)
+    """What an attempt is to try: the edited copy that was sent with it or that it confirms, or what was set aside."""
+    asked = _event(history, attempt)
+    if "copy" in asked.data:
+        return proposed(history, asked.data["copy"])
     return original(history) if asked.content is None else _read(asked)
+
+
+def proposed(history: Sequence[Event], seq: int) -> Copy:
+    """The edited copy that an event brought."""
+    return _read(_event(history, seq))
 
 
 def edits(history: Sequence[Event]) -> list[tuple[Event, Copy, Any]]:
     """Every edited copy, with the event that brought it and how it differs."""
-    brought = [event for event in history if event.type == QUARANTINE_REPLAYING and event.content is not None]
+    types = (QUARANTINE_REPLAYING, QUARANTINE_REPLAY_PROPOSED)
+    brought = [event for event in history if event.type in types and event.content is not None]
     return [(event, _read(event), orjson.loads(event.content or b"{}").get("difference")) for event in brought]
+
+
+def _event(history: Sequence[Event], seq: int) -> Event:
+    return next(event for event in history if event.seq == seq)
 
 
 def _read(event: Event) -> Copy:

@@ -1,6 +1,6 @@
 """What becomes of an entry: held, tried again, held again, discarded; every act says who and why. Pure.
 
-held --> replaying --> replayed
+held --> replaying --> replayed (an edited copy of what may be urgent: proposed by one person, confirmed by another)
   ^          |
   |          +--> held again, with the new reason
   +--> discarded (what may be urgent: proposed by one person, confirmed by another)
@@ -26,12 +26,13 @@ from shared.events import (
     QUARANTINE_DISCARDED,
     QUARANTINE_HELD,
     QUARANTINE_LOOKED,
+    QUARANTINE_REPLAY_PROPOSED,
     QUARANTINE_REPLAYED,
     QUARANTINE_REPLAYING,
     Draft,
     Event,
 )
-from shared.quarantine.copies import Copy, original
+from shared.quarantine.copies import Copy, original, proposed
 from shared.quarantine.difference import difference, sizes
 from shared.records import MAX_RECORD_BYTES, MAX_RECORD_EVENTS, Record, State
 
@@ -175,16 +176,26 @@ def _replay(record: Record, asked: Replay) -> Decision:
         return Decision()  # it is being tried, or was heard: asking again changes nothing
     if state.get("cut") and asked.value is None:
         return _refused(Why.NOT_NOW, "Only its beginning is kept: send the whole as an edited copy.")
-    data: dict[str, Any] = {**asked.said, "asked_at": asked.asked_at}
-    if not asked.is_edited:
-        return Decision([Draft(QUARANTINE_REPLAYING, (), data)])
+    data = {**asked.said, "asked_at": asked.asked_at}
+    return _try_copy(record, asked, data) if asked.is_edited else Decision([Draft(QUARANTINE_REPLAYING, (), data)])
+
+
+def _try_copy(record: Record, asked: Replay, said: Mapping[str, Any]) -> Decision:
+    """A copy may be another letter: one person must not put it in the place of what may be urgent."""
     before = original(history_of(record))
     after = before.edited(asked.value, asked.headers)
-    data["edited"] = {"from": _digest(before), "to": _digest(after), "headers": len(asked.headers)}
+    data = {**said, "edited": {"from": _digest(before), "to": _digest(after), "headers": len(asked.headers)}}
+    proposal = record.state.get("proposal", {})
+    if "copy" in proposal and proposed(history_of(record), proposal["copy"]) == after:
+        if _is_same(asked, proposal):
+            return _refused(Why.SECOND, "It may be urgent: somebody else must confirm that this copy is tried.")
+        confirmed = {"proposed_by": proposal["by"], "copy": proposal["copy"]}
+        return Decision([Draft(QUARANTINE_REPLAYING, (), data | confirmed)])
     content = _with_difference(before, after)
     if record.size + len(content) > MOST_BYTES:
         return _refused(Why.NOT_NOW, "Its record has no room for another edited copy.")
-    return Decision([Draft(QUARANTINE_REPLAYING, (), data, content)])
+    event = QUARANTINE_REPLAY_PROPOSED if _is_urgent(record.state) else QUARANTINE_REPLAYING
+    return Decision([Draft(event, (), data, content)])
 
 
 def _with_difference(before: Copy, after: Copy) -> bytes:
@@ -208,14 +219,18 @@ def _discard(state: State, asked: Discard) -> Decision:
         return _refused(Why.NOT_NOW, "It is being tried again: wait for what comes of it.")
     if state["status"] == Status.REPLAYED:
         return _refused(Why.NOT_NOW, "It was tried again and heard.")
-    if not state.get("urgent", True):
+    if not _is_urgent(state):
         return Decision([Draft(QUARANTINE_DISCARDED, (), asked.said)])
-    proposed = state.get("proposal")
-    if proposed is None:
+    proposal = state.get("proposal")
+    if proposal is None or "copy" in proposal:
         return Decision([Draft(QUARANTINE_DISCARD_PROPOSED, (), asked.said)])
-    if _is_same(asked, proposed):
+    if _is_same(asked, proposal):
         return _refused(Why.SECOND, "It may be urgent: somebody else must confirm that it is discarded.")
-    return Decision([Draft(QUARANTINE_DISCARDED, (), {**asked.said, "proposed_by": proposed["by"]})])
+    return Decision([Draft(QUARANTINE_DISCARDED, (), {**asked.said, "proposed_by": proposal["by"]})])
+
+
+def _is_urgent(state: State) -> bool:
+    return bool(state.get("urgent", True))
 
 
 def _is_same(one: Act, other: Mapping[str, str]) -> bool:
@@ -235,7 +250,7 @@ def _settle(record: Record, settled: Settled) -> Decision:
     if state.get("attempt") != settled.attempt or state["status"] not in (Status.REPLAYING, Status.HELD):
         return Decision()
     reason = settled.reason
-    if reason is None and settled.outcome == NOTHING and _needs_two(record):
+    if reason is None and settled.outcome == NOTHING and _replaces(record):
         reason = NOTHING
     if reason is None:
         # Also where another replica has said that it failed: what was heard was heard.
@@ -247,11 +262,11 @@ def _settle(record: Record, settled: Settled) -> Decision:
     return Decision([Draft(QUARANTINE_HELD, (), data)])
 
 
-def _needs_two(record: Record) -> bool:
-    """Whether what is tried is somebody's copy of what may be urgent: one person must not get rid of it by that."""
+def _replaces(record: Record) -> bool:
+    """Whether what is tried is a copy of what may be urgent: one that asks for nothing must not end it."""
     attempt = record.state["attempt"]
     is_edited = any(event.seq == attempt and "edited" in event.data for event in history_of(record))
-    return is_edited and bool(record.state.get("urgent", True))
+    return is_edited and _is_urgent(record.state)
 
 
 def _refused(why: Why, says: str) -> Decision:
@@ -276,6 +291,9 @@ def evolve(state: State, event: Event) -> State:
         return {**state, "status": Status.REPLAYED.value, "outcome": data["outcome"]}
     if event.type == QUARANTINE_DISCARD_PROPOSED:
         return {**state, "proposal": {"at": event.at, **data}}
+    if event.type == QUARANTINE_REPLAY_PROPOSED:
+        kept = {name: data[name] for name in ("by", "reason", "account") if name in data}
+        return {**state, "proposal": {"at": event.at, **kept, "copy": event.seq}}
     if event.type == QUARANTINE_DISCARDED:
         return {**state, "status": Status.DISCARDED.value}
     return state

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from pydantic import BaseModel
 
-from shared.events import QUARANTINE_REPLAYING, Event
+from shared.events import Event
 from shared.mongo import Store
 from shared.quarantine.copies import Copy, edits, original
 from shared.quarantine.deciding import Status
@@ -38,8 +38,10 @@ INDEXES: tuple[Mapping[str, Any], ...] = (
 
 
 class Proposal(BaseModel):
-    """Who would discard it, and why."""
+    """Who would discard it, or try an edited copy of what may be urgent, and why; somebody else must say so too."""
 
+    act: str
+    """`discard` or `replay`."""
     by: str
     reason: str
     at: str
@@ -224,8 +226,6 @@ class Entries:
 
 def view(entry: str, state: Mapping[str, Any]) -> EntryView:
     """An entry by its state."""
-    proposal = state.get("proposal")
-    said = {name: shown(proposal[name]) for name in ("by", "reason", "at")} if proposal else None
     return EntryView(
         entry=entry,
         service=state["service"],
@@ -241,20 +241,25 @@ def view(entry: str, state: Mapping[str, Any]) -> EntryView:
         cut=state.get("cut", False),
         kept_at=state["kept_at"],
         outcome=state.get("outcome"),
-        proposal=Proposal(**said) if said else None,
+        proposal=_proposal(state["proposal"]) if "proposal" in state else None,
     )
+
+
+def _proposal(told: Mapping[str, Any]) -> Proposal:
+    said = {name: shown(told[name]) for name in ("by", "reason", "at")}
+    return Proposal(act="replay" if "copy" in told else "discard", **said)
 
 
 _OF_THE_VIEW = frozenset(
     {"alert", "kind", "service", "topic", "lane", "urgent", "partition", "offset", "size", "order", "cut"}
+    | {"asked_at", "copy"}
 )
 
 
 def _said(event: Event) -> dict[str, Any]:
     """What the event says beside what the view says already, safe to be shown."""
-    hidden = _OF_THE_VIEW if event.type != QUARANTINE_REPLAYING else frozenset({"asked_at"})
     return {
         name: shown(value) if isinstance(value, str) else value
         for name, value in event.data.items()
-        if name not in hidden
+        if name not in _OF_THE_VIEW
     }

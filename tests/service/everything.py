@@ -254,7 +254,8 @@ class Round:
         await call("intake", f"{QUARANTINE}/{first}/look", because)
         mended = {"ce_type": "letter.received", "ce_dataschema": "urn:rogatory:schema:letter.received:v1"}
         await call("intake", f"{QUARANTINE}/{first}/replay", {"dry_run": True})
-        await call("intake", f"{QUARANTINE}/{first}/replay", {**because, "headers": mended})
+        for by in ("Somebody", "Somebody else"):
+            await call("intake", f"{QUARANTINE}/{first}/replay", {**because, "by": by, "headers": mended})
         await call("intake", f"{QUARANTINE}/{second}/discard", because)
         await call("intake", f"{QUARANTINE}/{second}/discard", {**because, "by": "Somebody else"})
         await call("intake", f"{QUARANTINE}/{third}/export", query=because)

@@ -271,10 +271,16 @@ async def test_an_edited_copy_is_tried_and_both_stay(desk: Api) -> None:
     edited = base64.b64encode(b'{"a": "good"}').decode()
 
     dry = await desk.write(entry, "replay", dry_run=True, edited=edited)
-    marked = await desk.write(entry, "replay", **ANNA, edited=edited, headers={"ce_type": "letter.received"})
+    copy_of_it = {"reason": "mended", "edited": edited, "headers": {"ce_type": "letter.received"}}
+    proposed = await desk.write(entry, "replay", by="Anna", **copy_of_it)
+    alone = await desk.write(entry, "replay", by="ANNA", **copy_of_it)
+    marked = await desk.write(entry, "replay", by="Bela", **copy_of_it)
     await desk.bench.replaying.look()
 
     assert dry.json()["would"][0]["what"] == "begin"
+    assert dry.json()["says"].startswith("Somebody else must confirm it first. It would begin the letter ")
+    assert (proposed.json()["status"], proposed.json()["proposal"]["act"]) == ("held", "replay")
+    assert (alone.status_code, problem(alone)) == (409, "second-person")
     assert marked.json()["status"] == "replaying"
     shown = (await desk.write(entry, "look", **ANNA)).json()
     assert shown["status"] == "replayed"

@@ -53,7 +53,8 @@ async def test_an_unreadable_letter_is_mended_and_goes_its_way(services: System,
         record = services.ids.letter(AGENCY, prefix)
         assert (dry, would["would"][0]["what"], would["would"][0]["record"]) == (0, "begin", record)
         assert services.document("letters", record) is None
-        await rogatory(services, "replay", entry, "--because", "the type was wrong", *mend)
+        for by in ("anna", "bela"):
+            await rogatory(services, "replay", entry, "--by", by, "--because", "the type was wrong", *mend)
 
         await ear.wait_for(lambda one: of(record)(one) and one.type == ANSWER_RECEIPT)
         case = services.ids.case(record, 1)
@@ -80,8 +81,9 @@ async def test_what_was_sent_right_meanwhile_is_not_taken_twice(services: System
     headers = [f"{name}={(value or b'').decode()}" for name, value in cloud_event(f"{prefix}-2")]
     mend = [part for one in headers for part in ("--header", one)]
 
+    await rogatory(services, "replay", entry, "--by", "anna", "--because", "headers were lost", *mend)
     for _ in range(2):
-        await rogatory(services, "replay", entry, "--because", "headers were lost", *mend)
+        await rogatory(services, "replay", entry, "--by", "bela", "--because", "headers were lost", *mend)
         await eventually(
             lambda: (services.document("intake_quarantine", entry) or {})["state"]["status"] == "replayed",
             "the replay's outcome",

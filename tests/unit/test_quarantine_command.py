@@ -205,6 +205,10 @@ def test_an_edited_copy_is_sent_with_its_headers(run: Run, services: Services, t
     )
 
     body = services.asked[-1][4]
+    services.router_says(f"/{ENTRY}/replay", entry("router", 1, proposal={"act": "replay", "by": "anna"}))
+    proposed = run("replay", ENTRY, "--because", "mended", "--header", "d")
+
+    assert "somebody else must try the same copy too" in proposed.output
     assert result.output == f"{ENTRY}: replaying.\n"
     assert base64.b64decode(body["edited"]) == b"\xff{}"
     assert body["headers"] == {"a": "b=c", "d": None}

@@ -1,6 +1,8 @@
 """What becomes of an entry: acts say who and why, what may be urgent takes two to discard, nothing happens twice."""
 
 import json
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from shared.events import (
     QUARANTINE_DISCARDED,
     QUARANTINE_HELD,
     QUARANTINE_LOOKED,
+    QUARANTINE_REPLAY_PROPOSED,
     QUARANTINE_REPLAYED,
     QUARANTINE_REPLAYING,
 )
@@ -27,6 +30,12 @@ from tests.unit.entries import GATE, Entry, consumed, entry, messages_of
 
 UPDATES = topics.updates_from("security-service", Lane.NORMAL)
 REPLAY = Replay("Anna", "the sender mended it", asked_at="2026-03-10T09:00:00.000000Z")
+
+
+def both(one: Entry, asked: Replay) -> None:
+    """Two people want the same copy to be tried."""
+    one.hear(asked)
+    one.hear(replace(asked, by="Bela"))
 
 
 def refusal(said: object) -> Why | None:
@@ -157,10 +166,10 @@ async def test_an_edited_copy_keeps_the_original_and_says_what_differs_and_both_
     one = await entry(b'{"type": "letter", "facts": "Maud"}', headers=[("ce_type", b"odd"), ("ce_id", b"1")])
     edited = Replay("Anna", "wrong type", value=b'{"type": "letter", "facts": "Maud V."}', headers={"CE_TYPE": b"good"})
 
-    one.hear(edited)
+    both(one, edited)
 
     [(_, copy, difference)] = edits(one.record.fresh)
-    asked = one.record.fresh[-1]
+    asked = one.record.fresh[-2]
     assert original(one.record.fresh).value == b'{"type": "letter", "facts": "Maud"}'
     assert copy.value == edited.value
     assert copy.headers == (("ce_id", b"1"), ("CE_TYPE", b"good"))
@@ -180,7 +189,7 @@ async def test_an_edited_copy_of_a_deeply_nested_record_is_tried_and_shown_like_
     before, after = (plain, deep) if turned else (deep, plain)
     one = await entry(before)
 
-    one.hear(Replay("Anna", "mended", value=after))
+    both(one, Replay("Anna", "mended", value=after))
 
     [(_, copy, difference)] = edits(one.record.fresh)
     assert (one.status, copy.value) == ("replaying", after)
@@ -193,7 +202,7 @@ async def test_a_difference_that_cannot_be_written_is_told_by_sizes_and_digests(
     monkeypatch.setattr("shared.quarantine.difference.DEEPEST", 2_000)
     one = await entry(b"[" * 300 + b"]" * 300)
 
-    one.hear(Replay("Anna", "mended", value=b"{}"))
+    both(one, Replay("Anna", "mended", value=b"{}"))
 
     [(_, _, difference)] = edits(one.record.fresh)
     assert (one.status, difference.keys()) == ("replaying", {"from", "to"})
@@ -201,7 +210,7 @@ async def test_a_difference_that_cannot_be_written_is_told_by_sizes_and_digests(
 
 async def test_a_replay_without_a_copy_tries_what_was_set_aside_also_after_an_edited_one_failed() -> None:
     one = await entry(b"first")
-    one.hear(Replay("Anna", "edited", value=b"second"))
+    both(one, Replay("Anna", "edited", value=b"second"))
     one.hear(Settled(one.record.state["attempt"], reason="no"))
 
     one.hear(REPLAY)
@@ -214,7 +223,7 @@ EDITED = Replay("Mallory", "mended", asked_at="t", value=b"{}", headers={"ce_typ
 
 async def test_nobody_gets_rid_of_what_may_be_urgent_by_a_copy_that_asks_for_nothing() -> None:
     one = await entry(b"EMERGENCY, not JSON")
-    one.hear(EDITED)
+    both(one, EDITED)
 
     one.hear(Settled(one.record.state["attempt"], "nothing to do"), "intake")
 
@@ -226,7 +235,7 @@ async def test_nobody_gets_rid_of_what_may_be_urgent_by_a_copy_that_asks_for_not
 async def test_what_was_heard_wins_over_another_replica_that_found_nothing_left_to_do() -> None:
     for outcomes in (["nothing to do", "taken"], ["taken", "nothing to do"]):
         one = await entry()
-        one.hear(EDITED)
+        both(one, EDITED)
         for outcome in outcomes:
             one.hear(Settled(one.record.state["attempt"], outcome))
 
@@ -238,9 +247,9 @@ async def test_what_was_heard_wins_over_another_replica_that_found_nothing_left_
 )
 async def test_what_was_heard_before_or_is_not_urgent_is_replayed_with_nothing_to_do(topic: str, asked: Replay) -> None:
     one = await entry(topic=topic)
-    one.hear(EDITED)
+    both(one, EDITED)
     one.hear(Settled(one.record.state["attempt"], reason="no"))
-    one.hear(asked)
+    both(one, asked)
 
     one.hear(Settled(one.record.state["attempt"], "nothing to do"))
 
@@ -254,7 +263,7 @@ async def test_what_is_kept_in_part_is_replayed_as_an_edited_copy_only() -> None
     one = Entry(Message(first.record, first.cause, first.by, cut))
 
     assert refusal(one.hear(REPLAY).reply) is Why.NOT_NOW
-    one.hear(Replay("Anna", "whole again", value=b"x" * 10))
+    both(one, Replay("Anna", "whole again", value=b"x" * 10))
 
     assert one.status == "replaying"
 
@@ -292,6 +301,56 @@ async def test_one_account_under_two_names_is_one_person() -> None:
     assert refusal(one.hear(Discard("Bela", "rubbish", "account-1")).reply) is Why.SECOND
     assert refusal(one.hear(Discard("Bela", "rubbish", "account-2")).reply) is None
     assert one.status == "discarded"
+
+
+COPY = Replay("Anna", "mended", "account-1", value=b"another letter", headers={"ce_type": b"letter.received"})
+
+
+async def test_two_people_try_a_copy_of_what_may_be_urgent_and_it_is_that_copy_which_is_tried() -> None:
+    one = await entry(b"EMERGENCY, not JSON")
+
+    one.hear(COPY)
+    assert (one.status, one.types[-1]) == ("held", QUARANTINE_REPLAY_PROPOSED)
+    assert b"another letter" not in one.record.fresh[-1].data_json
+    for again in (COPY, replace(COPY, by=" ANNA ", account=None), replace(COPY, by="Bela")):
+        assert refusal(one.hear(again).reply) is Why.SECOND
+    one.hear(replace(COPY, by="Bela", account="account-2"))
+
+    assert (one.status, one.record.fresh[-1].data["proposed_by"]) == ("replaying", "Anna")
+    assert at_attempt(one.record.fresh, one.record.state["attempt"]).value == b"another letter"
+    assert [copy.value for _, copy, _ in edits(one.record.fresh)] == [b"another letter"]
+    assert fold(one.record.fresh, evolve) == one.record.state
+
+
+@pytest.mark.parametrize("other", [{"value": b"a third letter"}, {"value": None}, {"headers": {}}])
+async def test_who_sends_another_copy_confirms_nothing(other: dict[str, Any]) -> None:
+    one = await entry()
+    one.hear(COPY)
+
+    one.hear(replace(COPY, by="Bela", account=None, **other))
+
+    assert (one.status, one.record.state["proposal"]["by"]) == ("held", "Bela")
+
+
+async def test_a_proposal_to_discard_and_one_to_try_a_copy_do_not_confirm_each_other() -> None:
+    one = await entry()
+    one.hear(Discard("Anna", "rubbish"))
+    one.hear(replace(COPY, by="Bela", account=None))
+    assert one.types[-2:] == [QUARANTINE_DISCARD_PROPOSED, QUARANTINE_REPLAY_PROPOSED]
+    one.hear(Discard("Anna", "rubbish"))
+
+    assert (one.status, one.types[-1]) == ("held", QUARANTINE_DISCARD_PROPOSED)
+
+
+async def test_one_person_tries_a_copy_of_what_is_not_urgent_and_the_original_of_what_is() -> None:
+    normal, urgent = await entry(topic=topics.letters_received(Lane.NORMAL)), await entry()
+
+    normal.hear(COPY)
+    urgent.hear(COPY)
+    urgent.hear(REPLAY)
+
+    assert (normal.status, urgent.status, "proposal" in urgent.record.state) == ("replaying", "replaying", False)
+    assert at_attempt(urgent.record.fresh, urgent.record.state["attempt"]).value == b"{}"
 
 
 async def test_a_proposal_does_not_outlive_a_replay() -> None:
@@ -342,7 +401,7 @@ async def test_the_state_is_the_fold_of_the_history_and_the_chain_holds() -> Non
     one.hear(Discard("Anna", "rubbish"))
     one.hear(REPLAY)
     one.hear(Settled(one.record.state["attempt"], reason="no"))
-    one.hear(Replay("Anna", "edited", value=b"[]"))
+    both(one, Replay("Anna", "edited", value=b"[]"))
     one.hear(Settled(one.record.state["attempt"], "taken", ["let_1"]))
 
     assert fold(one.record.fresh, evolve) == one.record.state
