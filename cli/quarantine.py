@@ -83,7 +83,7 @@ def show(
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell one entry: why it is held, what was sent (masked), and everything that happened to it."""
+    """Tell one entry: why it is held, what a replay would do now, what was sent (masked), and its story."""
     from cli.quarantine_words import told
 
     if clear and because is None:
@@ -111,7 +111,7 @@ def replay(
     by: By = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would do now.")] = False,
     edited: Annotated[
-        Path | None, typer.Option("--edited", metavar="FILE", help="Try the bytes of this file instead.")
+        Path | None, typer.Option("--edited", metavar="FILE", help="Try this file instead; if urgent, two people must.")
     ] = None,
     header: Annotated[
         list[str] | None, typer.Option("--header", metavar="NAME=TEXT", help="In the place of its own; no TEXT: none.")
