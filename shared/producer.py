@@ -71,7 +71,7 @@ Result = Refused | Unknown | None
 """None: acknowledged by all in-sync replicas."""
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8_192)  # what is said of a record comes close together
 def partition_of(key: bytes, partitions: int) -> int:
     """The partition of a key, as Kafka's own default partitioner chooses it (murmur2)."""
     return (murmur2(key) & 0x7FFFFFFF) % partitions

@@ -32,8 +32,6 @@ def services(kafka: Kafka, mongo: Mongo, session_folder: Path) -> Iterator[Syste
             ROGATORY_HEAD_WITHIN=str(HEAD_WITHIN),
             ROGATORY_BODY_WITHIN="4",
             ROGATORY_RATE_PER_AGENCY="0",
-            # Its groups begin with what other tests left on the topics.
-            ROGATORY_CHECKPOINT_EVERY="60",
         )
         made.launch(*SERVICES)
         made.wait(*SERVICES)

@@ -29,6 +29,25 @@ def record(topic: str = EVENTS, offset: int = 0, **attributes: str) -> "Consumer
     return ConsumerRecord(topic, 0, offset, 0, 0, None, b"{}", None, 0, 2, headers)
 
 
+@pytest.mark.parametrize("number", ["9007199254740992", "-9007199254740992", "1" + "0" * 5_000])
+def test_a_number_that_we_never_write_is_not_read(number: str) -> None:
+    whole = record()
+    whole.value = b'{"content": {"a": [{"b": %b}]}}' % number.encode()
+
+    with pytest.raises(NeverWill, match="a number that is too large"):
+        read_event(whole, KNOWN)
+
+
+@pytest.mark.parametrize(
+    "value", [b'{"a": 9007199254740991}', b'{"phone": "00441234567890123456"}', b"1234567890123456 no"]
+)
+def test_digits_that_are_no_large_number_are_read(value: bytes) -> None:
+    whole = record()
+    whole.value = value
+
+    assert read_event(whole, KNOWN).data == value
+
+
 # Which event is whose
 
 READ: dict[str, tuple[str, Mapping[str, str], type[Exception] | None]] = {
