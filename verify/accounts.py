@@ -14,8 +14,22 @@ from verify.world import SERVICES
 TOTALS = "totals"
 """The collection in which the services keep their running totals."""
 _COUNTED = "account "
-ARRIVALS = ("taken", "nothing to do", "nothing new", "heard before", "quarantined", "in flight")
-"""What can become of a message that arrived."""
+ARRIVED = ("messages heard", "not readable", "events that must be told")
+"""What of the topics' own bytes is for a reader, as the first pass counts it: within retention, and since the time asked."""
+BECAME = (
+    *(
+        "taken",
+        "told of",
+        "nothing to do",
+        "nothing new",
+        "heard before",
+        "quarantined",
+        "in flight",
+        "settled meanwhile",
+    ),
+    "passed over",
+)
+"""What became of each, as the second pass finds it; the last is a finding of its own."""
 
 
 def terms_by(ends: frozenset[str]) -> Mapping[str, Terms]:
@@ -49,12 +63,20 @@ def table(counts: Mapping[str, int], collections: Mapping[str, Terms]) -> dict[s
         quantity: {term: summed.get(f"{quantity}/{term}", 0) for term in terms_of(quantity)}
         for quantity in quantities(summed)
     }
-    became = {name: counts[name] for name in ARRIVALS if counts.get(name)}
-    return {"message": {"arrived": sum(became.values()), **became}, **shown} if became else shown
+    became = {name: counts[name] for name in BECAME if counts.get(name)}
+    return {"message": {"arrived": _arrived(counts), **became}, **shown} if became or _arrived(counts) else shown
+
+
+def _arrived(counts: Mapping[str, int]) -> int:
+    return sum(counts.get(name, 0) for name in ARRIVED)
 
 
 def unbalanced(counts: Mapping[str, int], collections: Mapping[str, Terms]) -> Iterator[Finding]:
     """Quantities whose parts do not make up the whole."""
+    became = {name: counts[name] for name in BECAME if counts.get(name)}
+    if (arrived := _arrived(counts)) != sum(became.values()):
+        parts = ", ".join(f"{name} {number:,}" for name, number in {"arrived": arrived, **became}.items())
+        yield Finding(Kind.UNBALANCED, "message", parts)
     summed = total(counted(counts, name) for name in collections)
     for quantity in quantities(summed):
         if not adds_up(quantity, summed):
@@ -84,11 +106,9 @@ async def against_totals(
     found: list[Finding] = []
     agree = []
     for name in collections:
-        if name not in kept:
-            continue
-        there = {term: number for term, number in kept[name].items() if number}
+        there = {term: number for term, number in kept.get(name, {}).items() if number}
         if name not in pending and there == counted(counts, name):
-            agree.append(name)
+            agree += [name] if name in kept else []
             continue
         # Both may have moved on meanwhile: they are read once more, as they are at one moment.
         differs = await recount(name)
@@ -96,7 +116,7 @@ async def against_totals(
             Finding(Kind.TOTALS, name, f"{term}: {was:,} kept, {there_are:,} counted")
             for term, (was, there_are) in sorted(differs.items())
         ]
-        if not differs:
+        if not differs and name in kept:
             agree.append(name)
     lacking = [name for name in collections if name not in kept and counted(counts, name)]
     says = [f"The running totals of {', '.join(agree)} agree."] if agree else []

@@ -189,7 +189,7 @@ class Across:
             part = owed[at : at + AT_ONCE]
             stand = self._documents.alerts({one.about for one in part})
             missing = [one for one in part if not one.is_told(stand)]
-            counts["events told of"] += len(part) - len(missing)
+            counts["told of"] += len(part) - len(missing)
             yield from self._never_told(missing, counts)
 
     def _never_told(self, missing: Sequence[Owed], counts: Counter[str]) -> Iterator[Finding]:

@@ -1,6 +1,7 @@
 """The last look: what may have come, or come right, since the two passes."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from verify.findings import Finding, Tally
@@ -41,14 +42,28 @@ async def settle(
             return
         told("looking again", 0, 0)
         await asyncio.sleep(wait)
-        stand = _that_stand([one for one in tally.findings if one.settles], checker(), shards)
-        tally.replace([*(one for one in tally.findings if not one.settles), *stand])
+        stand = _that_stand(tally, checker(), shards)
+        kept = [one for one in tally.findings if not one.settles]
+        tally.more = Counter({kind: n for kind, n in tally.more.items() if kind in {one.kind for one in kept}})
+        tally.replace(kept)
+        tally.add(stand)
 
 
-def _that_stand(findings: Sequence[Finding], checker: Checker, shards: Shards) -> list[Finding]:
-    """Of findings that may settle those that stand: their whole shards are checked anew."""
+def _that_stand(tally: Tally, checker: Checker, shards: Shards) -> Tally:
+    """Of findings that may settle those that stand: their whole shards are checked anew.
+
+    Of a kind with more findings than are kept, all are looked for in every shard, and those that are found anew count
+    in the place of those that were not kept.
+    """
+    findings = [one for one in tally.findings if one.settles]
     standing = {(one.kind, one.record, one.detail, one.topic) for one in findings}
-    found: list[Finding] = []
-    for shard in sorted({shards.of_name(one.record) for one in findings}):
-        found += [one for one in checker.check(shard).tally.findings if one.settles]
-    return [one for one in found if (one.kind, one.record, one.detail, one.topic) in standing]
+    too_many = tally.more.keys() & {one.kind for one in findings}
+    found = Tally()
+    for shard in range(shards.count) if too_many else sorted({shards.of_name(one.record) for one in findings}):
+        checked = checker.check(shard).tally
+        again = [one for one in checked.findings if one.settles]
+        found.found(
+            one for one in again if one.kind in too_many or (one.kind, one.record, one.detail, one.topic) in standing
+        )
+        found.more += Counter({kind: checked.more[kind] for kind in too_many})
+    return found

@@ -93,6 +93,7 @@ class Arriving:
                 if entry in there:
                     counts["quarantined"] += 1
                 else:
+                    counts["passed over"] += 1
                     detail = f"{service} passed over {partition}/{offset}"
                     found.append(Finding(Kind.NOT_TAKEN, record, detail, self._inputs[number].topic, settles=True))
         return found

@@ -9,6 +9,8 @@ _ID = re.compile(rb"[a-z]{3}_[0-9a-f]{32}")
 _SEEN = struct.Struct(">20s16s32s8sHHQQI")
 _HEARD = struct.Struct(">20s16s32s20sHHQQIB")
 
+HEARD_SIZE = _HEARD.size
+"""Bytes."""
 pack_seen = _SEEN.pack
 pack_heard = _HEARD.pack
 

@@ -190,6 +190,7 @@ class Verification:
         return await self._report(tally)
 
     async def _report(self, tally: Tally) -> Report:
+        _settled(tally)
         counted = {name: terms for name, terms in self._terms.items() if name in self._asked.only}
         tally.found(accounts.unbalanced(tally.counts, counted))
         told = accounts.table(tally.counts, counted)
@@ -245,6 +246,13 @@ class Verification:
             ranges = [(prefix, f"{prefix}g") for prefix in COLLECTIONS[name].prefixes]
             for one in self._documents.outside(name, ranges):
                 yield Finding(Kind.STRANGE, one, f"in {name}: not an id of ours")
+
+
+def _settled(tally: Tally) -> None:
+    """What was passed over at the first look, and no finding says so any more, was taken or set aside meanwhile."""
+    stands = sum(tally.of_kind[kind] + tally.more[kind] for kind in (Kind.NOT_TAKEN, Kind.NEVER_ALERTED))
+    tally.counts["settled meanwhile"] = tally.counts["passed over"] - stands
+    tally.counts["passed over"] = stands
 
 
 def _row(one: Missing) -> tuple[str, str, int, int, int]:

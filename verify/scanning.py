@@ -140,7 +140,6 @@ class Scan:
         except Exception:  # noqa: BLE001 - a bug of the service's own: there it is set aside
             messages = ()
         else:
-            self.tally.counts["messages heard"] += len(messages)
             for message in messages:
                 self._message(message.record, message.cause, place, number_in(message), one.trace(message))
             return
@@ -155,6 +154,7 @@ class Scan:
         digest, source, at, partition, offset, timestamp = place
         row = pack_heard(of, cause_digest(cause), digest, source, at, partition, offset, timestamp, number, trace)
         self.shards.add("heard", self.shards.of(of), row)
+        self.tally.counts["messages heard"] += 1
 
     def _aside(self, record: _Record, number: int, digest: bytes) -> None:
         """What cannot be read must stand in its reader's quarantine."""

@@ -15,14 +15,17 @@ import pytest
 from aiokafka import ConsumerRecord
 
 from shared import topics
+from shared.accounts import total
 from shared.failures import BadStart
 from shared.ids import Ids
 from shared.sealing import Sealer
 from shared.times import text_of
 from shared.vocabulary import Lane
 from tests.unit.verify_world import IDS, NOW, World, a_good_world
+from verify import accounts, rows
 from verify.findings import Kind
 from verify.running import Verification
+from verify.shard import Checked, Checker
 from verify.shards import Shards
 
 CASE_EVENTS = topics.case_events(Lane.NORMAL)
@@ -286,35 +289,33 @@ def test_the_conserved_quantities_are_counted_anew(world: World, tmp_path: Path)
     assert cases["opened"] == cases["open"] + cases["ended"] == len(world.documents["cases"])
     assert report.accounts["measure"]["accepted"] == cases["opened"]
     assert report.accounts["quarantine"]["held"] == 2
-    message = dict(report.accounts["message"])
-    assert message.pop("arrived") == sum(message.values()) > 60
     assert "No totals are kept of letters" in report.totals
 
 
-def _slots(world: World, tmp_path: Path, **more: int) -> None:
+def _slots(world: World, **more: int) -> None:
     """The running totals as the records add up, but for these."""
-    told = world.verify(tmp_path / "first").accounts
-    for collection, quantities in (("letters", ("letter", "measure")), ("cases", ("case", "clock"))):
-        sums = {f"{name}/{term}": number for name in quantities for term, number in told[name].items()}
+    for collection, terms in accounts.terms_by(world.deployment.life.ends).items():
+        sums = total(terms(one["state"]) for one in world.documents[collection].values())
         slot = {"_id": collection, "collection": collection, "totals": sums, "pending": b""}
         world.others["totals", collection] = slot
     world.others["totals", "cases"]["totals"] |= more
 
 
 def test_running_totals_that_agree_are_said_to(world: World, tmp_path: Path) -> None:
-    _slots(world, tmp_path)
+    _slots(world)
 
     report = world.verify(tmp_path)
 
     assert report.is_right
-    assert report.totals.startswith("The running totals of letters, cases agree.")
+    assert report.totals.startswith("The running totals of letters, cases, notices, ")
+    assert report.totals.endswith(" agree.")
 
 
 @pytest.mark.parametrize("differs", [{}, {"case/open": (7, 8)}])
 async def test_totals_that_differ_are_read_again_at_one_moment(
     world: World, tmp_path: Path, differs: dict[str, tuple[int, int]]
 ) -> None:
-    await asyncio.to_thread(_slots, world, tmp_path, **{"case/open": 7})
+    _slots(world, **{"case/open": 7})
     asked = []
 
     async def recount(collection: str) -> dict[str, tuple[int, int]]:
@@ -326,6 +327,100 @@ async def test_totals_that_differ_are_read_again_at_one_moment(
     assert asked == ["cases"]
     said = [(one.kind, one.record, one.detail) for one in report.tally.findings]
     assert said == [(Kind.TOTALS, "cases", f"{term}: 7 kept, 8 counted") for term in differs]
+
+
+async def test_totals_that_are_gone_are_a_finding(world: World, tmp_path: Path) -> None:
+    """The collection was dropped: where nothing counts, none are missed."""
+    counted = {"letters": {"letter/arrived": (0, 30)}, "cases": {"case/opened": (0, 40), "case/open": (0, 40)}}
+    asked = []
+
+    async def recount(collection: str) -> dict[str, tuple[int, int]]:
+        asked.append(collection)
+        return counted.get(collection, {})
+
+    report = await world.verification(Shards(tmp_path), recount=recount).run()
+
+    assert asked == ["letters", "cases", "notices", "intake_quarantine", "router_quarantine"]
+    assert report.numbers == {Kind.TOTALS: 3}
+    assert "No totals are kept of letters, cases" in report.totals
+
+
+async def test_a_system_that_has_just_started_misses_no_totals(world: World, tmp_path: Path) -> None:
+    world.documents.clear()
+    world.topics.clear()
+
+    async def recount(_collection: str) -> dict[str, tuple[int, int]]:
+        raise AssertionError("there is nothing to count")
+
+    report = await world.verification(Shards(tmp_path), recount=recount).run()
+
+    assert report.is_right
+    assert report.totals == ""
+
+
+def test_what_arrived_is_counted_on_the_topics_and_what_became_of_it_on_the_records(
+    world: World, tmp_path: Path
+) -> None:
+    """Also where something was passed over: that is a finding of its own, and the account holds."""
+    good = world.verify(tmp_path).accounts["message"]
+    _passed_over(world)
+    report = world.verify(tmp_path)
+
+    assert good["arrived"] == sum(number for name, number in good.items() if name != "arrived") > 100
+    assert report.numbers == {Kind.NOT_TAKEN: 1}
+    assert report.accounts["message"]["passed over"] == 1
+    assert report.accounts["message"]["arrived"] == good["arrived"] + 1
+
+
+@pytest.mark.parametrize("family", ["heard", "aside", "owed"])
+def test_what_arrived_and_became_nothing_at_all_is_unbalanced(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str
+) -> None:
+    """Between the two passes a row was lost, so that no finding could say what became of it."""
+    read = Shards.read
+
+    def read_less(shards: Shards, of: str, shard: int) -> bytes:
+        found = read(shards, of, shard)
+        if of != family:
+            return found
+        return found[: -rows.HEARD_SIZE] if of == "heard" else b"".join(found.splitlines(keepends=True)[:-1])
+
+    monkeypatch.setattr(Shards, "read", read_less)
+
+    report = world.verify(tmp_path)
+
+    assert [(one.kind, one.record) for one in report.tally.findings] == [(Kind.UNBALANCED, "message")]
+    message = report.accounts["message"]
+    assert message["arrived"] == sum(number for name, number in message.items() if name != "arrived") + 1
+
+
+@pytest.mark.parametrize("kept", [1, 3])
+async def test_findings_that_are_only_counted_are_looked_at_again_too(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    """Of nine that waited all but two are sent a moment later."""
+    monkeypatch.setattr("verify.findings.KEPT", kept)
+    waiting = [one for one in world.documents["letters"].values() if one["version"] > 1][:9]
+    for one in waiting:
+        one.update(published=1, unsent_since=NOW - timedelta(minutes=2))
+    _state(world)
+    first = await world.verification(Shards(tmp_path / "first")).run()
+    check, looks = Checker.check, []
+
+    def check_and_send(checker: Checker, shard: int) -> Checked:
+        looks.append(shard)
+        if len(looks) == 2:
+            for one in waiting[2:]:
+                one["published"] = one["version"]
+                del one["unsent_since"]
+        return check(checker, shard)
+
+    monkeypatch.setattr(Checker, "check", check_and_send)
+
+    report = await world.verification(Shards(tmp_path / "again")).run()
+
+    assert first.numbers == {Kind.UNSENT: 9, Kind.STATE: 1}
+    assert report.numbers == {Kind.UNSENT: 2, Kind.STATE: 1}
 
 
 def test_what_reached_its_topic_while_the_documents_were_checked_is_not_lost(world: World, tmp_path: Path) -> None:
