@@ -3,8 +3,12 @@
 import json
 import os
 import shlex
+import sys
+import tempfile
+import time
 from collections.abc import Mapping
-from datetime import datetime
+from contextlib import ExitStack
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
     from verify.findings import Report
 
 RIGHT, WRONG = 0, 1
+PAUSE = 10.0
+"""Seconds between two tries to reach a server that is away."""
 
 
 def verify(
@@ -30,6 +36,9 @@ def verify(
         Path | None,
         typer.Option("--state", "--resume", metavar="FOLDER", help="Keep how far it is, and go on from there."),
     ] = None,
+    wait: Annotated[
+        int, typer.Option("--wait", metavar="MINUTES", min=0, help="How long to wait for a server that is away.")
+    ] = 0,
     data: Annotated[
         Path | None, typer.Option("--data", metavar="FOLDER", help="The folder of the local stack; its settings.")
     ] = None,
@@ -46,11 +55,11 @@ def verify(
         _mend(settings_of(data), by if mend_totals else None, as_json)
         return
 
-    report = run(
-        settings_of(data), since=time_of("--since", since) if since else None, only=only, state=state, progress=True
-    )
+    begin = time_of("--since", since) if since else None
+    report = run(settings_of(data), since=begin, only=only, state=state, wait=timedelta(minutes=wait), progress=True)
     if as_json:
-        typer.echo(json.dumps(report.as_json(), indent=2))
+        # A line of its own where it is logged.
+        typer.echo(json.dumps(report.as_json(), indent=2 if sys.stdout.isatty() else None))
     else:
         for line in sentences(report):
             typer.echo(line)
@@ -64,9 +73,10 @@ def run(
     since: datetime | None = None,
     only: str | None = None,
     state: Path | None = None,
+    wait: timedelta = timedelta(0),
     progress: bool = False,
 ) -> "Report":
-    """Verify what an environment names; raises `BadStart` for wrong use, and where a server is away."""
+    """Verify what an environment names; raises `BadStart` for wrong use, and where a server is away for too long."""
     # Imported here, for the other commands do without the moment that it takes.
     from cli.verify_progress import shown
     from shared.failures import TryAgain
@@ -78,12 +88,18 @@ def run(
     if unknown := sorted(set(names) - COLLECTIONS.keys()):
         raise BadStart(f"--only knows {', '.join(COLLECTIONS)}, not {', '.join(unknown)}")
     asked = Asked(since, names or tuple(COLLECTIONS))
-    try:
-        with shown(progress) as told:
-            return verified(environment, asked, state, told)
-    except TryAgain as away:
-        again = f"; go on with --state {state}" if state else ""
-        raise BadStart(f"the verification was cut short: {away}{again}") from None
+    until = time.monotonic() + wait.total_seconds()
+    with ExitStack() as held:
+        kept = state or Path(held.enter_context(tempfile.TemporaryDirectory(prefix="rogatory-verify-")))
+        while True:
+            try:
+                with shown(progress) as told:
+                    return verified(environment, asked, kept, told)
+            except TryAgain as away:
+                if time.monotonic() >= until:
+                    again = f"; go on with --state {state}" if state else ""
+                    raise BadStart(f"the verification was cut short: {away}{again}") from None
+            time.sleep(PAUSE)
 
 
 def _mend(environment: Mapping[str, str], by: str | None, as_json: bool) -> None:

@@ -15,18 +15,16 @@ TOTALS = "totals"
 """The collection in which the services keep their running totals."""
 _COUNTED = "account "
 ARRIVED = ("messages heard", "not readable", "events that must be told")
-"""What of the topics' own bytes is for a reader, as the first pass counts it: within retention, and since the time asked."""
+"""What stands on the topics for a reader, as the first pass counts it: within retention, and since the time asked."""
 BECAME = (
-    *(
-        "taken",
-        "told of",
-        "nothing to do",
-        "nothing new",
-        "heard before",
-        "quarantined",
-        "in flight",
-        "settled meanwhile",
-    ),
+    "taken",
+    "told of",
+    "nothing to do",
+    "nothing new",
+    "heard before",
+    "quarantined",
+    "in flight",
+    "settled meanwhile",
     "passed over",
 )
 """What became of each, as the second pass finds it; the last is a finding of its own."""

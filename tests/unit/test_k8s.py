@@ -446,12 +446,15 @@ def test_the_nightly_verification_is_valid_and_is_told_what_it_needs(version: st
     needed = {f"ROGATORY_{name.upper()}" for name, one in VerifySettings.model_fields.items() if one.is_required()}
     assert needed | {"ROGATORY_SEALING_KEY"} <= told
     assert [source["configMapRef"]["name"] for source in container["envFrom"]] == [settings["name"]]
-    assert container["args"] == ["cli", "verify", "--json"]
+    assert container["args"][:3] == ["cli", "verify", "--json"]
+    options = dict(zip(container["args"][3::2], container["args"][4::2], strict=True))
+    assert int(options["--wait"]) >= 30
     assert (pod["restartPolicy"], pod["automountServiceAccountToken"]) == ("Never", False)
     (rule,) = job["spec"]["jobTemplate"]["spec"]["podFailurePolicy"]["rules"]
     assert rule["onExitCodes"]["values"] == [command.WRONG]
     assert rule["onExitCodes"]["containerName"] == container["name"]
     mounts = {one["mountPath"]: one["name"] for one in container["volumeMounts"]}
+    assert options["--state"] in mounts
     assert {one["name"]: one["value"] for one in container["env"] if "value" in one}["TMPDIR"] in mounts
 
 

@@ -1,6 +1,5 @@
 """What a verification finds: nothing in a good world, and of each kind of fault that is planted exactly that."""
 
-import asyncio
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace

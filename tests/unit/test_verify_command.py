@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from cli import verify as command
 from cli.__main__ import app
-from shared.failures import BadStart
+from shared.failures import BadStart, TryAgain
 from verify.findings import Finding, Kind, Report, Tally
 from verify.telling import sentences
 
@@ -70,6 +70,42 @@ def test_programs_get_json(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (done.exit_code, said["verdict"], said["erased"], said["cannot_tell"]) == (1, "failed", 4, 0)
     assert said["findings"] == [{"kind": "lost", "record": "cas_1", "topic": "some.topic", "detail": "event 1"}]
     assert (said["counts"], said["numbers"]) == ({"letters": 1}, {"lost": 1})
+
+
+def test_what_is_logged_is_one_line_of_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    answering(monkeypatch, report(Finding(Kind.LOST, "cas_1", "event 1", "some.topic"), letters=1))
+
+    done = RUNNER.invoke(app, ["verify", "--json"])
+
+    assert done.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize("has_folder", [True, False])
+def test_a_server_that_is_away_is_waited_for_and_the_state_gone_on_with(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, has_folder: bool
+) -> None:
+    folders = []
+
+    def verified(_environment: Any, _asked: Any, state: Path, _told: Any) -> Report:
+        folders.append(state)
+        (state / "row").touch()
+        if len(folders) < 3:
+            raise TryAgain("Kafka: gone")
+        return report()
+
+    monkeypatch.setattr("verify.command.verified", verified)
+    monkeypatch.setattr(command, "PAUSE", 0.0)
+    monkeypatch.setenv("ROGATORY_MONGO", "mongodb://127.0.0.1:1")
+    state = ["--state", str(tmp_path)] if has_folder else []
+
+    impatient = RUNNER.invoke(app, ["verify", *state])
+    folders.clear()
+    done = RUNNER.invoke(app, ["verify", "--wait", "5", *state])
+
+    assert isinstance(impatient.exception, BadStart)
+    assert ("go on with --state" in str(impatient.exception)) is has_folder
+    assert (done.exit_code, len(folders), len(set(folders))) == (0, 3, 1)
+    assert folders[0].exists() is has_folder
 
 
 @pytest.mark.parametrize(
