@@ -89,7 +89,11 @@ def _bytes(costs: Costs) -> str:
     rows = [[f"`{name}`", f"{size:,.0f}"] for name, size in records if size >= WORTH_A_ROW]
     rows.append(["all", f"{sum(costs.records.values()):,.0f}"])
     kafka = table(["on Kafka", "bytes a letter, one copy"], rows)
+    checkpoints = sum(sum(one) for name, one in costs.kept.items() if name.endswith("_checkpoints"))
+    share = checkpoints / sum(map(sum, costs.kept.values()))
     said = (
+        f"Checkpoints are {checkpoints:,} bytes of what is kept ({share:.0%}): at {RATES[-1]:,} letters/s "
+        f"{checkpoints * RATES[-1] * 86_400 / 1e9:,.0f} GB a day in each copy.\n\n"
         f"On its way a letter makes MongoDB write {costs.written:,.0f} bytes to its disk, {costs.journal:,.0f} of them "
         f"to the journal, and {costs.oplog:,.0f} to the oplog, in {costs.round_trips[0]:.2f} round trips "
         f"({costs.round_trips[1]:.2f} at {SLOW} letters/s) and {costs.syncs[0]:.2f} syncs of the journal "

@@ -12,7 +12,7 @@ class IntakeSettings(CallerSettings):
     """As every service, who may file, and how much; see `shared.settings` and `docs/limits.md`."""
 
     port: Port = 8001
-    rate_per_agency: Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)] = 1_000.0
+    rate_per_agency: Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)] = 300.0
     """Letters and messages a second over HTTP, in each process; as many requests that read. 0: no limit."""
     max_letter_bytes: Annotated[int, Field(ge=SMALLEST.letter_bytes, le=CONTRACT.letter_bytes)] = CONTRACT.letter_bytes
     max_measures: Annotated[int, Field(ge=SMALLEST.measures, le=CONTRACT.measures)] = CONTRACT.measures

@@ -56,6 +56,7 @@ def running(own_kafka: Kafka, own_mongo: Mongo, module_folder: Path) -> Iterator
     """The services, not started yet."""
     asyncio.run(make_topics(own_kafka.bootstrap))
     with system(own_kafka.bootstrap, own_mongo.uri, "away_tests", module_folder / "away") as made:
+        made.settings["ROGATORY_RATE_PER_AGENCY"] = "0"  # one agency alone fills the queue
         yield made
 
 
