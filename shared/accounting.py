@@ -30,13 +30,15 @@ class Accounting:
         self._log = logger(part="accounts")
         self._accounts = Gauge(
             "rogatory_accounts",
-            "How many there are of what is conserved, by term; the same from every replica.",
+            "How many there are of what is conserved, by term; the same from every replica. What nobody can read is in "
+            "quarantine and no letter.",
             ("quantity", "term"),
             registry=registry,
         )
         self._balanced = Gauge(
             "rogatory_accounts_balanced",
-            "1 while every whole of a quantity is the sum of its parts.",
+            "1 while every whole of a quantity is the sum of its parts: of what was recorded; what is on the "
+            "topics, `rogatory verify` counts.",
             ("quantity",),
             registry=registry,
         )

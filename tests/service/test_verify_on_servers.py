@@ -151,6 +151,27 @@ async def test_a_record_that_is_gone_leaves_its_events_behind(
     assert (code, said["findings"]) == (0, [])
 
 
+async def test_totals_that_are_gone_are_found(system: System, since: str, prefix: str) -> None:
+    """Every slot of the letters is gone; nothing else says so, for each letter is there."""
+    await system.post(letter(prefix))
+    record = system.ids.letter(AGENCY, prefix)
+    await eventually(lambda: (system.document("letters", record) or {}).get("state", {}).get("cases"), "the case")
+    await at_rest(system, 1)
+    with pymongo.MongoClient[Document](system.mongo, w="majority") as client:
+        totals = client[system.database]["totals"]
+        await asyncio.sleep(3)  # the services have settled what they noted
+        kept = list(totals.find({"collection": "letters"}))
+        totals.delete_many({"collection": "letters"})
+        try:
+            code, said = await asyncio.to_thread(verify, system, "--since", since, "--only", "letters")
+        finally:
+            for one in kept:
+                totals.replace_one({"_id": one["_id"]}, one, upsert=True)
+
+    assert (code, {(one["kind"], one["record"]) for one in said["findings"]}) == (1, {(Kind.TOTALS, "letters")})
+    assert "No totals are kept of letters" in said["totals"]
+
+
 async def test_totals_that_are_wrong_are_found_and_put_right(system: System, since: str) -> None:
     def totals() -> dict[str, Any]:
         return verify(system, "--since", since)[1]
