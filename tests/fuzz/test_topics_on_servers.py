@@ -36,7 +36,7 @@ def some(strategy: st.SearchStrategy[Any], count: int) -> list[Any]:
 
 async def test_bad_records_hinder_no_healthy_letter(services: System, prefix: str) -> None:
     # Some no client can send, or they stop a service on purpose.
-    each = scale.of("topics") * 11 // 10 // len(TOPICS) + 1
+    each = scale.of("topics") * 12 // 10 // len(TOPICS) + 1
     bad = {topic: some(records(topic), each) for topic in TOPICS}
     after_a_tenth = costs.held(services)
     async with listening(services.kafka, *RECEIVED) as consumer, feeding(services) as feeder:
