@@ -32,6 +32,8 @@ def services(kafka: Kafka, mongo: Mongo, session_folder: Path) -> Iterator[Syste
             ROGATORY_HEAD_WITHIN=str(HEAD_WITHIN),
             ROGATORY_BODY_WITHIN="4",
             ROGATORY_RATE_PER_AGENCY="0",
+            # What waits to be anchored is held: so it is little from the beginning.
+            ROGATORY_CHECKPOINT_EVERY="5",
         )
         made.launch(*SERVICES)
         made.wait(*SERVICES)

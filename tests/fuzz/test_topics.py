@@ -40,6 +40,7 @@ REASONS = {
     "not an acknowledgement",
     "not an event that we know",
     "too many messages",
+    "a number that is too large",
 }
 """Every reason for which a reader may set a record aside; none holds a word of the record."""
 
