@@ -282,7 +282,8 @@ async def test_who_else_has_taken_the_alert_is_seen(notices: Api) -> None:
     ("body", "media", "status"),
     [
         (b"{}", "application/json", 200),
-        (b"  ", "application/json", 200),
+        (b"", "application/json", 200),
+        (b"  ", "application/json", 400),
         (b'{"by": null}', "application/json", 200),
         (b"{", "application/json", 400),
         (b"[]", "application/json", 422),
