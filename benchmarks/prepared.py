@@ -33,8 +33,8 @@ from shared.ids import Ids
 from shared.law import load_law
 from shared.letter import parse_letter
 from shared.life_cycle import load_life_cycle
+from shared.partitions import partition_of
 from shared.partners import load_partners
-from shared.producer import partition_of
 from shared.records import Evolve, Record
 from shared.sealing import Sealer
 

@@ -7,12 +7,10 @@ fails with OutOfOrderSequenceNumber), so a refusal or a lost sequence makes a ne
 import asyncio
 import contextlib
 import random
-import struct
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
@@ -32,6 +30,7 @@ from shared import times
 from shared.envelope import Headers
 from shared.log import Away, logger
 from shared.metrics import Metrics
+from shared.partitions import partition_of
 
 DEADLINE = 30.0
 """Seconds for one wave; an idempotent send never ends by itself while Kafka is away."""
@@ -69,29 +68,6 @@ class Unknown:
 
 Result = Refused | Unknown | None
 """None: acknowledged by all in-sync replicas."""
-
-
-@lru_cache(maxsize=8_192)  # what is said of a record comes close together
-def partition_of(key: bytes, partitions: int) -> int:
-    """The partition of a key, as Kafka's own default partitioner chooses it (murmur2)."""
-    return (murmur2(key) & 0x7FFFFFFF) % partitions
-
-
-def murmur2(data: bytes) -> int:
-    """The 32-bit murmur2 hash as Kafka's clients compute it (org.apache.kafka.common.utils.Utils.murmur2)."""
-    m, mask = 0x5BD1E995, 0xFFFFFFFF
-    length = len(data)
-    words = length // 4
-    h = 0x9747B28C ^ length
-    for k in struct.unpack_from(f"<{words}I", data):
-        k = k * m & mask
-        k ^= k >> 24
-        h = (h * m & mask) ^ (k * m & mask)
-    rest = data[words * 4 :]
-    if rest:
-        h = (h ^ int.from_bytes(rest, "little")) * m & mask
-    h = (h ^ h >> 13) * m & mask
-    return h ^ h >> 15
 
 
 class Producer:

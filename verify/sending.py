@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from shared.events import Event
 from shared.ids import Ids
-from shared.producer import partition_of
+from shared.partitions import partition_of
 from shared.records import value_on
 from shared.times import read
 from verify.findings import Finding, Kind

@@ -29,9 +29,9 @@ from shared.ids import Ids
 from shared.law import load_law
 from shared.letter import parse_letter
 from shared.life_cycle import load_life_cycle
+from shared.partitions import partition_of
 from shared.partners import load_partners
 from shared.payloads import CaseEvent, LetterReceived
-from shared.producer import partition_of
 from shared.records import Evolve, Record, insertion, value_on
 from shared.sealing import Sealer
 from shared.times import text_of

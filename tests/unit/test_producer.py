@@ -5,7 +5,7 @@ from aiokafka import partitioner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.producer import murmur2, partition_of
+from shared.partitions import murmur2, partition_of
 
 
 @settings(deadline=None)  # the machine may be busy

@@ -36,8 +36,8 @@ from shared.law import load_law
 from shared.letter import parse_letter
 from shared.life_cycle import load_life_cycle
 from shared.metrics import Metrics
+from shared.partitions import partition_of
 from shared.partners import load_partners
-from shared.producer import partition_of
 from shared.quarantine import Quarantine
 from shared.records import Record, insertion, value_on
 from shared.sealing import Sealer
