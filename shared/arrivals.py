@@ -10,14 +10,12 @@ from typing import Any
 
 from aiokafka import ConsumerRecord
 
+from shared.company import MESSAGES, Company
 from shared.decisions import Message
 from shared.failures import NeverWill, NewerBuild, NotForUs
 from shared.log import logger
 from shared.loop import Loop, Outcome
 from shared.tries import Source
-
-MESSAGES = 2_000
-"""Messages that are decided together at most."""
 
 _Record = ConsumerRecord[Any, Any]
 Read = Callable[[_Record], Sequence[Message]]
@@ -47,6 +45,8 @@ class Reader:
     loop: Loop
     enrich: Enrich | None = None
     heard: Heard | None = None
+    company: Company | None = None
+    """With whom what comes from Kafka is written."""
 
     async def take(self, records: Sequence[_Record], source: Source) -> Taken:
         """Decide and keep what the records say; raises `TryAgain`, and `NewerBuild` before anything is kept."""
@@ -54,11 +54,16 @@ class Reader:
         outcomes: list[Outcome] = []
         for at in range(0, len(messages), MESSAGES):
             # One record may be many messages: in parts, so that the rest of the process goes on.
-            outcomes += await self.loop.handle(messages[at : at + MESSAGES], source)
+            outcomes += await self._keep(messages[at : at + MESSAGES], source)
         aside = [*aside, *_refused(messages, origins, outcomes, self.loop)]
         if also := [told for outcome in outcomes if outcome.refused for told in outcome.refused.also]:
-            await self.loop.handle(also, source)
+            await self._keep(also, source)
         return Taken(messages, origins, outcomes, aside)
+
+    async def _keep(self, messages: Sequence[Message], source: Source) -> list[Outcome]:
+        if self.company and source == "kafka":
+            return await self.company.handle(messages)
+        return await self.loop.handle(messages, source)
 
     async def foresee(self, records: Sequence[_Record]) -> Taken:
         """What `take` would do now, with nothing kept."""

@@ -20,6 +20,7 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 
 from shared import lenient_records
 from shared.arrivals import Enrich, Heard, Read, Reader
+from shared.company import Company
 from shared.failures import NewerBuild, TryAgain
 from shared.fetching import Fetching
 from shared.log import logger
@@ -113,6 +114,7 @@ class KafkaSource:
         self._log = logger(part="consumer")
         self.readers: dict[str, Reader] = {}
         """What is done with the records of each topic."""
+        self._companies: dict[tuple[Loop, Lane], Company] = {}
         self._fetching: list[Fetching] = []
         self.newer: str | None = None
         """The schema of an event that only a newer build knows, once one was read: the service must stop."""
@@ -146,7 +148,8 @@ class KafkaSource:
             rebalance_timeout_ms=90_000,
             max_poll_interval_ms=300_000,
         )
-        reader = Reader(read, loop, enrich, heard)
+        company = self._companies.setdefault((loop, lane), Company(loop))
+        reader = Reader(read, loop, enrich, heard, company)
         self.readers |= dict.fromkeys(names, reader)
 
         async def on_batch(records: Sequence[_Record]) -> None:

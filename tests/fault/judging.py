@@ -1,6 +1,6 @@
 """What the nemesis demands beside what the checker does: clocks, words of authorities and officers, times, stops."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -12,7 +12,7 @@ from tests.fault.checker import First, Histories, Wanted
 from tests.fault.harms import Harms
 from tests.fault.load import Load
 from tests.fault.nemesis import Nemesis
-from tests.fault.rings import Due, Ring, once_each, rung
+from tests.fault.rings import IN_TIME, Due, Ring, once_each, rung
 from tests.fault.system import System
 from tests.fault.verdict import Fault, Verdict
 
@@ -32,15 +32,19 @@ class Judge:
     nemesis: Nemesis
     is_timed: bool
     lateness: dict[Ring, timedelta] = field(default_factory=dict)
+    after_due: dict[Ring, timedelta] = field(default_factory=dict)
+    """The same, with the time until what could have stopped the clock was read."""
     latest: list[str] = field(default_factory=list)
     """The story of the latest rings."""
 
     def __call__(self, wanted: Wanted, first: First, histories: Histories) -> Iterator[Fault]:
         """Whatever is wrong."""
         due, found = self._due(wanted, histories), rung(first, histories)
-        self.lateness = windows.lateness(due, found, self.nemesis.windows)
-        latest = sorted(self.lateness, key=self.lateness.__getitem__)[: -_LATEST - 1 : -1]
-        self.latest = [windows.told(ring, due[ring], found, self.nemesis.windows) for ring in latest]
+        shut, reading = self.nemesis.windows, self.nemesis.reading
+        self.lateness = windows.lateness(due, found, shut, reading)
+        self.after_due = windows.lateness(due, found, shut)
+        last = sorted(self.lateness, key=self.lateness.__getitem__)[: -_LATEST - 1 : -1]
+        self.latest = [windows.told(ring, due[ring], found, shut, reading) for ring in last]
         yield from once_each(due, found)
         yield from answered.updates(self.answering.cases, wanted, first, histories)
         yield from answered.notices(self.answering.notices, histories)
@@ -68,6 +72,8 @@ class Judge:
         lines += [
             f"{self.rate:.1f} letters/s for {self.load.seconds:.0f} s",
             f"{len(self.lateness)} clocks, the latest {self._latest:.2f} s late; slowest: {self._slowest}",
+            f"with the reading before it: the latest {latest(self.after_due):.2f} s, "
+            f"{self._in_time} of {len(self.after_due)} within {IN_TIME.total_seconds():.0f} s",
             *(f"  {told}" for told in self.latest),
             f"{len(self.harms.stops)} graceful stops, the longest took {max(self.harms.stops):.1f} s",
         ]
@@ -82,6 +88,9 @@ class Judge:
             "deliveries": verdict.events + sum(verdict.repeats.values()),
             "clocks": len(self.lateness),
             "latest_seconds": self._latest,
+            "latest_seconds_with_reading": latest(self.after_due),
+            "in_time_with_reading": self._in_time,
+            "usual_seconds_behind": self.nemesis.current.total_seconds(),
             "well_after_seconds": self._slowest.took.total_seconds(),
             "longest_stop_seconds": max(self.harms.stops),
         }
@@ -93,8 +102,17 @@ class Judge:
 
     @property
     def _latest(self) -> float:
-        return max(self.lateness.values(), default=timedelta()).total_seconds()
+        return latest(self.lateness)
+
+    @property
+    def _in_time(self) -> int:
+        return sum(by <= IN_TIME for by in self.after_due.values())
 
     @property
     def _slowest(self) -> windows.Window:
         return max(self.nemesis.windows, key=lambda window: window.took)
+
+
+def latest(lateness: Mapping[Ring, timedelta]) -> float:
+    """Seconds by which the latest came; 0 where there was none."""
+    return max(lateness.values(), default=timedelta()).total_seconds()

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from tests.fault.reading import Reading
 from tests.fault.rings import HISTORY, IN_TIME, Due, Ring
 from tests.fault.verdict import Fault, Kind
 
@@ -42,33 +43,46 @@ def slow(windows: Sequence[Window]) -> Iterator[Fault]:
             yield Fault(Kind.SLOW, f"{window}")
 
 
-def could_ring(due: datetime, windows: Sequence[Window]) -> datetime:
-    """The first moment from its due time on at which nothing was wrong."""
+def could_ring(due: datetime, windows: Sequence[Window], reading: Reading | None = None) -> datetime:
+    """The first moment from its due time on at which nothing was wrong, and what was said before was read."""
+    moment = due
     for window in sorted(windows, key=lambda one: one.began):
-        if window.began - IN_TIME <= due <= window.well:
-            due = window.well
-    return due
+        if window.began - IN_TIME <= moment <= window.well:
+            moment = window.well
+    return reading.passed(due, moment) if reading else moment
 
 
 def lateness(
-    wanted: Mapping[Ring, Due], found: Mapping[tuple[str, Ring], Sequence[datetime]], windows: Sequence[Window]
+    wanted: Mapping[Ring, Due],
+    found: Mapping[tuple[str, Ring], Sequence[datetime]],
+    windows: Sequence[Window],
+    reading: Reading | None = None,
 ) -> dict[Ring, timedelta]:
-    """By how much each ring came to its holder's topic after it was due and nothing was wrong."""
+    """By how much each ring came to its holder's topic after it was due and nothing was wrong.
+
+    `reading`: and after what could have stopped it was read.
+    """
     jumps = [(one.began - AROUND_A_JUMP, one.well + AROUND_A_JUMP) for one in windows if one.moves_time]
     return {
-        ring: times[0] - could_ring(due.at, windows)
+        ring: times[0] - could_ring(due.at, windows, reading)
         for ring, due in wanted.items()
         if (times := found.get((due.places[0], ring))) and not any(began < due.at < end for began, end in jumps)
     }
 
 
-def told(ring: Ring, due: Due, found: Mapping[tuple[str, Ring], Sequence[datetime]], windows: Sequence[Window]) -> str:
+def told(
+    ring: Ring,
+    due: Due,
+    found: Mapping[tuple[str, Ring], Sequence[datetime]],
+    windows: Sequence[Window],
+    reading: Reading | None = None,
+) -> str:
     """When a ring was due, could ring, was decided and stood on its holder's topic, and what had gone wrong before."""
     before = [window for window in windows if window.began <= due.at + IN_TIME]
     places = {"decided": HISTORY, "told": due.places[0]}
     moments = {
         "due": due.at,
-        "could ring": could_ring(due.at, windows),
+        "could ring": could_ring(due.at, windows, reading),
         **{what: times[0] for what, place in places.items() if (times := found.get((place, ring)))},
     }
     said = ", ".join(f"{what} {moment:%H:%M:%S.%f}" for what, moment in moments.items())

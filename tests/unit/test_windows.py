@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from shared.vocabulary import Lane
 from tests.fault.harms import Harm
 from tests.fault.nemesis import chosen, drawn
+from tests.fault.reading import Reading
 from tests.fault.rings import Due, Ring
 from tests.fault.verdict import Kind
 from tests.fault.windows import Window, could_ring, late, lateness, slow
@@ -40,6 +41,19 @@ def test_what_is_due_while_something_is_wrong_rings_when_all_is_well() -> None:
 
 def test_a_window_that_follows_at_once_counts_on() -> None:
     assert could_ring(second(12), [window(26, 30, 40), window(10, 20, 25)]) == second(40)
+
+
+def test_a_clock_may_wait_until_what_was_said_before_it_was_due_is_read() -> None:
+    reading = Reading(list)
+    for at, until in ((11, 10), (12, 11), (13, None), (14, 11.5), (15, 12), (16, 11), (17, 16)):
+        reading.see(second(at), None if until is None else second(until))
+
+    assert reading.passed(second(12), second(12)) == second(14)
+    assert reading.passed(second(12), second(15)) == second(15)
+    assert reading.passed(second(9), second(12)) == second(12)
+    assert reading.passed(second(9), second(11.5)) == second(11.5)
+    assert could_ring(second(12), [], reading) == second(14)
+    assert could_ring(second(12), [window(10, 12, 13)], reading) == second(14)
 
 
 def test_around_a_jump_of_the_time_that_counts_nothing_is_late() -> None:
