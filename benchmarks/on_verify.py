@@ -5,6 +5,8 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from benchmarks.figures import Figure
 from benchmarks.ground import SERVICES, Ground
@@ -76,7 +78,8 @@ def _scan(told: Mapping[str, str]) -> dict[str, int]:
 
 def _verify(told: Mapping[str, str]) -> dict[str, int]:
     """The same, verified; anything wrong ends the run."""
-    report = verified(told, Asked())
+    with TemporaryDirectory() as state:
+        report = verified(told, Asked(), Path(state))
     if not report.is_right:
         raise AssertionError("\n".join(sentences(report)))
     counts = report.tally.counts

@@ -15,6 +15,7 @@ from shared.decisions import Message
 from shared.failures import NeverWill, NewerBuild, NotForUs
 from shared.log import logger
 from shared.loop import Loop, Outcome
+from shared.pace import breathe
 from shared.tries import Source
 
 _Record = ConsumerRecord[Any, Any]
@@ -79,7 +80,8 @@ class Reader:
         messages: list[Message] = []
         origins: list[_Record | None] = []
         aside: list[tuple[_Record, str]] = []
-        for record in records:
+        for number, record in enumerate(records, 1):
+            await breathe(number)
             found: Sequence[Message] = ()
             try:
                 found = self.read(record)

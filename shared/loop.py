@@ -25,7 +25,8 @@ from shared.failures import Bug, NeverWill, TryAgain, place_of
 from shared.log import Away, logger
 from shared.metrics import OUTCOMES, Metrics
 from shared.mongo import Change, Store
-from shared.parcels import Parcel
+from shared.pace import breathe
+from shared.parcels import parcel_of
 from shared.records import Evolve, Record, event_of, leaves_unsent, record_of
 from shared.sealing import Broken, Sealer
 from shared.sender import Sender
@@ -108,7 +109,8 @@ class Loop:
         finally:
             for booking in bookings:
                 booking.close(landed)
-        self._sender.feed(_parcel(self, record) for record in landed if record.fresh and leaves_unsent(record))
+        unsent = [record for record in landed if record.fresh and leaves_unsent(record)]
+        self._sender.feed(parcel_of(self.store, record, tuple(record.fresh)) for record in unsent)
         self._count(batch, source, time.monotonic() - began)
         return batch.outcomes
 
@@ -177,11 +179,12 @@ class Loop:
             tries.recognise(record)
         batch = _Batch([], found, set())
         claimed: set[tuple[str, str]] = set()
-        for message in messages:
+        for number, message in enumerate(messages, 1):
             batch.outcomes.append(self._one(message, batch, now, tries, claimed))
+            await breathe(number)
         tries.wanted |= batch.wanted
         if not batch.wanted:
-            self._encode(batch, messages, now)
+            await self._encode(batch, messages, now)
             tries.remember(batch.fresh)
         return batch
 
@@ -256,10 +259,9 @@ class Loop:
             self.broken.set()
         return Bug(f"unexpected {type(error).__name__}")
 
-    def _encode(self, batch: _Batch, messages: Sequence[Message], now: datetime) -> None:
-        for record in batch.records.values():
-            if not record.fresh:
-                continue
+    async def _encode(self, batch: _Batch, messages: Sequence[Message], now: datetime) -> None:
+        for number, record in enumerate(batch.fresh, 1):
+            await breathe(number)
             try:
                 batch.changes.append(self.store.change(record, now))
             except NeverWill as reason:
@@ -280,7 +282,3 @@ class Loop:
         for event_type, number in Counter(e.type for record in batch.records.values() for e in record.fresh).items():
             self._metrics.events.labels(event_type).inc(number)
         self._metrics.batch_seconds.labels(source).observe(seconds)
-
-
-def _parcel(loop: Loop, record: Record) -> Parcel:
-    return Parcel(loop.store, record.id, record.subject, record.context, record.published, tuple(record.fresh))

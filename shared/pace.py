@@ -8,6 +8,13 @@ import time
 
 PACE = 0.01
 """Seconds at least from the beginning of one batch to that of the next."""
+_BREATH = 50
+
+
+async def breathe(number: int) -> None:
+    """After every fiftieth of many let the others have their turn, among them what is urgent."""
+    if not number % _BREATH:
+        await asyncio.sleep(0)
 
 
 class Pace:

@@ -24,10 +24,12 @@ from shared.parcels import Parcel, parcels_of
 from shared.producer import Outgoing, Producer, Refused
 from shared.records import value_on
 from shared.sealing import Sealer
+from shared.vocabulary import Lane
 
 MAX_QUEUED, MAX_QUEUED_BYTES = 5_000, 64_000_000
 """Parcels in memory; beyond that a feed is dropped and the sweep delivers, for Kafka may be down for hours."""
-MAX_TAKEN = 1_000
+MAX_TAKEN = 250
+"""Parcels in one delivery: an urgent one that comes meanwhile waits for no more than these."""
 _REMEMBERED = 20_000
 
 
@@ -55,7 +57,8 @@ class Sender:
         self._now = now
         self._producer, self._ids, self._sealer, self._metrics = producer, ids, sealer, metrics
         self._log = logger(part="sender")
-        self._queue: deque[Parcel] = deque()
+        self._queues: dict[Lane, deque[Parcel]] = {lane: deque() for lane in Lane}
+        self._turns = deque((Lane.URGENT, Lane.NORMAL))
         self._queued_bytes = 0
         self._waiting: Counter[str] = Counter()
         self._fed = asyncio.Event()
@@ -74,7 +77,7 @@ class Sender:
     def feed(self, parcels: Iterable[Parcel]) -> None:
         """Take parcels to be sent; more than fit are left to the sweep."""
         for parcel in parcels:
-            if len(self._queue) + self._gaps.count >= MAX_QUEUED or self._queued_bytes > MAX_QUEUED_BYTES:
+            if self._count >= MAX_QUEUED or self._queued_bytes > MAX_QUEUED_BYTES:
                 return
             self._take(parcel)
 
@@ -87,19 +90,36 @@ class Sender:
         while True:
             await self._fed.wait()
             await pace.step()
-            taken = [self._queue.popleft() for _ in range(min(len(self._queue), MAX_TAKEN))]
-            if not self._queue:
+            taken = self._next()
+            if not self._queued:
                 self._fed.clear()
             self._done(await self._deliver(taken))
             with contextlib.suppress(TryAgain):  # MongoDB is away: they are raised the next time
                 await self._raise_alarms()
-            if not self._queue:
+            if not self._queued:
                 self._idle.set()
                 if not self._gaps.count:
                     self._empty.set()
 
+    def _next(self) -> list[Parcel]:
+        """What is delivered together: parcels of one lane; where both have some, the lanes take turns."""
+        lane = next((lane for lane in self._turns if self._queues[lane]), Lane.NORMAL)
+        self._turns.remove(lane)
+        self._turns.append(lane)
+        queue = self._queues[lane]
+        return [queue.popleft() for _ in range(min(len(queue), MAX_TAKEN))]
+
+    @property
+    def _queued(self) -> int:
+        return sum(map(len, self._queues.values()))
+
+    @property
+    def _count(self) -> int:
+        """What is queued, and what waits for others' marks."""
+        return self._queued + self._gaps.count
+
     def _take(self, parcel: Parcel) -> None:
-        self._queue.append(parcel)
+        self._queues[parcel.lane].append(parcel)
         self._queued_bytes += parcel.size
         self._waiting[parcel.record] += 1
         self._idle.clear()
@@ -127,7 +147,7 @@ class Sender:
     @property
     def is_busy(self) -> bool:
         """Whether so much is queued that more of it need not be looked for."""
-        return len(self._queue) + self._gaps.count >= MAX_QUEUED // 2
+        return self._count >= MAX_QUEUED // 2
 
     @property
     def is_kafka_away(self) -> bool:

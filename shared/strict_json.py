@@ -7,6 +7,7 @@ times as much and names every place that is wrong.
 import hashlib
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Never
@@ -19,6 +20,9 @@ from shared.limits import CONTRACT
 
 LARGEST = 2**53 - 1
 """The largest integer that every system reads alike (RFC 7493 section 2.2); RFC 8785 has no form for larger ones."""
+
+_LONG = re.compile(rb"[0-9]{16}")
+"""What `LARGEST` and every integer beyond it hold."""
 
 _Place = tuple[str | int, ...]
 
@@ -60,6 +64,19 @@ def read(raw: bytes, deepest: int = CONTRACT.depth) -> tuple[Any, Any, list[Fiel
         cleaned = None
         defects.add((), f"Objects and lists must not stand in each other more than {deepest} deep.")
     return sent, cleaned, defects.errors, defects.settled
+
+
+def holds_a_large_number(raw: bytes) -> bool:
+    """Whether JSON holds an integer beyond `LARGEST`; what is no JSON is for others to refuse."""
+    if not _LONG.search(raw):
+        return False
+    try:
+        json.loads(raw, parse_int=_small)
+    except OverflowError:
+        return True
+    except (ValueError, RecursionError):
+        return False
+    return False
 
 
 def canonical(value: Any) -> bytes:
@@ -130,6 +147,12 @@ def _refuse_constant(_: str) -> Never:
 def _integer(text: str) -> int | float:
     """An integer, or infinity for one that is too long: Python refuses to read more than 4,300 digits."""
     return int(text) if len(text) <= 17 else math.inf
+
+
+def _small(text: str) -> int:
+    if abs(_integer(text)) > LARGEST:
+        raise OverflowError
+    return int(text)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

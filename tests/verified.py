@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from shared import times
 from verify.command import verified
@@ -18,8 +20,8 @@ WAITS = (0.0, 1.0, 2.0, 5.0, 10.0)
 def report_on(settings: Mapping[str, str], since: datetime | None = None, *only: str) -> Report:
     """What is found; in a thread, for the test may have a loop of its own."""
     asked = Asked(since, only) if only else Asked(since)
-    with ThreadPoolExecutor(1) as threads:
-        return threads.submit(verified, settings, asked, waits=WAITS).result()
+    with ThreadPoolExecutor(1) as threads, TemporaryDirectory() as state:
+        return threads.submit(verified, settings, asked, Path(state), waits=WAITS).result()
 
 
 def verify(settings: Mapping[str, str], since: datetime | None = None, *only: str) -> None:

@@ -1,9 +1,7 @@
 """A verification put together from its settings: the servers, the state's folder, the run."""
 
 import asyncio
-import tempfile
 from collections.abc import Mapping
-from contextlib import ExitStack
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -34,18 +32,19 @@ def settings_from(environment: Mapping[str, str]) -> VerifySettings:
 def verified(
     environment: Mapping[str, str],
     asked: Asked,
-    state: Path | None = None,
+    state: Path,
     told: Told = lambda *_: None,
     waits: tuple[float, ...] = WAITS,
 ) -> Report:
-    """Verify a deployment; raises `BadStart`, and `TryAgain` where a server is away."""
+    """Verify a deployment; raises `BadStart`, and `TryAgain` where a server is away.
+
+    `state`: the folder in which it keeps how far it is.
+    """
     settings = settings_from(environment)
-    with ExitStack() as held:
-        folder = state or Path(held.enter_context(tempfile.TemporaryDirectory(prefix="rogatory-verify-")))
-        documents = held.enter_context(Mongo(settings.mongo.get_secret_value(), settings.database))
+    with Mongo(settings.mongo.get_secret_value(), settings.database) as documents:
 
         async def run() -> Report:
-            deployment, shards = Deployment.of(settings), Shards(folder)
+            deployment, shards = Deployment.of(settings), Shards(state)
             async with Kafka(settings.kafka) as topics, recounting(settings, deployment) as counting:
                 parts = deployment, topics, documents, shards, asked, told, waits
                 return await Verification(*parts, recount=counting.differs).run()

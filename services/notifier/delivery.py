@@ -232,7 +232,8 @@ class Delivery:
             self._notices.bug(error, "delivery")
         if not self._is_ending:
             self._begin(claimed.recipient)
-        if error is None and task.result() and (claimed.recipient.behind or claimed.recipient.passed_over):
+        left_out = claimed.recipient.behind or claimed.recipient.passed_over
+        if error is None and task.result() and left_out and claimed.recipient.room_for(never_held=False):
             self._awake.set()
 
     async def _give_back(self, waiting: Sequence[Record]) -> None:

@@ -20,6 +20,10 @@ AHEAD = 4.0
 
 By the recipient's own pace: a slow one has little claimed.
 """
+MOST_FOUND = 100
+"""Of what a look finds no more is claimed for one recipient: several processes look for the same."""
+_FASTEST = 0.005
+"""Seconds that a request is taken to last at least."""
 GATHERING = "a digest"
 """Takes one place of a recipient while what goes into it is claimed."""
 FIRST_PACE = 1.0
@@ -64,6 +68,8 @@ class Recipient:
     """The last look for what is due left something of it out: there may be more when it has room again."""
     pace: float = FIRST_PACE
     """Seconds that a request lasts of late."""
+    answers: bool = False
+    """The last attempt that ended was taken: more may be claimed than there is room for now."""
     failures: int = 0
     given_up: float = -SAID_FOR
     """When somebody was told that it cannot be reached."""
@@ -73,9 +79,15 @@ class Recipient:
     """When something was sent, within the last minute."""
 
     def room_for(self, *, never_held: bool) -> int:
-        """How many more notices may be claimed to be sent now; what nothing may hold back has one more place."""
+        """How many more notices may be claimed; what nothing may hold back has one more place.
+
+        None while more than half of what may be claimed ahead is still there: a look for what is due reads hundreds,
+        so it should find many at once.
+        """
         ahead = sum(one.never_held for one in self.ahead) if never_held else len(self.ahead)
-        return max(0, (1 if self.away.is_away else IN_FLIGHT) + never_held - len(self.busy) - ahead)
+        places = (1 if self.away.is_away else IN_FLIGHT) + never_held - len(self.busy)
+        most = min(MOST_FOUND, int(IN_FLIGHT * AHEAD / max(self.pace, _FASTEST))) if self.answers else 0
+        return max(0, places + most - ahead) if ahead <= most / 2 else 0
 
     def is_busy_with(self, about: str) -> bool:
         """Whether something about this is in flight, or waits for room."""
@@ -83,7 +95,7 @@ class Recipient:
 
     def may_claim(self, more: int) -> bool:
         """Whether a notice may be claimed as it is raised, after so many others of its batch."""
-        return not self.away.is_away and (len(self.ahead) + more) * max(self.pace, 0.005) < IN_FLIGHT * AHEAD
+        return not self.away.is_away and (len(self.ahead) + more) * max(self.pace, _FASTEST) < IN_FLIGHT * AHEAD
 
     def queue(self, claimed: Claimed) -> None:
         """What nothing may hold back goes before the rest."""
@@ -148,6 +160,7 @@ class Recipient:
 
     def answered(self, outcome: Delivered | Failed) -> None:
         """Note how an attempt ended."""
+        self.answers = isinstance(outcome, Delivered)
         if isinstance(outcome, Delivered):
             self.failures = 0
             self.away.back()

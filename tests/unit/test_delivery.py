@@ -184,6 +184,27 @@ async def test_no_more_is_claimed_than_can_be_sent_at_once(world: World) -> None
         assert world.recipients.begun == [(DUTY, notice) for notice in MANY[:IN_FLIGHT]]
 
 
+async def test_what_has_piled_up_for_somebody_who_answers_takes_few_looks(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, due = [], world.delivery._choosing.due
+
+    async def looked() -> list[dict[str, Any]]:
+        looks.append(world.recipients.count(DUTY))
+        return await due()
+
+    monkeypatch.setattr(world.delivery._choosing, "due", looked)
+    monkeypatch.setattr("services.notifier.delivery.EVERY", 60)
+    await world.told(DUTY, *(f"not_{n:05x}" for n in range(400)))
+
+    async with world.delivering():
+        await until(lambda: len(world.states("delivered")) == 400)
+
+    assert world.recipients.most[DUTY] == IN_FLIGHT
+    assert world.attempts() == [1] * 400
+    assert len(looks) < 40, looks
+
+
 async def test_what_is_in_flight_here_is_not_claimed_again_here(world: World) -> None:
     world.recipients.silent = {DUTY}
     await world.told(DUTY, "not_10000")

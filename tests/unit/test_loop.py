@@ -1,5 +1,6 @@
 """The loop: every message decided once, every record written once, whatever MongoDB answers."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -203,6 +204,16 @@ async def test_messages_for_one_record_fold_into_one_write(store: MemoryStore, f
     assert (store.documents["cas_1"]["version"], store.writes, store.reads) == (3, 2, 2)
     assert [outcome.reply for outcome in outcomes] == ["after 1", "after 0", "after 2"]
     assert [len(parcel.events) for parcel in fed.parcels] == [1, 2, 1]
+
+
+async def test_a_large_batch_does_not_hold_up_what_comes_while_it_is_decided(store: MemoryStore, fed: Fed) -> None:
+    whole = loop(store, fed)
+    large = asyncio.create_task(whole.handle([says("a", f"c{n}", f"cas_{n}") for n in range(500)], "kafka"))
+    await asyncio.sleep(0)
+
+    await whole.handle([says("urgent", "c", "cas_urgent")], "kafka")
+    assert not large.done()
+    assert len(await large) == 500
 
 
 async def test_nothing_to_say_means_nothing_to_write(store: MemoryStore, fed: Fed) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,14 +15,15 @@ from shared.failures import TryAgain
 from shared.ids import Ids
 from shared.metrics import Metrics
 from shared.mongo import Store
-from shared.parcels import Parcel
+from shared.parcels import Parcel, parcel_of
 from shared.producer import Outgoing, Producer, Refused, Result, Unknown
 from shared.records import Record, State, insertion
 from shared.sealing import Sealer
-from shared.sender import MAX_QUEUED, Sender
+from shared.sender import MAX_QUEUED, MAX_TAKEN, Sender
 
 NOW = datetime(2026, 3, 10, 8, tzinfo=UTC)
 OPEN, INTERNAL = "security-service.cases.v1", "cases.events.v1"
+URGENT = "security-service.cases.urgent.v1"
 SEALER, IDS = Sealer(b"s" * 32), Ids(b"k" * 32)
 
 
@@ -164,7 +166,7 @@ def record(record_id: str, *said: str, to: Sequence[str] = (OPEN,), at: datetime
 def parcel(sending: Sending, whole: Record, first: int, last: int, published: int | None = None) -> Parcel:
     """The events `first` to `last` of a record, as the loop feeds them."""
     before = first - 1 if published is None else published
-    return Parcel(sending.store, whole.id, whole.subject, whole.context, before, tuple(whole.fresh[first - 1 : last]))
+    return replace(parcel_of(sending.store, whole, tuple(whole.fresh[first - 1 : last])), published=before)
 
 
 # In order
@@ -180,6 +182,29 @@ async def test_events_leave_in_waves_the_next_of_a_record_only_after_the_one_bef
         [(OPEN, "cas_1:a"), (OPEN, "cas_2:x")],
         [(OPEN, "cas_1:b")],
         [(OPEN, "cas_1:c")],
+    ]
+
+
+async def test_an_urgent_record_waits_for_one_delivery_and_no_lane_for_all_of_the_other() -> None:
+    sending = Sending()
+    normal = [record(f"cas_n{n}", "a") for n in range(3 * MAX_TAKEN)]
+    urgent = [record(f"cas_u{n}", "a", to=(URGENT,)) for n in range(2 * MAX_TAKEN)]
+    late = record("cas_late", "a", to=(URGENT,))
+    # What follows on a topic of no lane goes the same way, so that nothing overtakes.
+    said_b = Draft(NOTICE_RAISED, (OPEN,), {"said": "b"})
+    late.append(said_b, by="router", cause="b", now=NOW, evolve=as_it_was, sealer=SEALER)
+
+    await sending.deliver(*(parcel(sending, one, 1, 1) for one in (*normal, *urgent)), parcel(sending, late, 1, 2))
+
+    first = [(wave[0][1][:5], len(wave)) for wave in sending.producer.waves]
+    assert first == [
+        ("cas_u", MAX_TAKEN),
+        ("cas_n", MAX_TAKEN),
+        ("cas_u", MAX_TAKEN),
+        ("cas_n", MAX_TAKEN),
+        ("cas_l", 1),
+        ("cas_l", 1),
+        ("cas_n", MAX_TAKEN),
     ]
 
 
@@ -250,9 +275,7 @@ async def test_each_store_marks_its_own_records() -> None:
     sending, notices = Sending(), MemoryStore("notices")
     one, two = record("cas_1", "a"), record("not_1", "b")
 
-    await sending.deliver(
-        parcel(sending, one, 1, 1), Parcel(notices, two.id, two.subject, two.context, 0, tuple(two.fresh))
-    )
+    await sending.deliver(parcel(sending, one, 1, 1), parcel_of(notices, two, tuple(two.fresh)))
 
     assert (sending.store.marks, notices.marks) == ([{1: ["cas_1"]}], [{1: ["not_1"]}])
 
@@ -659,7 +682,7 @@ async def test_the_sweep_leaves_alone_what_waits_here_already() -> None:
     sending.sender.feed([parcel(sending, whole, 1, 1)])
 
     await sending.sweeper.look(sending.store, 0)
-    assert len(sending.sender._queue) == 1
+    assert sending.sender._queued == 1
 
     await sending.deliver()
     assert sending.said() == ["cas_1:a"]
