@@ -215,13 +215,17 @@ class Delivery:
         """Send what there is room for."""
         oldest = asyncio.get_running_loop().time() - FRESH
         while (claimed := recipient.next(oldest)) is not None:
-            sending = asyncio.create_task(self._sending.send(claimed))
+            sending = asyncio.create_task(self._sending.send(claimed, partial(self._go_on, recipient)))
             self._running.add(sending)
             sending.add_done_callback(partial(self._sent, claimed))
 
+    def _go_on(self, recipient: Recipient) -> None:
+        if not self._is_ending:
+            self._begin(recipient)
+
     def _sent(self, claimed: Claimed, task: asyncio.Task[bool]) -> None:
         self._running.discard(task)
-        claimed.recipient.busy.discard(claimed.about)
+        claimed.recipient.is_over(claimed.about)
         if task.cancelled():
             return
         if claimed.recipient.away.is_away and claimed.recipient.ahead:
@@ -230,8 +234,7 @@ class Delivery:
         if isinstance(error, Exception):
             # The claim runs out and the notice is tried again, a bounded number of times.
             self._notices.bug(error, "delivery")
-        if not self._is_ending:
-            self._begin(claimed.recipient)
+        self._go_on(claimed.recipient)
         left_out = claimed.recipient.behind or claimed.recipient.passed_over
         if error is None and task.result() and left_out and claimed.recipient.room_for(never_held=False):
             self._awake.set()

@@ -22,6 +22,8 @@ By the recipient's own pace: a slow one has little claimed.
 """
 MOST_FOUND = 100
 """Of what a look finds no more is claimed for one recipient: several processes look for the same."""
+MOST_KEPT = 100
+"""Outcomes of one recipient that are kept beside its requests: where this process dies, these may be repeated."""
 _FASTEST = 0.005
 """Seconds that a request is taken to last at least."""
 GATHERING = "a digest"
@@ -58,6 +60,8 @@ class Recipient:
     away: Away
     busy: set[str] = field(default_factory=set)
     """What the notices in flight are about: a later one about the same waits for its end."""
+    keeping: set[str] = field(default_factory=set)
+    """Of these what was taken already: its outcome is just being kept, and takes no place of the recipient's."""
     ahead: deque[Claimed] = field(default_factory=deque)
     """What is claimed and waits for room, in order."""
     behind: bool = False
@@ -85,9 +89,23 @@ class Recipient:
         so it should find many at once.
         """
         ahead = sum(one.never_held for one in self.ahead) if never_held else len(self.ahead)
-        places = (1 if self.away.is_away else IN_FLIGHT) + never_held - len(self.busy)
+        places = (1 if self.away.is_away else IN_FLIGHT) + never_held - self._open
         most = min(MOST_FOUND, int(IN_FLIGHT * AHEAD / max(self.pace, _FASTEST))) if self.answers else 0
         return max(0, places + most - ahead) if ahead <= most / 2 else 0
+
+    @property
+    def _open(self) -> int:
+        """Places that are taken; where MongoDB is slow, outcomes that wait for it take some too."""
+        return len(self.busy) - min(len(self.keeping), MOST_KEPT)
+
+    def was_taken(self, about: str) -> None:
+        """The recipient has it; until that is kept nothing else about the same goes."""
+        self.keeping.add(about)
+
+    def is_over(self, about: str) -> None:
+        """What became of it is kept."""
+        self.busy.discard(about)
+        self.keeping.discard(about)
 
     def is_busy_with(self, about: str) -> bool:
         """Whether something about this is in flight, or waits for room."""
@@ -112,7 +130,7 @@ class Recipient:
         """
         limit, passed = 1 if self.away.is_away else IN_FLIGHT, set[str]()
         for number, claimed in enumerate(self.ahead):
-            if len(self.busy) >= limit + claimed.never_held:
+            if self._open >= limit + claimed.never_held:
                 return None  # what nothing may hold back stands before the rest
             if claimed.at >= oldest and claimed.about not in self.busy and claimed.about not in passed:
                 del self.ahead[number]

@@ -65,8 +65,11 @@ class Sending:
         """Keep outcomes until cancelled."""
         await self._keeping.run()
 
-    async def send(self, claimed: Claimed) -> bool:
-        """One attempt; whether it was taken."""
+    async def send(self, claimed: Claimed, go_on: Callable[[], None] = lambda: None) -> bool:
+        """One attempt; whether it was taken.
+
+        `go_on`: called when the recipient has taken it, before that is kept.
+        """
         recipient, attempt = claimed.recipient, claimed.attempt()
         destination = self._destinations.find(recipient.name, recipient.channel) or await self._anew(recipient)
         outcome: Delivered | Failed = Failed(attempt, NO_RECIPIENT, for_good=True)
@@ -82,6 +85,9 @@ class Sending:
         is_taken = isinstance(outcome, Delivered)
         recipient.answered(outcome)
         self._count(claimed, is_taken=is_taken)
+        if is_taken:
+            recipient.was_taken(claimed.about)
+            go_on()
         if isinstance(outcome, Failed):
             self._log.warning(
                 "not delivered",

@@ -25,7 +25,7 @@ from services.notifier.sending import NO_RECIPIENT, TEST_SAYS, Sending
 from shared import topics
 from shared.decisions import Message
 from shared.events import ALERT_RAISED, Event
-from shared.loop import Loop
+from shared.loop import Loop, Outcome
 from shared.metrics import Metrics
 from shared.partners import NoticeChannel
 from shared.sealing import Sealer
@@ -125,8 +125,9 @@ class World:
         try:
             yield
         finally:
-            self.recipients.heard.set()
             running.cancel()
+            await asyncio.sleep(0)
+            self.recipients.heard.set()
             await asyncio.gather(running, return_exceptions=True)
 
     def states(self, status: str) -> list[str]:
@@ -203,6 +204,30 @@ async def test_what_has_piled_up_for_somebody_who_answers_takes_few_looks(
     assert world.recipients.most[DUTY] == IN_FLIGHT
     assert world.attempts() == [1] * 400
     assert len(looks) < 40, looks
+
+
+async def test_an_outcome_that_waits_for_mongodb_takes_no_place_and_nothing_goes_about_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, put = asyncio.Event(), world.sending.put
+
+    async def slow(messages: Sequence[Message]) -> list[Outcome]:
+        await go.wait()
+        return await put(messages)
+
+    monkeypatch.setattr(world.sending, "put", slow)
+    await world.told(DUTY, *MANY)
+    await world.told(DUTY, "not_fffff", about="cas_not_00000")
+
+    async with world.delivering():
+        await until(lambda: world.recipients.count(DUTY) == len(MANY))
+        await some_looks()
+        assert world.states("delivered") == []
+        assert (DUTY, "not_fffff") not in world.recipients.begun
+
+        go.set()
+        await until(lambda: len(world.states("delivered")) == len(MANY) + 1)
+    assert world.recipients.most[DUTY] <= IN_FLIGHT
 
 
 async def test_what_is_in_flight_here_is_not_claimed_again_here(world: World) -> None:
