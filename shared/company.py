@@ -5,12 +5,13 @@ authority's word and what is to be answered on it do, would undo each other's wo
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.decisions import Message
 from shared.failures import TryAgain
-from shared.loop import Loop, Outcome
+from shared.loop import PATIENCE, Loop, Outcome
 
 MESSAGES = 2_000
 """Messages that are decided together at most."""
@@ -19,6 +20,7 @@ MESSAGES = 2_000
 @dataclass(slots=True, eq=False)
 class _Caller:
     messages: Sequence[Message]
+    came: float
     outcomes: list[Outcome] | None = None
     error: BaseException | None = None
 
@@ -33,7 +35,7 @@ class Company:
 
     async def handle(self, messages: Sequence[Message]) -> list[Outcome]:
         """What `Loop.handle` returns and raises, for messages from Kafka; at most `MESSAGES` of them."""
-        caller = _Caller(messages)
+        caller = _Caller(messages, time.monotonic())
         self._waiting.append(caller)
         try:
             async with self._writing:
@@ -57,8 +59,11 @@ class Company:
         return taken
 
     async def _write(self, callers: Sequence[_Caller]) -> None:
+        # Nobody is held up longer than alone: Kafka gives a member's partitions away that is silent for too long.
+        patience = max(0.0, callers[0].came + PATIENCE - time.monotonic())
+        together = [message for one in callers for message in one.messages]
         try:
-            outcomes = await self._loop.handle([message for one in callers for message in one.messages], "kafka")
+            outcomes = await self._loop.handle(together, "kafka", patience)
         except BaseException as error:
             for caller in callers:
                 # Of what went wrong its name: its text may quote a letter, and it counts once.

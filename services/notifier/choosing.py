@@ -72,7 +72,8 @@ class Choosing:
         of_it: dict[str, Any] = {"state.subscriber": recipient.name, "state.channel": recipient.channel}
         if not recipient.room_for(never_held=never_held):
             return [of_it]
-        cannot = [{**of_it, "state.about": {"$in": sorted(recipient.busy)}}] if recipient.busy else []
+        waiting = recipient.busy | {one.about for one in recipient.ahead}
+        cannot = [{**of_it, "state.about": {"$in": sorted(waiting)}}] if waiting else []
         if recipient.has_rate and not never_held:
             sent = recipient.count(asyncio.get_running_loop().time())
             cannot.append({**of_it, "state.rate": {"$lte": sent}})

@@ -20,7 +20,7 @@ AHEAD = 4.0
 
 By the recipient's own pace: a slow one has little claimed.
 """
-MOST_FOUND = 100
+MOST_FOUND = 40
 """Of what a look finds no more is claimed for one recipient: several processes look for the same."""
 MOST_KEPT = 100
 """Outcomes of one recipient that are kept beside its requests: where this process dies, these may be repeated."""
@@ -85,13 +85,13 @@ class Recipient:
     def room_for(self, *, never_held: bool) -> int:
         """How many more notices may be claimed; what nothing may hold back has one more place.
 
-        None while more than half of what may be claimed ahead is still there: a look for what is due reads hundreds,
+        Ahead of the places only once half of what may be claimed so has gone: a look for what is due reads hundreds,
         so it should find many at once.
         """
         ahead = sum(one.never_held for one in self.ahead) if never_held else len(self.ahead)
         places = (1 if self.away.is_away else IN_FLIGHT) + never_held - self._open
         most = min(MOST_FOUND, int(IN_FLIGHT * AHEAD / max(self.pace, _FASTEST))) if self.answers else 0
-        return max(0, places + most - ahead) if ahead <= most / 2 else 0
+        return max(0, places + (most if ahead <= most / 2 else 0) - ahead)
 
     @property
     def _open(self) -> int:
@@ -154,6 +154,8 @@ class Recipient:
             else:
                 kept.append(one)
         self.ahead, self.behind = kept, self.behind or bool(late)
+        # Each claim is an attempt: who has become slow must not use them all up before one begins.
+        self.answers = self.answers and not late
         return late
 
     def empty(self) -> list[Claimed]:

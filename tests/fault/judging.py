@@ -90,7 +90,7 @@ class Judge:
             "latest_seconds": self._latest,
             "latest_seconds_with_reading": latest(self.after_due),
             "in_time_with_reading": self._in_time,
-            "usual_seconds_behind": self.nemesis.current.total_seconds(),
+            "usual_seconds_behind": self.nemesis.reading.usual.total_seconds(),
             "well_after_seconds": self._slowest.took.total_seconds(),
             "longest_stop_seconds": max(self.harms.stops),
         }

@@ -28,7 +28,9 @@ _AS_USUAL = 1.25
 """All is well again where no more is behind than so many times what was at most before the first harm."""
 _CURRENT, _BEHIND = (timedelta(seconds=1), 1.0) if SCALE.is_timed else (NEVER, 4.0)
 """But so much is always well: read what was said so long ago, and no more behind than comes in so many seconds."""
-SLOWEST = timedelta(seconds=5)
+_CASES = 1.5
+"""Of a letter, about."""
+SLOWEST = timedelta(seconds=6)
 """A machine on which the load alone is further behind cannot be judged by times."""
 _LOOK = 0.1
 _PATIENCE = 120.0
@@ -67,7 +69,7 @@ class Nemesis:
         self._system, self._load, self._answering, self._rng, self._say = system, load, answering, rng, say
         routers = [service for service in system.services.values() if service.name == "router"]
         self.reading = Reading(lambda: [router.port for router in routers])
-        self.current, self._most_behind = _CURRENT, _BEHIND * load.rate
+        self.reading.usual, self._most_behind = _CURRENT, _BEHIND * load.rate
         self.windows: list[Window] = []
         self.kills: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
@@ -86,12 +88,13 @@ class Nemesis:
         end = time.monotonic() + _USUAL
         while time.monotonic() < end:
             await asyncio.sleep(_LOOK)
-            self.current = max(self.current, self.reading.behind * _AS_USUAL)
+            self.reading.usual = max(self.reading.usual, self.reading.behind * _AS_USUAL)
             self._most_behind = max(self._most_behind, self.behind * _AS_USUAL)
         if SCALE.is_timed:
-            seconds = self.current.total_seconds()
+            seconds = self.reading.usual.total_seconds()
             self._say(f"  as usual: {self._most_behind:.0f} cases behind, read is what was said {seconds:.1f} s ago")
-            assert self.current <= SLOWEST, "the load is too much for this machine"
+            slowest = max(seconds, self._most_behind / (_CASES * self._load.rate))
+            assert slowest <= SLOWEST.total_seconds(), "the load is too much for this machine"
 
     async def _do(self, together: Sequence[Harm]) -> None:
         began, left = times.now(), f"{self.behind} cases behind, {self._load.in_flight} posts in flight"
@@ -128,4 +131,4 @@ class Nemesis:
 
     def _is_read(self, moment: datetime) -> bool:
         until = self.reading.until
-        return until is not None and until >= moment and self.reading.behind <= self.current
+        return until is not None and until >= moment and self.reading.behind <= self.reading.usual

@@ -20,6 +20,8 @@ class Reading:
     def __init__(self, ports: Callable[[], Collection[int]]) -> None:
         """`ports`: of the routers."""
         self._ports = ports
+        self.usual = NEVER
+        """How far behind they are while nothing is wrong, at most."""
         self._looks: list[datetime] = []
         self._until: list[datetime | None] = []
 

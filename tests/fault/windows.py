@@ -45,11 +45,18 @@ def slow(windows: Sequence[Window]) -> Iterator[Fault]:
 
 def could_ring(due: datetime, windows: Sequence[Window], reading: Reading | None = None) -> datetime:
     """The first moment from its due time on at which nothing was wrong, and what was said before was read."""
-    moment = due
+    moment = _well(due, windows)
+    if reading is None:
+        return moment
+    # It may be behind as usual, and no more: a reading that stands still excuses nothing.
+    return _well(min(reading.passed(due, moment), moment + reading.usual), windows)
+
+
+def _well(moment: datetime, windows: Sequence[Window]) -> datetime:
     for window in sorted(windows, key=lambda one: one.began):
         if window.began - IN_TIME <= moment <= window.well:
             moment = window.well
-    return reading.passed(due, moment) if reading else moment
+    return moment
 
 
 def lateness(

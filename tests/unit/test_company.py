@@ -8,7 +8,7 @@ import pytest
 from shared.company import MESSAGES, Company
 from shared.decisions import Message
 from shared.failures import TryAgain
-from shared.loop import Loop, Outcome
+from shared.loop import PATIENCE, Loop, Outcome
 from shared.records import Record
 from shared.tries import Source
 
@@ -18,11 +18,13 @@ class Writing(Loop):
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
+        self.patience: list[float] = []
         self.go = asyncio.Semaphore(0)
         self.fails: Exception | None = None
 
     async def handle(self, messages: Sequence[Message], source: Source, patience: float = 60) -> list[Outcome]:
         assert source == "kafka"
+        self.patience.append(patience)
         self.batches.append([message.record for message in messages])
         await self.go.acquire()
         if self.fails:
@@ -91,6 +93,20 @@ async def test_while_mongodb_is_away_everybody_is_to_try_again(company: Company,
 
     found = await asyncio.gather(*tasks, return_exceptions=True)
     assert [repr(error) for error in found] == [repr(TryAgain("no primary"))] * 3
+
+
+async def test_who_waits_for_others_has_so_much_less_patience_with_mongodb(
+    company: Company, writing: Writing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1_000.0
+    monkeypatch.setattr("shared.company.time.monotonic", lambda: now)
+    tasks = await together(company, ["one"], ["two"], ["three"])
+    now += 50
+    for _ in range(2):
+        writing.go.release()
+    await asyncio.gather(*tasks)
+
+    assert writing.patience == [PATIENCE, PATIENCE - 50]
 
 
 async def test_a_bug_is_told_to_one_and_without_its_text_to_the_others(company: Company, writing: Writing) -> None:

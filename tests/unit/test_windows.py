@@ -54,6 +54,9 @@ def test_a_clock_may_wait_until_what_was_said_before_it_was_due_is_read() -> Non
     assert reading.passed(second(9), second(11.5)) == second(11.5)
     assert could_ring(second(12), [], reading) == second(14)
     assert could_ring(second(12), [window(10, 12, 13)], reading) == second(14)
+    assert could_ring(second(12), [window(14, 16, 18)], reading) == second(18)
+    reading.usual = timedelta(seconds=1)
+    assert could_ring(second(12), [], reading) == second(13)
 
 
 def test_around_a_jump_of_the_time_that_counts_nothing_is_late() -> None:
