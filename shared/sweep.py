@@ -74,4 +74,5 @@ class Sweep:
             if not self._sender.has(head["_id"]):
                 forgotten.append(head["_id"])
         self._sender.feed(self._sender.parcels_of(store, await store.histories(forgotten)))
-        return bool(forgotten) and (len(heads) == limit or size > AT_ONCE_BYTES)
+        # What was skipped is still to be looked at, also where the look that began after it met the end.
+        return bool(forgotten) and (skip > 0 or len(heads) == limit or size > AT_ONCE_BYTES)

@@ -630,6 +630,20 @@ async def test_more_than_fits_is_dropped_and_delivered_by_the_sweep() -> None:
     assert sending.said() == ["cas_1:a", "cas_2:x"]
 
 
+async def test_a_sweep_that_began_near_the_end_goes_on_with_what_it_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep, "AT_ONCE", 2)
+    monkeypatch.setattr("shared.sweep.random.random", lambda: 0.0)
+    monkeypatch.setattr("shared.sweep.random.randrange", lambda beyond: beyond - 1)
+    sending = Sending()
+    for n in range(5):
+        sending.store.keep(record(f"cas_{n}", "a"))
+    sending.store.documents["cas_4"]["unsent_since"] = datetime.now(UTC)  # counted, and too young for this look
+
+    assert await sending.sweeper.look(sending.store, 0.5)
+    await sending.deliver()
+    assert sending.said() == ["cas_3:a"]
+
+
 async def test_the_sweep_goes_on_while_others_are_still_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweep, "AT_ONCE", 2)
     monkeypatch.setattr(gaps, "GRACE", timedelta(hours=1))
