@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from services.notifier.recipients import AHEAD, FIRST_PACE, IN_FLIGHT, TRUST, Recipient
+from services.notifier.recipients import AHEAD, FIRST_PACE, IN_FLIGHT, TRUST, Claimed, Recipient
 from shared.decisions import NEW, Message
 from shared.failures import TryAgain
+from shared.log import Away, logger
 from shared.mongo import Change
 from shared.records import Record
 from tests.unit.test_delivery import DUTY, LALA, MANY, OPERATIONS, World, raising, some_looks, until
@@ -400,3 +401,43 @@ async def test_what_is_heard_during_the_end_does_not_send_what_is_given_back(
         monkeypatch.setattr(claiming.delivery, "_give_back", giving)
     await until(lambda: len(claiming.states("waiting")) == 3)
     assert not set(begun(claiming)) & set(claiming.states("waiting"))
+
+
+# Ahead of the places of who answers
+
+
+def recipient(*ahead: str, answers: bool) -> Recipient:
+    """Somebody for whom notices about these cases wait, claimed at the second 0; a request lasts a second."""
+    found = Recipient(DUTY, "webhook", Away("it", logger(part="test")), answers=answers)
+    for about in ahead:
+        found.queue(Claimed(found, (), (), about, False, 0.0))
+    return found
+
+
+def test_what_waits_takes_no_place_that_is_free_from_who_has_not_answered() -> None:
+    assert recipient("cas_1", answers=False).room_for(never_held=False) == IN_FLIGHT - 1
+    assert recipient("cas_1", answers=False).room_for(never_held=True) == IN_FLIGHT + 1
+
+
+def test_who_answers_may_have_more_claimed_once_half_of_it_has_gone() -> None:
+    most = round(IN_FLIGHT * AHEAD)
+    half, more = ([f"cas_{n}" for n in range(most // 2 + one)] for one in (0, 1))
+
+    assert recipient(*half, answers=True).room_for(never_held=False) == IN_FLIGHT + most - len(half)
+    assert recipient(*more, answers=True).room_for(never_held=False) == 0
+
+
+def test_of_who_has_become_slow_no_more_is_claimed_than_there_is_room_for() -> None:
+    slow = recipient("cas_1", "cas_2", answers=True)
+
+    assert len(slow.too_late(oldest=1.0)) == 2
+    assert slow.room_for(never_held=False) == IN_FLIGHT
+
+
+async def test_a_look_leaves_out_what_is_about_cases_that_wait_already(claiming: World) -> None:
+    choosing = claiming.delivery._choosing
+    choosing.recipient(DUTY, "webhook").queue(Claimed(choosing.recipient(DUTY, "webhook"), (), (), "cas_1", False, 0.0))
+    await claiming.told(DUTY, "not_10000", about="cas_1")
+    await claiming.told(DUTY, "not_20000", about="cas_2")
+
+    assert [one["_id"] for one in await choosing.due()] == ["not_20000"]
