@@ -30,7 +30,7 @@ _CURRENT, _BEHIND = (timedelta(seconds=1), 1.0) if SCALE.is_timed else (NEVER, 4
 """But so much is always well: read what was said so long ago, and no more behind than comes in so many seconds."""
 _CASES = 1.5
 """Of a letter, about."""
-SLOWEST = timedelta(seconds=6)
+SLOWEST = timedelta(seconds=12)
 """A machine on which the load alone is further behind cannot be judged by times."""
 _LOOK = 0.1
 _PATIENCE = 120.0
