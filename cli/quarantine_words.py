@@ -87,7 +87,11 @@ def _copy(copy: Mapping[str, Any], is_masked: bool) -> Iterator[str]:
     elif value["tree"] is not None:
         for line in json.dumps(value["tree"], indent=2, ensure_ascii=False).splitlines():
             yield f"    {plain_line(line)}"
-    for change in (copy["difference"] or {}).get("changes", ()):
+    difference = copy["difference"] or {}
+    for header in difference.get("headers", ()):
+        before, after = (plain(", ".join(map(str, header[name] or ()))) for name in ("was", "value"))
+        yield f"    header {plain(header['name'])}  {before} -> {after}"
+    for change in difference.get("changes", ()):
         before, after = (plain(json.dumps(change[name])) if name in change else "" for name in ("was", "value"))
         yield f"    {change['op']} {plain(change['path'])}  {before} -> {after}".rstrip(" ->")
 

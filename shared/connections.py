@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from shared import problems
 from shared.log import logger
 from shared.problems import MEDIA_TYPE, Problem
+from shared.under_way import Bodies
 
 MOST_HEAD = 32 * 1024
 """Bytes of a request's line and headers; a token has at most 8 KiB."""
@@ -173,8 +174,10 @@ class _Connection(HttpToolsProtocol):
         super().on_response_complete()
         if self.transport.is_closing():
             self._all.stuck[self] = self.loop.time()
-        elif not self.pipeline and self not in self._all.reading and not self._in_head:
-            # uvicorn closes it when it has rested; until then it may go first where there is no room.
+        elif self.cycle.response_complete and not self._in_head:
+            # uvicorn closes it when it has rested; until then it may go first where there is no room. What is still
+            # to come of a body that is answered holds no place: whoever has no token could hold them all so.
+            self._all.reading.pop(self, None)
             self._all.waiting[self] = self.loop.time()
 
     def timeout_keep_alive_handler(self) -> None:
@@ -243,15 +246,28 @@ def room_for(wanted: int) -> int:
     return room
 
 
-def counted(app: Callable[..., Awaitable[None]], metrics: HttpMetrics) -> Callable[..., Awaitable[None]]:
-    """The same application, whose refusals are counted."""
+def bounded(
+    app: Callable[..., Awaitable[None]], metrics: HttpMetrics, bodies: Bodies
+) -> Callable[..., Awaitable[None]]:
+    """The same application, whose refusals are counted, and whose bodies must find room."""
 
-    async def counting(scope: Any, receive: Any, send: Any) -> None:
+    async def within(scope: Any, receive: Any, send: Any) -> None:
+        body = bodies.of(scope)
+
+        async def hear() -> Any:
+            message = await receive()
+            if part := message.get("body"):
+                body.take(len(part))
+            return message
+
         async def say(message: Mapping[str, Any]) -> None:
             if message["type"] == "http.response.start" and message["status"] >= 400:
                 metrics.refused(message["status"])
             await send(message)
 
-        await app(scope, receive, say)
+        try:
+            await app(scope, hear, say)
+        finally:
+            body.release()
 
-    return counting
+    return within

@@ -19,8 +19,8 @@ from shared.log import logger
 from shared.metrics import Metrics
 from shared.time_source import Time
 
-EVERY, WHILE_BEHIND = 0.3, 0.1
-"""Seconds between two looks; sooner where something is still to be read, for a clock may wait for just that."""
+EVERY = 0.3
+"""Seconds between two looks."""
 MOST_MARKS = 1_000
 """Moments that are remembered while the readers are behind; of more, every second one is forgotten."""
 _ANSWER_IN = 10.0
@@ -40,11 +40,6 @@ class Progress:
         self.until: datetime | None = None
         """Everything that came before this has been read; None: nothing is known yet."""
         self._marks: deque[tuple[datetime, Offsets]] = deque()
-
-    @property
-    def is_behind(self) -> bool:
-        """Whether something has come that is not read yet."""
-        return bool(self._marks)
 
     def passed(self, now: datetime) -> None:
         """The time; before what is known it was put back: then what was read until when is unknown again."""
@@ -107,7 +102,7 @@ class Horizon:
                     async with asyncio.timeout(_ANSWER_IN):
                         await self._look(kafka)
                 self._say()
-                await asyncio.sleep(WHILE_BEHIND if self._progress.is_behind else EVERY)
+                await asyncio.sleep(EVERY)
         finally:
             await kafka.stop()
 

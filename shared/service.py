@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import uvicorn
 import uvloop
 
-from shared.connections import Connections, counted, room_for
+from shared.connections import Connections, bounded, room_for
 from shared.events import STOPPED
 from shared.failures import BadStart, TryAgain, place_of
 from shared.log import logger, start_logging
@@ -26,6 +26,7 @@ from shared.settings import S, Settings, read_settings
 from shared.sweep import Sweep
 from shared.time_source import Time
 from shared.times import text_of
+from shared.under_way import Bodies
 
 __all__ = ["ASGI", "Platform", "main", "run"]
 
@@ -73,7 +74,7 @@ async def run(platform: Platform, app: ASGI) -> int:
     door = _bind(settings)
     most = room_for(settings.max_connections)
     connections = Connections(most, settings.head_within, settings.body_within, platform.http)
-    app = counted(app, platform.http)
+    app = bounded(app, platform.http, Bodies(settings.max_bodies_bytes))
     server = _Server(
         uvicorn.Config(
             _saying_so(app, platform.time) if platform.time.is_simulated else app,

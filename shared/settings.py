@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretBytes, Secret
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.failures import BadStart
+from shared.limits import CONTRACT
 
 
 def _key(value: Any) -> Any:
@@ -83,6 +84,8 @@ class Settings(BaseSettings):
     """Seconds for a connection's next request line and headers; who is slower is a hindrance or broken."""
     body_within: Annotated[float, Field(ge=1, le=3600)] = 60.0
     """Seconds for the body that follows."""
+    max_bodies_bytes: Annotated[int, Field(ge=2 * CONTRACT.batch_bytes, le=2**40)] = 4 * CONTRACT.batch_bytes
+    """Of requests that are not answered yet, together; one caller may have half of it under way."""
     instance: str = Field(default_factory=socket.gethostname)
     """The name of this process; fixed over restarts, so that a restart is no rebalance (`group_instance_id`)."""
     id_key: Key

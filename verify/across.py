@@ -51,8 +51,8 @@ class Met:
     """Accepted letters' states."""
     began: dict[str, str] = field(default_factory=dict)
     """When they were accepted."""
-    cases: dict[str, str] = field(default_factory=dict)
-    """The letter of each case."""
+    cases: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """The letter and the agency of each case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,19 @@ class Across:
             met.letters[known.record] = known.state
             met.began.update((known.record, event.at) for event in known.events[:1])
         elif name == "cases":
-            met.cases[known.record] = known.document["context"]["letterid"]
+            context = known.document["context"]
+            met.cases[known.record] = context["letterid"], context["agency"]
+
+    def context(self, name: str, known: Known) -> Iterator[Finding]:
+        """Whether a record says whose it is as its history and its id do: no chain holds that."""
+        context = known.document.get("context", {})
+        if name == "letters" and known.state.get("status") == ACCEPTED:
+            if context.get("agency") != known.events[0].by:
+                yield Finding(Kind.CONTEXT, known.record, "its agency is not the one that filed it")
+        elif name == "cases":
+            measure = str(context["measure"])
+            if not measure.isdecimal() or self._ids.case(context["letterid"], int(measure)) != known.record:
+                yield Finding(Kind.CONTEXT, known.record, "it is not the case of its letter's measure")
 
     def due(
         self, name: str, known: Known, now: datetime, counts: Counter[str], *, simulated: bool
@@ -122,10 +134,14 @@ class Across:
         for at in range(0, len(letters), AT_ONCE):
             apart += self._of_letters({name: met.letters[name] for name in letters[at : at + AT_ONCE]}, counts)
         yield from self._stand(apart, met, counts, toward)
-        there = self._documents.present("letters", sorted(set(met.cases.values())))
-        for case, letter in met.cases.items():
-            if letter not in there:
+        wanted = sorted({letter for letter, _ in met.cases.values()})
+        heads = self._documents.heads("letters", wanted, ("context.agency",))
+        agencies = {head["_id"]: head["context"].get("agency") for head in heads}
+        for case, (letter, agency) in met.cases.items():
+            if letter not in agencies:
                 yield Finding(Kind.NO_LETTER, case, f"of the letter {letter}", settles=True)
+            elif agencies[letter] != agency:
+                yield Finding(Kind.CONTEXT, case, f"its agency is not that of the letter {letter}")
 
     def _of_letters(self, letters: Mapping[str, State], counts: Counter[str]) -> Iterator[_Apart]:
         wanted = {

@@ -1,7 +1,7 @@
 """Whether what arrived was taken: each message left its trace, or stands in quarantine, or is still on its way."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -140,6 +140,21 @@ class Arriving:
                 else:
                     arrived.counts["nothing new"] += 1
         return untraced
+
+
+def gone_unread(
+    inputs: Iterable[Input], only: Sequence[str], bounds: Bounds, counts: Counter[str]
+) -> Iterator[Finding]:
+    """Where a topic no longer holds what its reader has not read: retention was quicker."""
+    for one in (one for one in inputs if one.collection in only):
+        for partition in range(bounds.partitions.get(one.topic, 0)):
+            begin = bounds.begins.get((one.topic, partition), 0)
+            committed = bounds.committed.get((one.group, one.topic, partition), -1)
+            if committed < 0 < begin or 0 <= committed == begin - 1:
+                counts["cannot_tell"] += 1  # it may have had no reader then; it may be the mark of a transaction
+            elif 0 <= committed < begin:
+                detail = f"{one.service} has read to {partition}/{committed}, and the topic begins at {begin}"
+                yield Finding(Kind.UNREAD, "", detail, one.topic)
 
 
 def _is_news(known: Known, said: _Said, sequence: int) -> bool:

@@ -13,6 +13,7 @@ class Kind(StrEnum):
     CHAIN = "chain"
     GAP = "gap"
     STATE = "state"
+    CONTEXT = "context"
     SENT = "sent"
     UNSENT = "unsent"
     KEY = "key"
@@ -27,6 +28,7 @@ class Kind(StrEnum):
     PARTITION = "partition"
     MISROUTED = "misrouted"
     NOT_TAKEN = "not taken"
+    UNREAD = "unread"
     NO_CASE = "no case"
     NO_LETTER = "no letter"
     NEVER_ENDED = "never ended"
@@ -48,6 +50,7 @@ SAYS: dict[str, str] = {
     Kind.CHAIN: "The chain of a history does not hold: something in it was changed after it was written.",
     Kind.GAP: "A history has a gap, or says another number of events than it has.",
     Kind.STATE: "A state is not what the history says.",
+    Kind.CONTEXT: "To whom or to what a record belongs is not what its history, its id or its letter says.",
     Kind.SENT: "The sequences per topic are not those of the history.",
     Kind.UNSENT: "Events wait to be sent for longer than they should.",
     Kind.KEY: "Something is sealed and the key of its record is gone, though no event says that it was erased.",
@@ -62,6 +65,7 @@ SAYS: dict[str, str] = {
     Kind.PARTITION: "An event stands on another partition than its key's.",
     Kind.MISROUTED: "An event stands on a topic to which it was not sent.",
     Kind.NOT_TAKEN: "Something arrived, was passed over, and left no trace.",
+    Kind.UNREAD: "Records were removed from a topic, by its retention or by hand, before their reader had read them.",
     Kind.NO_CASE: "A measure of an accepted letter has no case.",
     Kind.NO_LETTER: "A case stands for a letter that is not there.",
     Kind.NEVER_ENDED: "A case has ended, and its letter does not know.",

@@ -17,7 +17,7 @@ from shared.times import read, text_of
 from verify import accounts, again
 from verify.across import Across, Delays
 from verify.again import WAITS, Told
-from verify.arriving import Arriving
+from verify.arriving import Arriving, gone_unread
 from verify.checkpoints import Checkpoints
 from verify.deployment import Deployment
 from verify.documents import Documents
@@ -33,8 +33,6 @@ SAVE_EVERY = 200_000
 """Kafka records between two notes of how far the reading has come."""
 MOST_MISSING = 100_000
 """Events not seen that are kept in mind; when there are so many, they are looked for at once."""
-GONE = 2**62
-"""Later than every time: of a partition of which nothing is left."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +96,8 @@ class Verification:
     async def _begin(self, note: dict[str, Any]) -> None:
         since = int(self._asked.since.timestamp() * 1000) if self._asked.since else None
         bounds = await self._topics.bounds(self._deployment.topics, self._deployment.groups, since)
-        for place, start in bounds.starts.items():
-            if start and start == bounds.ends[place]:
-                bounds.first_at.setdefault(place, GONE)
+        tally = Tally()
+        tally.found(gone_unread(self._deployment.inputs, self._asked.only, bounds, tally.counts))
         count = sum(end - bounds.starts[place] for place, end in bounds.ends.items())
         count += sum(self._documents.count(name) for name in self._asked.only)
         self._shards.digits = digits_for(count)
@@ -112,7 +109,7 @@ class Verification:
             "behind": {},
             "checked": [],
             "missing": [],
-            "tally": Tally().as_json(),
+            "tally": tally.as_json(),
         }
         self._shards.save()
 

@@ -134,6 +134,7 @@ class Checker:
             findings += check(known, collection.evolve, now)
             simulated = collection.is_simulated and self._is_simulated
             findings += self._across.due(name, known, now, tally.counts, simulated=simulated)
+            findings += self._across.context(name, known)
             self._across.note(name, known, met)
             held.look(known, tally)
             mine = rows.seen.get(record, ())

@@ -1,23 +1,28 @@
 """The topics as Kafka has them: their bounds, what of them was read by whom, and their records; without a group."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, Self
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
 from shared import lenient_records
 from shared.failures import TryAgain
-from verify.world import Bounds, Place
+from verify.world import GONE, Bounds, Place
 
 AT_ONCE = 2_000
 ANSWER_IN = 60.0
 """Seconds without a record after which Kafka counts as away."""
 
 Batch = Sequence[ConsumerRecord[Any, Any]]
+
+
+_Offsets = Mapping[TopicPartition, int]
 
 
 class Topics(Protocol):
@@ -43,6 +48,12 @@ def _away() -> Iterator[None]:
         yield
     except (KafkaError, OSError, TimeoutError) as error:
         raise TryAgain(f"Kafka: {type(error).__name__}") from error
+
+
+def _kept_for(config: Mapping[str, str]) -> int | None:
+    """Milliseconds for which a topic holds everything; None where age is not what it goes by."""
+    kept, size = int(config.get("retention.ms") or -1), int(config.get("retention.bytes") or -1)
+    return kept if kept >= 0 > size else None
 
 
 class Kafka:
@@ -97,13 +108,13 @@ class Kafka:
         places = [TopicPartition(topic, n) for topic, count in partitions.items() for n in range(count)]
         begins = await self._consumer.beginning_offsets(places) if places else {}
         ends = await self._consumer.end_offsets(places) if places else {}
-        starts, first_at = dict(begins), {}
+        starts, first_at = dict(begins), await self._emptied(begins, ends)
         if since is not None:
             asked = await self._consumer.offsets_for_times(dict.fromkeys(places, since))
             for place in places:
                 at = asked.get(place)
                 starts[place] = max(begins[place], at.offset if at else ends[place])
-                if starts[place]:
+                if starts[place] > begins[place]:
                     first_at[place] = since
         return Bounds(
             {(p.topic, p.partition): offset for p, offset in starts.items()},
@@ -111,7 +122,23 @@ class Kafka:
             committed,
             partitions,
             {(p.topic, p.partition): at for p, at in first_at.items()},
+            {(p.topic, p.partition): offset for p, offset in begins.items()},
         )
+
+    async def _emptied(self, begins: _Offsets, ends: _Offsets) -> dict[TopicPartition, int]:
+        """Of partitions of which nothing is left, before when it was said, in milliseconds: their retention says so."""
+        now = int(time.time() * 1000)
+        emptied = [place for place, end in ends.items() if end and begins[place] == end]
+        configs = await self._configs(sorted({place.topic for place in emptied}))
+        kept = {topic: _kept_for(config) for topic, config in configs.items()}
+        return {place: GONE if (age := kept.get(place.topic)) is None else now - age for place in emptied}
+
+    async def _configs(self, topics: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Of those topics that we may ask for."""
+        asked = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics]
+        answers: Sequence[Any] = await self._admin.describe_configs(asked) if asked else ()
+        found = [resource for answer in answers for resource in answer.resources]
+        return {name: {one[0]: one[1] for one in values} for error, _, _, name, values in found if not error}
 
     async def ends(self, places: Sequence[Place]) -> Mapping[Place, int]:
         """How far they reach now."""

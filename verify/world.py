@@ -49,6 +49,8 @@ class Rules:
 
 Place = tuple[str, int]
 """A topic and one of its partitions."""
+GONE = 2**62
+"""Later than every time: of a partition of which nothing is left, and nobody can tell until when."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class Bounds:
     """Of each topic that is there."""
     first_at: dict[Place, int]
     """When the first record came that was read, in milliseconds, where something lies before it."""
+    begins: Mapping[Place, int] = field(default_factory=dict)
+    """What lies before these offsets the topics no longer hold; not kept between two runs."""
 
 
 def as_json(bounds: Bounds) -> dict[str, Any]:

@@ -24,8 +24,8 @@ from shared.records import Record, event_of, record_of
 from shared.sealing import Broken, Sealer
 from shared.tokens import Verifier
 
-PAGE = 100
-"""Letters at once."""
+PAGE, PAGE_BYTES = 100, 4_000_000
+"""Letters at once, and what their records have together, in bytes."""
 _AFTER = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z~let_[0-9a-f]{32}$"
 """Where a page ends: when its last letter came, and which it was."""
 
@@ -114,7 +114,7 @@ class Letters:
         raise ProblemError(problems.not_found())
 
     async def page(self, agency: str, reference: str | None, party: str | None, after: str | None) -> LetterPage:
-        """The agency's letters that match, at most `PAGE`."""
+        """The agency's letters that match, at most `PAGE`; fewer where they are large."""
         query: dict[str, Any] = {"context.agency": agency, "state.status": "received"}
         if reference is not None:
             query["_id"] = self._ids.letter(agency, reference)
@@ -125,10 +125,15 @@ class Letters:
             query["state.received_at"] = {"$gte": received_at}
             later = {"state.received_at": {"$gt": received_at}}
             query["$or"] = [later, {"state.received_at": received_at, "_id": {"$gt": letter}}]
-        documents = await self._store.find(query, None, limit=PAGE + 1, sort=("state.received_at", "_id"))
-        last = documents[PAGE - 1] if len(documents) > PAGE else None
+        order = ("state.received_at", "_id")
+        heads = await self._store.find(query, {"state.received_at": 1, "size": 1}, limit=PAGE + 1, sort=order)
+        fits = _that_fit(heads[:PAGE])
+        last = heads[fits - 1] if len(heads) > fits else None
         following = f"{last['state']['received_at']}~{last['_id']}" if last else None
-        return LetterPage(letters=list(self._views(documents[:PAGE])), next=following)
+        # Of a history what a view shows: its reference stands in the first event.
+        ids, wanted = [head["_id"] for head in heads[:fits]], {"history": {"$slice": 1}}
+        documents = await self._store.find({"_id": {"$in": ids}}, wanted, limit=fits, sort=order)
+        return LetterPage(letters=list(self._views(documents)), next=following)
 
     def _views(self, documents: Iterable[Mapping[str, Any]]) -> Iterator[LetterView]:
         """Each letter that opens: one that does not must not hide the others."""
@@ -141,6 +146,16 @@ class Letters:
     def _opened(self, document: Mapping[str, Any]) -> tuple[Record, list[Event]]:
         record = record_of({**document, "causes": (), "chain": b""}, self._sealer)
         return record, [event_of(record.id, form, record.key) for form in document["history"]]
+
+
+def _that_fit(heads: Sequence[Mapping[str, Any]]) -> int:
+    """How many are read together: one at least."""
+    size = 0
+    for number, head in enumerate(heads):
+        size += head["size"]
+        if number and size > PAGE_BYTES:
+            return number
+    return len(heads)
 
 
 def view(record: Record, history: Sequence[Event]) -> LetterView:

@@ -1,6 +1,6 @@
 """The intake, put together: letters and messages by HTTP and Kafka, news of cases, answers. No I/O here."""
 
-from collections.abc import Mapping
+from collections.abc import MutableMapping
 from typing import Any
 
 from starlette.routing import Route
@@ -50,7 +50,7 @@ def build(platform: Platform, settings: IntakeSettings) -> ASGI:
     # Never reached: it stands there so that what is refused on this path names the method.
     pages.router.routes.append(Route(PATH, door, methods=["POST"], include_in_schema=False))
 
-    async def app(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+    async def app(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == PATH:
             await door(scope, receive, send)
         else:

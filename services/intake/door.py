@@ -3,7 +3,7 @@
 One letter as JSON, or many as NDJSON, each answered for itself.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import orjson
@@ -22,6 +22,7 @@ from shared.posts import AT_ONCE, Posts, QueueFull
 from shared.problems import MEDIA_TYPE, Problem, ProblemError
 from shared.rates import Rates
 from shared.tokens import Verifier
+from shared.under_way import CALLER
 
 PATH = "/v1/letters"
 SCOPE = "letters:write"
@@ -49,11 +50,11 @@ class Door:
         self._verifier, self._agencies, self._types, self._ids = verifier, agencies, known_types, ids
         self._posts, self._rates, self._limits = posts, rates, limits
 
-    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request."""
         headers: dict[bytes, bytes] = dict(scope["headers"])
         try:
-            status, media_type, body, more = await self._answer(headers, receive)
+            status, media_type, body, more = await self._answer(scope, headers, receive)
         except ProblemError as error:
             status, media_type, body, more = _refusal(error.problem)
         except Exception as error:  # noqa: BLE001 - whatever it was, the caller gets a problem and we its place
@@ -65,9 +66,9 @@ class Door:
         await send({"type": "http.response.body", "body": body})
 
     async def _answer(
-        self, headers: Mapping[bytes, bytes], receive: Receive
+        self, scope: MutableMapping[str, Any], headers: Mapping[bytes, bytes], receive: Receive
     ) -> tuple[int, str, bytes, Sequence[tuple[str, str]]]:
-        agency = await self._agency(headers.get(b"authorization", b"").decode("latin-1"))
+        agency = scope[CALLER] = await self._agency(headers.get(b"authorization", b"").decode("latin-1"))
         take_one(self._rates, agency)
         media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("latin-1")
         if media_type == JSON:

@@ -24,6 +24,7 @@ from shared.posts import Posts, QueueFull
 from shared.problems import Problem, ProblemError
 from shared.rates import Rates
 from shared.tokens import Verifier
+from shared.under_way import CALLER
 
 MESSAGES = PATH + "/{letter}/messages"
 
@@ -82,6 +83,7 @@ def add_messages(app: FastAPI, door: MessagesDoor, verifier: Verifier) -> None:
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type != JSON:
             raise ProblemError(problems.unsupported_media_type((JSON,)))
+        request.scope[CALLER] = caller
         raw = await read_body(dict(request.scope["headers"]), request.receive, door.limits.letter_bytes)
         status, told = await door.take(caller, letter, raw)
         return Response(orjson.dumps(told), status, media_type=JSON)

@@ -33,13 +33,14 @@ from shared.events import (
     Event,
 )
 from shared.quarantine.copies import Copy, original, proposed
-from shared.quarantine.difference import difference, sizes
+from shared.quarantine.difference import difference, of_headers, sizes
 from shared.records import MAX_RECORD_BYTES, MAX_RECORD_EVENTS, Record, State
 
 MOST_EVENTS, MOST_BYTES = MAX_RECORD_EVENTS - 20, MAX_RECORD_BYTES - 50_000
 """What people may fill of an entry's record: the rest is for what comes of the last replay, and for the discard."""
 NOTHING = "nothing to do"
 """What comes of trying again what was heard before, or what asks for nothing."""
+_WITH_ACCOUNTS = ", under another account where tokens name accounts."
 RAISED = "raised"
 """An alert about what is no Kafka record: nothing is held."""
 
@@ -188,7 +189,9 @@ def _try_copy(record: Record, asked: Replay, said: Mapping[str, Any]) -> Decisio
     proposal = record.state.get("proposal", {})
     if "copy" in proposal and proposed(history_of(record), proposal["copy"]) == after:
         if _is_same(asked, proposal):
-            return _refused(Why.SECOND, "It may be urgent: somebody else must confirm that this copy is tried.")
+            return _refused(
+                Why.SECOND, f"It may be urgent: somebody else must confirm that this copy is tried{_WITH_ACCOUNTS}"
+            )
         confirmed = {"proposed_by": proposal["by"], "copy": proposal["copy"]}
         return Decision([Draft(QUARANTINE_REPLAYING, (), data | confirmed)])
     content = _with_difference(before, after)
@@ -200,11 +203,11 @@ def _try_copy(record: Record, asked: Replay, said: Mapping[str, Any]) -> Decisio
 
 def _with_difference(before: Copy, after: Copy) -> bytes:
     """The edited copy and how it differs, to be sealed."""
-    content = after.as_content()
+    content, headers = after.as_content(), of_headers(before.headers, after.headers)
     try:
-        return orjson.dumps({**content, "difference": difference(before.value, after.value)})
+        return orjson.dumps({**content, "difference": difference(before.value, after.value) | {"headers": headers}})
     except (orjson.JSONEncodeError, RecursionError):  # whatever people send is no bug of ours
-        return orjson.dumps({**content, "difference": sizes(before.value, after.value)})
+        return orjson.dumps({**content, "difference": sizes(before.value, after.value) | {"headers": headers}})
 
 
 def _digest(copy: Copy) -> dict[str, Any]:
@@ -225,7 +228,9 @@ def _discard(state: State, asked: Discard) -> Decision:
     if proposal is None or "copy" in proposal:
         return Decision([Draft(QUARANTINE_DISCARD_PROPOSED, (), asked.said)])
     if _is_same(asked, proposal):
-        return _refused(Why.SECOND, "It may be urgent: somebody else must confirm that it is discarded.")
+        return _refused(
+            Why.SECOND, f"It may be urgent: somebody else must confirm that it is discarded{_WITH_ACCOUNTS}"
+        )
     return Decision([Draft(QUARANTINE_DISCARDED, (), {**asked.said, "proposed_by": proposal["by"]})])
 
 
@@ -234,14 +239,17 @@ def _is_urgent(state: State) -> bool:
 
 
 def _is_same(one: Act, other: Mapping[str, str]) -> bool:
-    """Whether two acts are one person's: the same name, however it is written, or the same account."""
-    accounts = one.account, other.get("account")
-    return _plain(one.by) == _plain(other["by"]) or (None not in accounts and accounts[0] == accounts[1])
+    """Whether two acts may be one person's: the same name, however it is written, or accounts that are not apart."""
+    accounts = {one.account, other.get("account")}
+    # Where one token names its account the other must too: otherwise who has both has two names.
+    are_apart = len(accounts) == 2 and None not in accounts
+    return _plain(one.by) == _plain(other["by"]) or not (are_apart or accounts == {None})
 
 
 def _plain(name: str) -> str:
-    """A name without what makes no other person: case, widths, spaces, what nobody sees."""
-    visible = "".join(char for char in unicodedata.normalize("NFKC", name) if unicodedata.category(char) != "Cf")
+    """A name without what makes no other person: case, widths, spaces, what nobody sees or stands above a letter."""
+    marks = {"Cf", "Cc", "Mn", "Me"}
+    visible = "".join(char for char in unicodedata.normalize("NFKD", name) if unicodedata.category(char) not in marks)
     return " ".join(unicodedata.normalize("NFKC", visible.casefold()).split())
 
 

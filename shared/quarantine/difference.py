@@ -4,11 +4,14 @@ JSON that is deeply nested is read (`orjson` takes 1,024 levels) but could not b
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import orjson
 
+from shared.quarantine.safe import shown
+
+Headers = Sequence[tuple[str, bytes | None]]
 MOST_CHANGES = 200
 DEEPEST = 100
 """Levels of what is compared; of anything deeper only sizes and digests are told."""
@@ -29,6 +32,20 @@ def difference(before: bytes | None, after: bytes | None) -> dict[str, Any]:
             return told | {"changes": changes, "more": True}
         changes.append(change)
     return told | {"changes": changes, "more": False}
+
+
+def of_headers(before: Headers, after: Headers) -> list[dict[str, Any]]:
+    """Which headers changed, by their names: all that stood under one before and stand there now, as text."""
+    one, other = _by_name(before), _by_name(after)
+    names = [name for name in dict.fromkeys([*one, *other]) if one.get(name) != other.get(name)]
+    return [{"name": name, "was": one.get(name), "value": other.get(name)} for name in names]
+
+
+def _by_name(headers: Headers) -> dict[str, list[str | None]]:
+    found: dict[str, list[str | None]] = {}
+    for name, text in headers:
+        found.setdefault(shown(name), []).append(None if text is None else shown(text))
+    return found
 
 
 def sizes(before: bytes | None, after: bytes | None) -> dict[str, Any]:

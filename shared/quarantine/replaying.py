@@ -8,7 +8,7 @@ go in the order of their offsets: where one fails again, those behind it that we
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiokafka import ConsumerRecord
@@ -55,6 +55,8 @@ class Tried:
     """Why it could not be taken; None: it was."""
     records: tuple[str, ...] = ()
     """The records that it changed."""
+    known: tuple[tuple[str, str], ...] = ()
+    """What had been heard before: records and causes."""
 
 
 class Replaying:
@@ -108,19 +110,19 @@ class Replaying:
         if not ordered:
             return {}
         since = min(entry["state"]["asked_at"] for entry in ordered.values())
-        query = {
-            "state.order": {"$in": list(ordered)},
-            "state.status": Status.HELD.value,
-            "state.failed_at": {"$gte": since},
-        }
-        failed = await self._entries.store.find(query, {"state": 1}, limit=10 * AT_ONCE)
+        if not await self._failed({"state.order": {"$in": list(ordered)}}, since):
+            return {}
         found: dict[str, str] = {}
-        for other in failed:
-            entry = ordered[other["state"]["order"]]
-            is_before = other["state"]["offset"] < entry["state"]["offset"]
-            if is_before and other["state"]["failed_at"] >= entry["state"]["asked_at"]:
+        for order, entry in ordered.items():  # each by itself: of one key thousands may have failed
+            before = {"state.order": order, "state.offset": {"$lt": entry["state"]["offset"]}}
+            for other in await self._failed(before, entry["state"]["asked_at"]):
                 found[entry["_id"]] = other["state"].get("behind", other["_id"])
         return found
+
+    async def _failed(self, query: Mapping[str, Any], since: str) -> Sequence[Entry]:
+        """One of these that has failed since a time, if any."""
+        query = {**query, "state.status": Status.HELD.value, "state.failed_at": {"$gte": since}}
+        return await self._entries.store.find(query, {"state.behind": 1}, limit=1)
 
     async def _try(self, ids: Sequence[str]) -> int:
         copies: list[tuple[Entry, _Record]] = []
@@ -169,7 +171,22 @@ class Replaying:
                 return taken
 
             tried = await self._each([record for _, record in group], take)
-            found += [(entry, one) for (entry, _), one in zip(group, tried, strict=True)]
+            found += await self._cut_short(
+                [(entry, one) for (entry, _), one in zip(group, tried, strict=True)], reader.loop
+            )
+        return found
+
+    async def _cut_short(self, tried: Sequence[tuple[Entry, Tried]], loop: Loop) -> list[tuple[Entry, Tried]]:
+        """The same, with what an earlier look had taken since they were asked for, and died before it said so."""
+        names = {name for _, one in tried if _is_nothing(one) for name, _ in one.known}
+        wanted = {"history.cause": 1, "history.at": 1}
+        documents = await loop.store.find({"_id": {"$in": list(names)}}, wanted, limit=len(names)) if names else ()
+        heard = {(of["_id"], form["cause"]): form["at"] for of in documents for form in of["history"]}
+        found = []
+        for entry, one in tried:
+            asked_at = entry["state"]["asked_at"]
+            since = dict.fromkeys(name for name, cause in one.known if heard.get((name, cause), "") >= asked_at)
+            found.append((entry, replace(one, records=tuple(since)) if _is_nothing(one) else one))
         return found
 
     async def _each(
@@ -190,11 +207,14 @@ class Replaying:
         reasons: dict[int, str] = {}
         for record, reason in taken.aside:
             reasons.setdefault(id(record), reason)
-        changed: dict[int, dict[str, None]] = {}
-        for origin, outcome in zip(taken.origins, taken.outcomes, strict=True):
+        changed: dict[int, dict[str, None]] = {id(record): {} for record in records}
+        known: dict[int, list[tuple[str, str]]] = {id(record): [] for record in records}
+        for origin, message, outcome in zip(taken.origins, taken.messages, taken.outcomes, strict=True):
             if origin is not None and outcome.fresh:
-                changed.setdefault(id(origin), {})[outcome.record.id] = None
-        return [Tried(reasons.get(id(record)), tuple(changed.get(id(record), ()))) for record in records]
+                changed[id(origin)][message.record] = None
+            elif origin is not None:
+                known[id(origin)].append((message.record, message.cause))
+        return [Tried(reasons.get(one), tuple(changed[one]), tuple(known[one])) for one in map(id, records)]
 
     async def _settle(self, settled: Sequence[tuple[str, Settled]]) -> int:
         if not settled:
@@ -216,6 +236,10 @@ class Replaying:
 def record_of(state: Mapping[str, Any], copy: Copy) -> _Record:
     """The record as the consumer would hand it out again."""
     return copy.as_record(state["topic"], state["partition"], state["offset"])
+
+
+def _is_nothing(tried: Tried) -> bool:
+    return tried.reason is None and not tried.records
 
 
 def _wave(waiting: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:

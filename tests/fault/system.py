@@ -85,7 +85,10 @@ class System:
         self._partners = load_partners(ROOT / "partners.yaml")
         law = load_law(self._partners.law_file, (ASSUMPTION,))
         self._authorities = (*law.authorities, DESK)
-        self._topics = all_topics(law.authorities, self._partners.agencies, self._partners.subscribers)
+        whole = all_topics(law.authorities, self._partners.agencies, self._partners.subscribers)
+        # With every request of a broker to another each looks at all of its partitions: three of them, on what two
+        # processors are left, do little else. Two are enough for two instances.
+        self._topics = whole if instances == 1 else {name: max(1, number // 3) for name, number in whole.items()}
         self._keys = Keys.make()
         self.services: dict[str, Service] = {}
         """By instance."""

@@ -184,6 +184,24 @@ async def test_what_is_another_agencys_does_not_exist(services: System, prefix: 
     assert (await services.get("/v1/letters/let_00000000000000000000000000000000")).status_code == 404
 
 
+async def test_a_page_of_large_letters_has_fewer_and_the_next_goes_on_from_there(services: System, prefix: str) -> None:
+    agency, party = "cyber-investigations", "LV"
+    references = [f"{prefix}-{n}" for n in range(10)]
+    measures = [{"type": "stored_data_access", "contents": {"offence": "Fraud", "facts": "x" * 490_000}}]
+    body = lines(letter(reference, party=party, measures=measures) for reference in references)
+    await services.post(body, agency=agency, media_type="application/x-ndjson")
+
+    pages: list[list[str]] = []
+    after: dict[str, str] = {}
+    while not pages or after["after"]:
+        page = (await services.get("/v1/letters", agency=agency, party=party, **after)).json()
+        pages.append([one["reference"] for one in page["letters"]])
+        after = {"after": page["next"]}
+
+    assert [len(page) for page in pages] == [8, 2]
+    assert sorted(pages[0] + pages[1]) == references
+
+
 async def test_letters_are_listed_page_by_page_in_the_order_in_which_they_came(services: System, prefix: str) -> None:
     agency = "cyber-investigations"
     references = [f"{prefix}-{n:03}" for n in range(130)]

@@ -147,9 +147,18 @@ async def test_two_replicas_try_the_same_and_one_outcome_is_kept(mongo: Server, 
     await connection.close()
 
 
-async def test_who_dies_between_the_letter_and_the_entry_leaves_it_to_be_tried_again(bench: Bench) -> None:
-    [entry] = await bench.set_aside(b"one")
-    await ask(bench, entry)
+@pytest.mark.parametrize("is_edited", [False, True])
+async def test_who_dies_between_the_letter_and_the_entry_leaves_it_to_be_tried_again(
+    bench: Bench, is_edited: bool
+) -> None:
+    [entry] = await bench.set_aside(b"bad")
+    bench.world.refuses = {b"bad"}
+    if is_edited:
+        for by in ("Anna", "Bela"):
+            await ask(bench, entry, replay=Replay(by, "mended", value=b"good"))
+    else:
+        bench.world.refuses = set()
+        await ask(bench, entry)
     with pytest.MonkeyPatch.context() as dying:
 
         async def die(settled: Sequence[object]) -> int:
@@ -165,7 +174,7 @@ async def test_who_dies_between_the_letter_and_the_entry_leaves_it_to_be_tried_a
     await bench.replaying.look()
 
     [state] = await bench.states(entry)
-    assert (state["status"], state["outcome"]) == ("replayed", "nothing to do")
+    assert (state["status"], state["outcome"]) == ("replayed", "taken")
 
 
 async def test_a_bug_costs_its_own_entry_alone_and_never_stops_the_service(bench: Bench) -> None:

@@ -11,7 +11,8 @@ import pytest
 import uvicorn
 from prometheus_client import CollectorRegistry
 
-from shared.connections import MOST_HEAD, Connections, HttpMetrics, counted, room_for
+from shared.connections import MOST_HEAD, Connections, HttpMetrics, bounded, room_for
+from shared.under_way import Bodies
 
 GOOD = b"GET /good HTTP/1.1\r\nhost: x\r\n\r\n"
 POST = b"POST /body HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n"
@@ -110,7 +111,7 @@ async def serving(most: int = 100) -> AsyncIterator[Server]:
     metrics = HttpMetrics(registry)
     made = Server(Connections(most, HEAD, BODY, metrics), registry)
     config = uvicorn.Config(
-        counted(made.app, metrics),
+        bounded(made.app, metrics, Bodies(1_000_000)),
         port=0,
         http=made.connections.protocol,  # type: ignore[arg-type]
         ws="none",
@@ -182,6 +183,39 @@ async def test_a_body_that_nobody_waits_for_is_not_waited_for_either(server: Ser
     server.look(BODY + 1)
 
     await pipe.is_closed()  # a second answer would be taken for that of the next request
+
+
+@pytest.mark.parametrize("within", [HEAD + 1, 0])
+async def test_who_is_answered_holds_no_place_by_going_on_slowly(within: float) -> None:
+    async with serving(most=2) as server:
+        slow = await server.pipe()
+        await slow.says(POST.replace(b"/body", b"/early") + b"1")
+        assert (await slow.answer())[0] == 413
+        await slow.says(b"2")
+        working = await server.pipe()
+        await working.says(GOOD.replace(b"/good", b"/work"))
+
+        if within:
+            server.look(within)
+            await slow.is_closed()
+        another = await server.pipe()
+        await another.says(GOOD)
+
+        assert (await another.answer())[0] == 200
+        await slow.is_closed()
+        server.go_on.set()
+        assert (await working.answer())[0] == 200
+
+
+async def test_who_is_worked_for_is_not_closed_though_another_answer_came_before(server: Server) -> None:
+    pipe = await server.pipe()
+    await pipe.says(GOOD + GOOD.replace(b"/good", b"/work"))
+    assert (await pipe.answer())[0] == 200
+
+    server.look(1_000)
+    server.go_on.set()
+
+    assert (await pipe.answer())[0] == 200
 
 
 async def test_who_is_worked_for_is_not_closed(server: Server) -> None:

@@ -205,7 +205,7 @@ async def test_a_difference_that_cannot_be_written_is_told_by_sizes_and_digests(
     both(one, Replay("Anna", "mended", value=b"{}"))
 
     [(_, _, difference)] = edits(one.record.fresh)
-    assert (one.status, difference.keys()) == ("replaying", {"from", "to"})
+    assert (one.status, difference.keys()) == ("replaying", {"from", "to", "headers"})
 
 
 async def test_a_replay_without_a_copy_tries_what_was_set_aside_also_after_an_edited_one_failed() -> None:
@@ -299,6 +299,7 @@ async def test_one_account_under_two_names_is_one_person() -> None:
     one.hear(Discard("Anna", "rubbish", "account-1"))
 
     assert refusal(one.hear(Discard("Bela", "rubbish", "account-1")).reply) is Why.SECOND
+    assert refusal(one.hear(Discard("Bela", "rubbish")).reply) is Why.SECOND
     assert refusal(one.hear(Discard("Bela", "rubbish", "account-2")).reply) is None
     assert one.status == "discarded"
 
@@ -318,7 +319,9 @@ async def test_two_people_try_a_copy_of_what_may_be_urgent_and_it_is_that_copy_w
 
     assert (one.status, one.record.fresh[-1].data["proposed_by"]) == ("replaying", "Anna")
     assert at_attempt(one.record.fresh, one.record.state["attempt"]).value == b"another letter"
-    assert [copy.value for _, copy, _ in edits(one.record.fresh)] == [b"another letter"]
+    [(_, copy, difference)] = edits(one.record.fresh)
+    assert copy.value == b"another letter"
+    assert difference["headers"][-1] == {"name": "ce_type", "was": None, "value": ["letter.received"]}
     assert fold(one.record.fresh, evolve) == one.record.state
 
 

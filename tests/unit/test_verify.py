@@ -84,6 +84,18 @@ def _unmarked(world: World) -> None:
     world.some("letters", status="received")["published"] = 1
 
 
+def _another_agency(world: World) -> None:
+    world.some("letters", status="received")["context"]["agency"] = "interpol-bureau"
+
+
+def _another_agencys_case(world: World) -> None:
+    world.some("cases")["context"]["agency"] = "interpol-bureau"
+
+
+def _another_measure(world: World) -> None:
+    world.some("cases")["context"]["measure"] = "40"
+
+
 def _key(world: World) -> None:
     del world.some("cases")["key"]
 
@@ -248,6 +260,9 @@ PLANTED: dict[Callable[[World], None], set[str]] = {
     _overdue: {Kind.OVERDUE, Kind.STATE},
     _clock: {Kind.STATE},
     _sent: {Kind.SENT},
+    _another_agency: {Kind.CONTEXT},
+    _another_agencys_case: {Kind.CONTEXT},
+    _another_measure: {Kind.CONTEXT},
     _unsent: {Kind.UNSENT},
     _unmarked: {Kind.UNSENT},
     _key: {Kind.KEY},
@@ -546,6 +561,65 @@ def test_what_the_topics_no_longer_hold_is_beyond_retention_and_not_lost(world: 
     assert report.is_right, report.tally.findings[:5]
     assert whole.is_right
     assert report.tally.counts["beyond_retention"] == whole.tally.counts["beyond_retention"] > 50
+
+
+def test_what_was_said_after_a_partition_begins_is_lost_also_where_later_ones_stand(
+    world: World, tmp_path: Path
+) -> None:
+    one = _one(world)
+    place = one.topic, one.partition
+    early = replace(one, offset=0, timestamp=one.timestamp - 3_600_000)
+    records = [replace(record, offset=record.offset + 1) for record in world.topics[place]]
+    records[0] = replace(records[0], timestamp=early.timestamp)
+    world.topics[place], world.starts[place] = [early, *records], 1
+    assert world.verify(tmp_path / "whole").is_right
+    first = next(record for record in records[1:] if _sequence_of(record) == 1 and _stands(records, record, 2))
+    world.take_away(next(record for record in world.topics[place] if record.offset == first.offset))
+
+    assert world.verify(tmp_path).numbers == {Kind.LOST: 1}
+
+
+def _sequence_of(record: ConsumerRecord[Any, Any]) -> int:
+    return int(dict(record.headers)["ce_sequence"])
+
+
+def _stands(records: list[ConsumerRecord[Any, Any]], of: ConsumerRecord[Any, Any], sequence: int) -> bool:
+    return any(_sequence_of(one) == sequence and _source_of(one) == _source_of(of) for one in records)
+
+
+def _source_of(record: ConsumerRecord[Any, Any]) -> bytes:
+    return dict(record.headers)["ce_source"]
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_of_an_emptied_partition_only_what_its_retention_has_reached_is_not_lost(
+    world: World, tmp_path: Path, hours: int
+) -> None:
+    one = _one(world)
+    place = one.topic, one.partition
+    world.starts[place] = len(world.topics[place])
+    world.emptied[place] = int((NOW + timedelta(hours=hours)).timestamp() * 1000)
+
+    report = world.verify(tmp_path)
+
+    there = world.starts[place]
+    assert report.numbers == ({Kind.LOST: there} if hours < 0 else {})
+    assert report.tally.counts["beyond_retention"] == (0 if hours < 0 else there)
+
+
+@pytest.mark.parametrize(("behind", "numbers", "apart"), [(2, {Kind.UNREAD: 1}, 0), (1, {}, 1), (0, {}, 0)])
+def test_what_a_topic_no_longer_holds_and_nobody_has_read_is_said(
+    world: World, tmp_path: Path, behind: int, numbers: dict[Kind, int], apart: int
+) -> None:
+    place = RECEIVED, next(n for topic, n in world.topics if topic == RECEIVED)
+    before = world.verify(tmp_path / "before").tally.counts["cannot_tell"]
+    world.starts[place] = 2
+    world.committed["rogatory-router-letters-normal", *place] = 2 - behind
+
+    report = world.verify(tmp_path)
+
+    assert report.numbers == numbers
+    assert report.tally.counts["cannot_tell"] - before == apart
 
 
 def test_a_topic_that_is_gone_has_lost_its_events(world: World, tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ from verify.deployment import Deployment
 from verify.findings import Report
 from verify.running import Asked, Verification
 from verify.shards import Shards
-from verify.world import COLLECTIONS, Bounds, Place
+from verify.world import COLLECTIONS, GONE, Bounds, Place
 
 NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
 IDS, SEALER = Ids(b"i" * 32), Sealer(b"s" * 32)
@@ -73,6 +73,8 @@ class World:
     committed: dict[tuple[str, str, int], int] = field(default_factory=dict)
     starts: dict[Place, int] = field(default_factory=dict)
     others: dict[tuple[str, str], Document] = field(default_factory=dict)
+    emptied: dict[Place, int] = field(default_factory=dict)
+    """Before when, in milliseconds, what lay in a partition of which nothing is left; otherwise nobody knows."""
     later: dict[Place, list[ConsumerRecord[Any, Any]]] = field(default_factory=dict)
     """What comes to a partition while the documents are checked."""
     time: datetime = NOW
@@ -274,15 +276,16 @@ class Topics:
         world = self._world
         partitions = {name: world.partitions[name] for name in names if name in world.partitions}
         places = [(name, n) for name, count in partitions.items() for n in range(count)]
-        starts = {place: world.starts.get(place, 0) for place in places}
-        first_at = {}
+        begins = {place: world.starts.get(place, 0) for place in places}
+        starts, ends = dict(begins), {place: len(world.topics.get(place, ())) for place in places}
+        emptied = (place for place, end in ends.items() if 0 < end == begins[place])
+        first_at = {place: world.emptied.get(place, GONE) for place in emptied}
         if since is not None:
             for place in places:
                 early = [one.offset for one in world.topics.get(place, ()) if one.timestamp < since]
-                if early:
+                if early and max(early) >= begins[place]:
                     starts[place], first_at[place] = max(early) + 1, since
-        ends = {place: len(world.topics.get(place, ())) for place in places}
-        return Bounds(starts, ends, dict(world.committed), partitions, first_at)
+        return Bounds(starts, ends, dict(world.committed), partitions, first_at, begins)
 
     async def ends(self, places: Sequence[Place]) -> Mapping[Place, int]:
         """How far they reach after what came meanwhile."""

@@ -1,4 +1,4 @@
-"""The rules for Prometheus and the page on the quarantine name what there is."""
+"""The rules for Prometheus, and the pages on what they watch, name what there is."""
 
 import re
 from collections.abc import Mapping
@@ -8,24 +8,25 @@ from typing import Any
 import pytest
 import yaml
 
+from shared.checkpoints.measures import CheckpointMetrics
 from shared.metrics import Metrics
 
 ROOT = Path(__file__).parents[2]
-RULES = ROOT / "deploy/prometheus/quarantine.yaml"
-PAGE = ROOT / "docs/quarantine.md"
+WATCHED = ("quarantine", "checkpoints")
 _NAME = re.compile(r"\brogatory_\w+")
 
 
 def shown() -> set[str]:
     """The names of a service's samples."""
-    return {sample.name for metric in Metrics("test").registry.collect() for sample in metric.samples}
+    registry = Metrics("test").registry
+    CheckpointMetrics(registry)
+    return {sample.name for metric in registry.collect() for sample in metric.samples}
 
 
 def rules() -> list[Mapping[str, Any]]:
     """The rules for Prometheus."""
-    (group,) = yaml.safe_load(RULES.read_text())["groups"]
-    found: list[Mapping[str, Any]] = group["rules"]
-    return found
+    groups = [yaml.safe_load((ROOT / f"deploy/prometheus/{name}.yaml").read_text())["groups"] for name in WATCHED]
+    return [rule for (group,) in groups for rule in group["rules"]]
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
@@ -37,5 +38,6 @@ def test_a_rule_asks_for_what_is_shown_and_says_where_to_read_on(rule: Mapping[s
     assert heading in [one.lower().replace(" ", "-") for one in headings]
 
 
-def test_the_page_names_only_what_is_shown() -> None:
-    assert set(_NAME.findall(PAGE.read_text())) <= shown()
+@pytest.mark.parametrize("name", WATCHED)
+def test_the_page_names_only_what_is_shown(name: str) -> None:
+    assert set(_NAME.findall((ROOT / f"docs/{name}.md").read_text())) <= shown()

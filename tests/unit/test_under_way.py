@@ -1,0 +1,82 @@
+"""Bodies under way: together and of one caller no more than there is room for, and what is answered makes room."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from shared.connections import HttpMetrics, bounded
+from shared.problems import ProblemError
+from shared.under_way import CALLER, Bodies
+
+ROOM = 100
+
+
+class Door:
+    """Reads bodies until their ends, behind the room for them."""
+
+    def __init__(self) -> None:
+        self.app = bounded(self._app, HttpMetrics(CollectorRegistry()), Bodies(ROOM))
+        self.read = 0
+
+    async def _app(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["caller"] is not None:
+            scope[CALLER] = scope["caller"]
+        while (message := await receive())["more_body"]:
+            self.read += len(message["body"])
+        await send({"type": "http.response.start", "status": 200})
+
+    @asynccontextmanager
+    async def sending(self, size: int, caller: str | None = None) -> AsyncIterator[None]:
+        """A body of which so much has come, until the block ends; raises what the caller is told."""
+        parts: asyncio.Queue[Any] = asyncio.Queue()
+        statuses: list[int] = []
+
+        async def send(message: Any) -> None:
+            statuses.append(message["status"])
+
+        before = self.read
+        request = asyncio.ensure_future(self.app({"type": "http", "caller": caller}, parts.get, send))
+        for part in (size // 2, size - size // 2):
+            parts.put_nowait({"type": "http.request", "body": b"x" * part, "more_body": True})
+        while self.read < before + size and not request.done():  # noqa: ASYNC110 - nobody tells it
+            await asyncio.sleep(0)
+        if request.done():
+            await request
+        yield
+        parts.put_nowait({"type": "http.request", "body": b"", "more_body": False})
+        await request
+        assert statuses == [200]
+
+
+async def test_all_together_have_so_much_room_and_what_is_answered_makes_room() -> None:
+    door = Door()
+    for _ in range(3):
+        async with door.sending(ROOM - 10), door.sending(10):
+            with pytest.raises(ProblemError) as refused:
+                await door.sending(2).__aenter__()
+            assert refused.value.problem.status == 503
+            assert dict(refused.value.problem.headers).keys() == {"Retry-After"}
+
+
+async def test_one_caller_has_half_of_the_room() -> None:
+    door = Door()
+    for _ in range(3):
+        async with door.sending(ROOM // 2, "agency"):
+            with pytest.raises(ProblemError):
+                await door.sending(2, "agency").__aenter__()
+            async with door.sending(ROOM // 2, "another"):
+                pass
+
+
+async def test_what_is_refused_takes_no_room_with_it() -> None:
+    door = Door()
+    for _ in range(10):
+        with pytest.raises(ProblemError):
+            await door.sending(ROOM // 2 + 2, "agency").__aenter__()
+
+    async with door.sending(ROOM // 2, "agency"):
+        pass
