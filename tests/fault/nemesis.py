@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from shared import times
 from tests.fault.answering import Answering
+from tests.fault.backlog import waiting
 from tests.fault.harms import Harm
 from tests.fault.load import Load
 from tests.fault.reading import NEVER, Reading
@@ -33,6 +34,8 @@ _CASES = 1.5
 SLOWEST = timedelta(seconds=12)
 """A machine on which the load alone is further behind cannot be judged by times."""
 _LOOK = 0.1
+_TELLING = 20.0
+"""Seconds after which it is said what waits, and again and again."""
 _PATIENCE = 120.0
 """Seconds, for a machine that has other things to do."""
 
@@ -120,12 +123,16 @@ class Nemesis:
 
     async def until_well(self, moment: datetime) -> datetime:
         """When no more is behind than usual, and what was said until a moment is read."""
-        end = time.monotonic() + _PATIENCE
+        began = told = time.monotonic()
         for service in self._system.services.values():
             service.running().check()
         while self.behind > self._most_behind or not self._is_read(moment):
             said = f"{self.behind} cases behind, read is what was said until {self.reading.until}"
-            assert time.monotonic() < end, f"not well after {_PATIENCE:.0f} s: {said}"
+            assert time.monotonic() < began + _PATIENCE, f"not well after {_PATIENCE:.0f} s: {said}"
+            if time.monotonic() > told + _TELLING:
+                told = time.monotonic()
+                ports = {instance: service.port for instance, service in self._system.services.items()}
+                self._say(f"    after {told - began:.0f} s: {said}; waiting: {await asyncio.to_thread(waiting, ports)}")
             await asyncio.sleep(_LOOK)
         return times.now()
 

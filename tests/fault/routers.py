@@ -1,8 +1,6 @@
 """Two routers, and a notifier where one is wanted, on servers that a test gives: killed and started together."""
 
 import asyncio
-import contextlib
-import http.client
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -19,7 +17,7 @@ from deploy.local.jars import ROOT
 from deploy.local.kafka import Kafka
 from deploy.local.keys import Keys
 from deploy.local.mongo import Mongo
-from deploy.local.ports import HOST, free_ports
+from deploy.local.ports import free_ports
 from deploy.local.processes import stop_all
 from deploy.local.services import Service
 from shared import times, topics
@@ -28,6 +26,7 @@ from shared.law import load_law
 from shared.partners import load_partners
 from shared.sealing import Sealer
 from shared.vocabulary import DESK, Lane
+from tests.fault.backlog import metrics_of
 from tests.fault.checker import (
     First,
     firsts,
@@ -266,9 +265,5 @@ def _holders(lane: Lane) -> str:
 
 def read_until(port: int) -> datetime | None:
     """What a router's metrics say; None before it knows, and while it is dead."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=2)
-    with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
-        connection.request("GET", "/metrics")
-        found = _READ_UNTIL.search(connection.getresponse().read().decode())
-        return datetime.fromtimestamp(float(found[1]), UTC) if found and float(found[1]) else None
-    return None
+    found = _READ_UNTIL.search(metrics_of(port))
+    return datetime.fromtimestamp(float(found[1]), UTC) if found and float(found[1]) else None
