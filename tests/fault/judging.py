@@ -70,7 +70,7 @@ class Judge:
             f"{kind}: {', '.join(f'{n} {o}' for o, n in sorted(counts.items()))}" for kind, counts in kinds.items()
         ]
         lines += [
-            f"{self.rate:.1f} letters/s for {self.load.seconds:.0f} s",
+            f"{self.load.measured:.1f} letters/s for {self.load.seconds:.0f} s",
             f"{len(self.lateness)} clocks, the latest {self._latest:.2f} s late; slowest: {self._slowest}",
             f"with the reading before it: the latest {latest(self.after_due):.2f} s, "
             f"{self._in_time} of {len(self.after_due)} within {IN_TIME.total_seconds():.0f} s",
@@ -83,7 +83,7 @@ class Judge:
         """The same for the results."""
         return {
             "harms": self.nemesis.counts,
-            "letters_per_second": round(self.rate, 1),
+            "letters_per_second": round(self.load.measured, 1),
             "invocations": sum(len(history.tries) for history in (self.load.history, self.answering.history)),
             "deliveries": verdict.events + sum(verdict.repeats.values()),
             "clocks": len(self.lateness),
@@ -94,11 +94,6 @@ class Judge:
             "well_after_seconds": self._slowest.took.total_seconds(),
             "longest_stop_seconds": max(self.harms.stops),
         }
-
-    @property
-    def rate(self) -> float:
-        """Letters a second, as they came."""
-        return len(self.load.filed) / self.load.seconds
 
     @property
     def _latest(self) -> float:

@@ -41,25 +41,36 @@ class Load:
         self.filed: list[Filed] = []
         self.history = History()
         self.rate = 0.0
+        self._before = 0
+        """What was filed before the rate that is now."""
         self.cases_acknowledged = 0
         """Cases that there will be, by what clients were told."""
         self.in_flight = 0
         """Posts without an answer."""
         self.seconds = 0.0
-        """For which letters came."""
+        """For which letters came at this rate."""
         self.strange: list[str] = []
         """Answers that no client should ever get."""
 
     async def start(self, rate: float) -> None:
         """Begin, with so many letters a second."""
-        self.rate, self._began = rate, time.monotonic()
+        self.change(rate)
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=50)
         self._client = httpx.AsyncClient(timeout=20, limits=limits)
         self._producer = AIOKafkaProducer(
             bootstrap_servers=self._bootstrap, acks="all", enable_idempotence=True, linger_ms=_LINGER
         )
         await self._producer.start()
-        self._pace = asyncio.create_task(self._run(rate))
+        self._pace = asyncio.create_task(self._run())
+
+    def change(self, rate: float) -> None:
+        """From now on so many letters a second; what is measured begins anew."""
+        self.rate, self._began, self._before = rate, time.monotonic(), len(self.filed)
+
+    @property
+    def measured(self) -> float:
+        """Letters a second at which they came, once it has finished."""
+        return (len(self.filed) - self._before) / self.seconds
 
     async def finish(self, patience: float = 120) -> None:
         """File nothing new, and wait until every letter is acknowledged."""
@@ -82,11 +93,11 @@ class Load:
         await self._client.aclose()
         await self._producer.stop()
 
-    async def _run(self, rate: float) -> None:
+    async def _run(self) -> None:
         clock = asyncio.get_running_loop()
         due = clock.time()
         while True:
-            due += self._rng.expovariate(rate)
+            due += self._rng.expovariate(self.rate)
             await asyncio.sleep(max(0.0, due - clock.time()))
             letter = next(self._source)
             self.filed.append(letter)

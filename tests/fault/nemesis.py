@@ -31,8 +31,10 @@ _CURRENT, _BEHIND = (timedelta(seconds=1), 1.0) if SCALE.is_timed else (NEVER, 4
 """But so much is always well: read what was said so long ago, and no more behind than comes in so many seconds."""
 _CASES = 1.5
 """Of a letter, about."""
-SLOWEST = timedelta(seconds=12)
-"""A machine on which the load alone is further behind cannot be judged by times."""
+SLOWEST = timedelta(seconds=3)
+"""Where the load alone makes the system further behind it is halved: what is full has nothing left to catch up with."""
+_LEAST = 10.0
+"""Letters a second; a machine that cannot take them well cannot be judged by times."""
 _LOOK = 0.1
 _TELLING = 20.0
 """Seconds after which it is said what waits, and again and again."""
@@ -72,7 +74,6 @@ class Nemesis:
         self._system, self._load, self._answering, self._rng, self._say = system, load, answering, rng, say
         routers = [service for service in system.services.values() if service.name == "router"]
         self.reading = Reading(lambda: [router.port for router in routers])
-        self.reading.usual, self._most_behind = _CURRENT, _BEHIND * load.rate
         self.windows: list[Window] = []
         self.kills: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
@@ -86,7 +87,15 @@ class Nemesis:
             await asyncio.sleep(self._rng.uniform(*_CALM))
 
     async def _calibrate(self) -> None:
-        """See how far behind the load alone makes the system on this machine."""
+        """See how far behind the load alone makes the system on this machine; where it is too much, halve it."""
+        while await self._look_at_the_usual() > SLOWEST and SCALE.is_timed:
+            assert self._load.rate / 2 >= _LEAST, "the load is too much for this machine"
+            self._say(f"  so much is too much for this machine at {self._load.rate:g} letters/s: half of it")
+            self._load.change(self._load.rate / 2)
+
+    async def _look_at_the_usual(self) -> timedelta:
+        """How far behind it is at most."""
+        self.reading.usual, self._most_behind = _CURRENT, _BEHIND * self._load.rate
         await asyncio.sleep(_WARM)
         end = time.monotonic() + _USUAL
         while time.monotonic() < end:
@@ -96,8 +105,7 @@ class Nemesis:
         if SCALE.is_timed:
             seconds = self.reading.usual.total_seconds()
             self._say(f"  as usual: {self._most_behind:.0f} cases behind, read is what was said {seconds:.1f} s ago")
-            slowest = max(seconds, self._most_behind / (_CASES * self._load.rate))
-            assert slowest <= SLOWEST.total_seconds(), "the load is too much for this machine"
+        return max(self.reading.usual, timedelta(seconds=self._most_behind / (_CASES * self._load.rate)))
 
     async def _do(self, together: Sequence[Harm]) -> None:
         began, left = times.now(), f"{self.behind} cases behind, {self._load.in_flight} posts in flight"
