@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from faststream.kafka.subscriber.usecase import BatchSubscriber
 
 from shared.pace import PACE, Pace
+from shared.precedence import Precedence
 from shared.vocabulary import Lane
 
 AT_ONCE = {Lane.NORMAL: 500, Lane.URGENT: 50}
@@ -33,8 +34,9 @@ _STILL_AFTER = 180.0
 class Fetching:
     """Fetches the batches of one subscriber."""
 
-    def __init__(self, lane: Lane) -> None:
-        self._at_once, self._pace = AT_ONCE[lane], Pace(_PACE[lane])
+    def __init__(self, lane: Lane, precedence: Precedence) -> None:
+        self._lane, self._precedence = lane, precedence
+        self._pace = Pace(_PACE[lane])
         self._looked = math.inf
 
     async def __call__(self, consumer: AIOKafkaConsumer) -> tuple[ConsumerRecord[Any, Any], ...]:
@@ -43,7 +45,12 @@ class Fetching:
         if consumer._fetcher is not None:
             consumer._fetcher._prefetch_backoff = _TAKEN_WITHIN  # no argument sets it
         await self._pace.step()
-        found = await consumer.getmany(timeout_ms=_LOOK_MS, max_records=self._at_once)
+        most = AT_ONCE[self._lane]
+        if self._lane is Lane.NORMAL:
+            most = self._precedence.most(most)
+        found = await consumer.getmany(timeout_ms=_LOOK_MS, max_records=most)
+        if found and self._lane is Lane.URGENT:
+            self._precedence.came()
         self._pace.begin()
         return tuple(chain.from_iterable(found.values()))
 

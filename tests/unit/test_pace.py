@@ -12,6 +12,8 @@ from faststream.kafka.subscriber.usecase import BatchSubscriber
 
 from shared.fetching import AT_ONCE, Fetching
 from shared.pace import Pace
+from shared.precedence import AT_ONCE as AMONG_URGENT
+from shared.precedence import FOR, Precedence
 from shared.vocabulary import Lane
 
 LONG = 0.2
@@ -53,7 +55,7 @@ class Consumer:
 
 async def test_faststream_fetches_so() -> None:
     subscriber: Any = KafkaBroker("localhost:1").subscriber("letters", batch=True, group_id="router")
-    Fetching(Lane.URGENT).install(subscriber)
+    Fetching(Lane.URGENT, Precedence()).install(subscriber)
     consumer = Consumer({}, {"letters-0": ["a", "b"], "letters-1": ["c"]})
 
     assert await subscriber.get_msg(consumer) == ()
@@ -62,18 +64,36 @@ async def test_faststream_fetches_so() -> None:
     assert isinstance(subscriber, BatchSubscriber)
 
 
+async def test_while_something_urgent_is_about_normal_batches_are_small() -> None:
+    precedence = Precedence()
+    normal, urgent = Fetching(Lane.NORMAL, precedence), Fetching(Lane.URGENT, precedence)
+    consumer: Any = Consumer(*[{}] * 6)
+
+    await normal(consumer)
+    await urgent(consumer)  # nothing came
+    await normal(consumer)
+    await urgent(cast("Any", Consumer({"letters-0": ["a"]})))
+    await normal(consumer)
+    precedence._last -= FOR
+    await normal(consumer)
+
+    whole = AT_ONCE[Lane.NORMAL]
+    asked = [one["max_records"] for one in consumer.asked]
+    assert asked == [whole, AT_ONCE[Lane.URGENT], whole, AMONG_URGENT, whole]
+
+
 async def test_a_broker_is_not_asked_again_while_a_batch_is_worked_on() -> None:
     assert "prefetch_backoff" in inspect.signature(Fetcher).parameters  # what no argument of a consumer sets
     consumer: Any = Consumer({})
     consumer._fetcher = SimpleNamespace(_prefetch_backoff=0.1)
 
-    await Fetching(Lane.NORMAL)(consumer)
+    await Fetching(Lane.NORMAL, Precedence())(consumer)
 
     assert consumer._fetcher._prefetch_backoff > 1
 
 
 async def test_a_consumer_that_asks_no_more_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    fetching = Fetching(Lane.URGENT)
+    fetching = Fetching(Lane.URGENT, Precedence())
     now = time.monotonic()
     monkeypatch.setattr("shared.fetching.time.monotonic", lambda: now)
     before = fetching.stands_still
