@@ -90,6 +90,11 @@ class Connections:
             self.metrics.closed.labels("stuck").inc()
             connection.transport.abort()
 
+    def rests(self, connection: "_Connection", now: float) -> None:
+        """It waits for the head of a request from now on: behind all that have waited longer."""
+        self.waiting.pop(connection, None)
+        self.waiting[connection] = now
+
     def make_room(self, new: "_Connection") -> None:
         """There are too many: the one that has waited longest goes, or the new one if all others are at work."""
         oldest, _ = self.waiting.popitem(last=False)
@@ -144,8 +149,7 @@ class _Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head = True
-        self._all.waiting.pop(self, None)
-        self._all.waiting[self] = self.loop.time()
+        self._all.rests(self, self.loop.time())
 
     def on_header(self, name: bytes, value: bytes) -> None:
         # What follows a body (trailers) must not become a header of the request, such as another token.
@@ -167,7 +171,7 @@ class _Connection(HttpToolsProtocol):
         self._head = 0
         self._all.reading.pop(self, None)
         if self.cycle.response_complete:
-            self._all.waiting[self] = self.loop.time()
+            self._all.rests(self, self.loop.time())
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -178,7 +182,7 @@ class _Connection(HttpToolsProtocol):
             # uvicorn closes it when it has rested; until then it may go first where there is no room. What is still
             # to come of a body that is answered holds no place: whoever has no token could hold them all so.
             self._all.reading.pop(self, None)
-            self._all.waiting[self] = self.loop.time()
+            self._all.rests(self, self.loop.time())
 
     def timeout_keep_alive_handler(self) -> None:
         self.close()

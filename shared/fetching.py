@@ -14,6 +14,7 @@ from faststream.kafka.subscriber.usecase import BatchSubscriber
 
 from shared.pace import PACE, Pace
 from shared.precedence import Precedence
+from shared.topics import lane_of
 from shared.vocabulary import Lane
 
 AT_ONCE = {Lane.NORMAL: 500, Lane.URGENT: 50}
@@ -49,7 +50,8 @@ class Fetching:
         if self._lane is Lane.NORMAL:
             most = self._precedence.most(most)
         found = await consumer.getmany(timeout_ms=_LOOK_MS, max_records=most)
-        if found and self._lane is Lane.URGENT:
+        # Whatever comes in this lane has its consumers, but an acknowledgement of what is normal is not urgent itself.
+        if self._lane is Lane.URGENT and any(lane_of(place.topic) is Lane.URGENT for place in found):
             self._precedence.came()
         self._pace.begin()
         return tuple(chain.from_iterable(found.values()))

@@ -98,7 +98,7 @@ class Across:
 
     def context(self, name: str, known: Known) -> Iterator[Finding]:
         """Whether a record says whose it is as its history and its id do: no chain holds that."""
-        context = known.document.get("context", {})
+        context = known.document.get("context") or {}
         if name == "letters" and known.state.get("status") == ACCEPTED:
             if context.get("agency") != known.events[0].by:
                 yield Finding(Kind.CONTEXT, known.record, "its agency is not the one that filed it")
@@ -136,7 +136,7 @@ class Across:
         yield from self._stand(apart, met, counts, toward)
         wanted = sorted({letter for letter, _ in met.cases.values()})
         heads = self._documents.heads("letters", wanted, ("context.agency",))
-        agencies = {head["_id"]: head["context"].get("agency") for head in heads}
+        agencies = {head["_id"]: head.get("context", {}).get("agency") for head in heads}
         for case, (letter, agency) in met.cases.items():
             if letter not in agencies:
                 yield Finding(Kind.NO_LETTER, case, f"of the letter {letter}", settles=True)

@@ -45,7 +45,8 @@ _APART = {
     "quarantined": "messages stand in quarantine.",
     "signatures_unchecked": "checkpoints, whose signatures were not checked: set ROGATORY_CHECKPOINT_PUBLIC_KEYS.",
     "unanchored": "records are, as they stand, under no checkpoint that was read: they changed since, or are older.",
-    "cannot_tell": "times nothing can be told: a topic or rules that are gone, or content without the sealing key.",
+    "cannot_tell": "times nothing can be told: a topic or rules that are gone, content without the sealing key, "
+    "or whether what a topic no longer holds was read.",
 }
 
 

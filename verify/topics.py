@@ -114,8 +114,8 @@ class Kafka:
             for place in places:
                 at = asked.get(place)
                 starts[place] = max(begins[place], at.offset if at else ends[place])
-                if starts[place] > begins[place]:
-                    first_at[place] = since
+                if starts[place] > begins[place] or place in first_at:
+                    first_at[place] = max(since, first_at.get(place, since))
         return Bounds(
             {(p.topic, p.partition): offset for p, offset in starts.items()},
             {(p.topic, p.partition): offset for p, offset in ends.items()},

@@ -248,9 +248,9 @@ def _is_same(one: Act, other: Mapping[str, str]) -> bool:
 
 def _plain(name: str) -> str:
     """A name without what makes no other person: case, widths, spaces, what nobody sees or stands above a letter."""
-    marks = {"Cf", "Cc", "Mn", "Me"}
-    visible = "".join(char for char in unicodedata.normalize("NFKD", name) if unicodedata.category(char) not in marks)
-    return " ".join(unicodedata.normalize("NFKC", visible.casefold()).split())
+    unseen = {"Cf", "Cc", "Mn", "Me"}
+    visible = "".join(char for char in unicodedata.normalize("NFKD", name) if unicodedata.category(char) not in unseen)
+    return "".join(unicodedata.normalize("NFKC", visible.casefold()).split())
 
 
 def _settle(record: Record, settled: Settled) -> Decision:

@@ -9,8 +9,6 @@ from typing import Any
 
 import orjson
 
-from shared.quarantine.safe import shown
-
 Headers = Sequence[tuple[str, bytes | None]]
 MOST_CHANGES = 200
 DEEPEST = 100
@@ -35,7 +33,7 @@ def difference(before: bytes | None, after: bytes | None) -> dict[str, Any]:
 
 
 def of_headers(before: Headers, after: Headers) -> list[dict[str, Any]]:
-    """Which headers changed, by their names: all that stood under one before and stand there now, as text."""
+    """Which headers changed, by their names: all that stood under one before, and stands there now."""
     one, other = _by_name(before), _by_name(after)
     names = [name for name in dict.fromkeys([*one, *other]) if one.get(name) != other.get(name)]
     return [{"name": name, "was": one.get(name), "value": other.get(name)} for name in names]
@@ -44,7 +42,9 @@ def of_headers(before: Headers, after: Headers) -> list[dict[str, Any]]:
 def _by_name(headers: Headers) -> dict[str, list[str | None]]:
     found: dict[str, list[str | None]] = {}
     for name, text in headers:
-        found.setdefault(shown(name), []).append(None if text is None else shown(text))
+        told = None if text is None else text.decode("utf-8", "backslashreplace")
+        # A name that came as no UTF-8 has halves of characters, which JSON cannot hold.
+        found.setdefault(name.encode("utf-8", "backslashreplace").decode(), []).append(told)
     return found
 
 

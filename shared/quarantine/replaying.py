@@ -58,6 +58,11 @@ class Tried:
     known: tuple[tuple[str, str], ...] = ()
     """What had been heard before: records and causes."""
 
+    @property
+    def is_nothing(self) -> bool:
+        """It asked for nothing that had not been done before."""
+        return self.reason is None and not self.records
+
 
 class Replaying:
     """Tries entries again until cancelled; every replica does."""
@@ -69,6 +74,8 @@ class Replaying:
         self._service, self._entries, self._readers = service, entries, readers
         self._sealer, self._metrics = sealer, metrics
         self._awake = asyncio.Event()
+        self._others: set[tuple[str, str]] = set()
+        """What this look has taken: another entry that says the same has nothing to do."""
         self._log = logger(collection=entries.store.name)
 
     def wake(self) -> None:
@@ -89,6 +96,7 @@ class Replaying:
 
     async def look(self) -> int:
         """Try what is to be tried, in order; of how many entries it is known what came of them. Raises `TryAgain`."""
+        self._others.clear()
         order = ("state.topic", "state.partition", "state.offset")
         query = {"state.status": Status.REPLAYING.value}
         found = await self._entries.store.find(query, {"state": 1}, limit=AT_ONCE, sort=order)
@@ -178,15 +186,18 @@ class Replaying:
 
     async def _cut_short(self, tried: Sequence[tuple[Entry, Tried]], loop: Loop) -> list[tuple[Entry, Tried]]:
         """The same, with what an earlier look had taken since they were asked for, and died before it said so."""
-        names = {name for _, one in tried if _is_nothing(one) for name, _ in one.known}
+        names = {name for _, one in tried if one.is_nothing for name, _ in one.known}
+        if not names:
+            return list(tried)
         wanted = {"history.cause": 1, "history.at": 1}
-        documents = await loop.store.find({"_id": {"$in": list(names)}}, wanted, limit=len(names)) if names else ()
+        documents = await loop.store.find({"_id": {"$in": list(names)}}, wanted, limit=len(names))
         heard = {(of["_id"], form["cause"]): form["at"] for of in documents for form in of["history"]}
         found = []
         for entry, one in tried:
             asked_at = entry["state"]["asked_at"]
-            since = dict.fromkeys(name for name, cause in one.known if heard.get((name, cause), "") >= asked_at)
-            found.append((entry, replace(one, records=tuple(since)) if _is_nothing(one) else one))
+            mine = [one for one in one.known if one not in self._others and heard.get(one, "") >= asked_at]
+            since = tuple(dict.fromkeys(name for name, _ in mine))
+            found.append((entry, replace(one, records=since) if one.is_nothing else one))
         return found
 
     async def _each(
@@ -212,6 +223,7 @@ class Replaying:
         for origin, message, outcome in zip(taken.origins, taken.messages, taken.outcomes, strict=True):
             if origin is not None and outcome.fresh:
                 changed[id(origin)][message.record] = None
+                self._others.add((message.record, message.cause))
             elif origin is not None:
                 known[id(origin)].append((message.record, message.cause))
         return [Tried(reasons.get(one), tuple(changed[one]), tuple(known[one])) for one in map(id, records)]
@@ -236,10 +248,6 @@ class Replaying:
 def record_of(state: Mapping[str, Any], copy: Copy) -> _Record:
     """The record as the consumer would hand it out again."""
     return copy.as_record(state["topic"], state["partition"], state["offset"])
-
-
-def _is_nothing(tried: Tried) -> bool:
-    return tried.reason is None and not tried.records
 
 
 def _wave(waiting: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:

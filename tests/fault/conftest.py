@@ -3,7 +3,7 @@
 import asyncio
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,22 @@ from shared.topics import all_topics
 from tests.fault.results import Results
 from tests.fault.trial import Trial
 
+FAILED = pytest.StashKey[set[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Nothing has failed yet."""
+    config.stash[FAILED] = set()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember what failed, also what failed after it had run."""
+    report = yield
+    if report.failed:
+        item.config.stash[FAILED].add(item.name)
+    return report
+
 
 @pytest.fixture(scope="session")
 def results(request: pytest.FixtureRequest) -> Iterator[Results]:
@@ -25,7 +41,9 @@ def results(request: pytest.FixtureRequest) -> Iterator[Results]:
     counted = Results(seed)
     yield counted
     if os.environ.get("ROGATORY_FAULT_RESULTS") == "1":
-        counted.write(failed=bool(request.session.testsfailed))
+        failed: set[str] = request.config.stash[FAILED]
+        counted.failed = sorted(failed)
+        counted.write(add=os.environ.get("ROGATORY_FAULT_ADD") == "1")
 
 
 @pytest.fixture(scope="module")
@@ -48,5 +66,6 @@ def trial(results: Results, request: pytest.FixtureRequest) -> Trial:
             print(f"\n{text}", flush=True)
 
     name = request.node.name
+    results.tests.append(name)
     say(f"{name}: ROGATORY_FAULT_SEED={results.seed}")
     return Trial(random.Random(f"{results.seed}/{name}"), results, say)

@@ -31,7 +31,7 @@ _CURRENT, _BEHIND = (timedelta(seconds=1), 1.0) if SCALE.is_timed else (NEVER, 4
 """But so much is always well: read what was said so long ago, and no more behind than comes in so many seconds."""
 _CASES = 1.5
 """Of a letter, about."""
-SLOWEST = timedelta(seconds=3)
+SLOWEST = timedelta(seconds=5)
 """Where the load alone makes the system further behind it is halved: what is full has nothing left to catch up with."""
 _LEAST = 10.0
 """Letters a second; a machine that cannot take them well cannot be judged by times."""

@@ -31,16 +31,20 @@ class Results:
     isolation: dict[str, float] = field(default_factory=dict)
     """The same of recipients beside two that do not work."""
 
-    def summary(self, failed: bool) -> dict[str, Any]:
-        """In the contract's shape."""
+    tests: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+    def summary(self) -> dict[str, Any]:
+        """In the contract's shape, and by which run at which commit each test was made."""
 
         def total(kind: Kind) -> int:
             return sum(verdict.count(kind) for verdict in self.verdicts)
 
         return {
-            "verdict": "failed" if failed else "ok",
+            "verdict": "failed" if self.failed else "ok",
             "seed": self.seed,
             "commit": _commit(),
+            "runs": [{"commit": _commit(), "seed": self.seed, "tests": self.tests, "failed": self.failed}],
             "letters": self.letters,
             "kills": dict(sorted(self.kills.items())),
             "lost": total(Kind.LOST),
@@ -54,10 +58,30 @@ class Results:
             "planted": self.planted,
         }
 
-    def write(self, failed: bool) -> None:
-        """Replace the file."""
+    def write(self, *, add: bool) -> None:
+        """Replace the file, or add to what it has of other tests."""
         FILE.parent.mkdir(exist_ok=True)
-        FILE.write_text(json.dumps(self.summary(failed), indent=2) + "\n")
+        told = self.summary()
+        FILE.write_text(json.dumps(added(json.loads(FILE.read_text()), told) if add else told, indent=2) + "\n")
+
+
+def added(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """Both together: what was counted before of other tests, and of the same ones what is counted now."""
+    again = {test for run in now["runs"] for test in run["tests"]}
+    runs = [
+        run | {what: [test for test in run[what] if test not in again] for what in ("tests", "failed")}
+        for run in before["runs"]
+    ]
+    runs = [run for run in runs if run["tests"]] + now["runs"]
+    told = {**now, "verdict": "failed" if any(run["failed"] for run in runs) else "ok", "runs": runs}
+    for name, value in before.items():
+        if isinstance(value, int) and not isinstance(value, bool) and name != "seed":
+            told[name] = value + now[name]
+        elif name == "kills":
+            told[name] = dict(sorted((Counter(value) + Counter(now[name])).items()))
+        elif isinstance(value, dict):
+            told[name] = value | now[name]
+    return told
 
 
 def _commit() -> str:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import Fetcher
 from faststream.kafka import KafkaBroker
 from faststream.kafka.subscriber.usecase import BatchSubscriber
@@ -45,10 +46,10 @@ class Consumer:
 
     _fetcher: Any = None
 
-    def __init__(self, *found: dict[str, list[str]]) -> None:
+    def __init__(self, *found: dict[Any, list[str]]) -> None:
         self.found, self.asked = list(found), list[dict[str, int]]()
 
-    async def getmany(self, **options: int) -> dict[str, list[str]]:
+    async def getmany(self, **options: int) -> dict[Any, list[str]]:
         self.asked.append(options)
         return self.found.pop(0)
 
@@ -56,7 +57,7 @@ class Consumer:
 async def test_faststream_fetches_so() -> None:
     subscriber: Any = KafkaBroker("localhost:1").subscriber("letters", batch=True, group_id="router")
     Fetching(Lane.URGENT, Precedence()).install(subscriber)
-    consumer = Consumer({}, {"letters-0": ["a", "b"], "letters-1": ["c"]})
+    consumer = Consumer({}, {TopicPartition("letters", 0): ["a", "b"], TopicPartition("letters", 1): ["c"]})
 
     assert await subscriber.get_msg(consumer) == ()
     assert await subscriber.get_msg(consumer) == ("a", "b", "c")
@@ -67,19 +68,21 @@ async def test_faststream_fetches_so() -> None:
 async def test_while_something_urgent_is_about_normal_batches_are_small() -> None:
     precedence = Precedence()
     normal, urgent = Fetching(Lane.NORMAL, precedence), Fetching(Lane.URGENT, precedence)
-    consumer: Any = Consumer(*[{}] * 6)
+    consumer: Any = Consumer(*[{}] * 7)
 
     await normal(consumer)
     await urgent(consumer)  # nothing came
     await normal(consumer)
-    await urgent(cast("Any", Consumer({"letters-0": ["a"]})))
+    await urgent(cast("Any", Consumer({TopicPartition("acknowledgements.operations.v1", 0): ["of what is normal"]})))
+    await normal(consumer)
+    await urgent(cast("Any", Consumer({TopicPartition("letters.received.urgent.v1", 0): ["a"]})))
     await normal(consumer)
     precedence._last -= FOR
     await normal(consumer)
 
     whole = AT_ONCE[Lane.NORMAL]
     asked = [one["max_records"] for one in consumer.asked]
-    assert asked == [whole, AT_ONCE[Lane.URGENT], whole, AMONG_URGENT, whole]
+    assert asked == [whole, AT_ONCE[Lane.URGENT], whole, whole, AMONG_URGENT, whole]
 
 
 async def test_a_broker_is_not_asked_again_while_a_batch_is_worked_on() -> None:

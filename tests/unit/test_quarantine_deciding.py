@@ -279,7 +279,11 @@ async def test_one_person_discards_what_is_not_urgent() -> None:
 
 
 @pytest.mark.parametrize(
-    "again", ["Anna", "anna", " ANNA ", "Ａｎｎａ", "Anna\u200b", "\ufeffAn\u00adna", "A\u202ennA"]
+    "again",
+    [
+        *("Anna", "anna", " ANNA ", "Ａｎｎａ", "Anna\u200b", "\ufeffAn\u00adna", "A\u202ennA"),
+        *("An\tna", "Ann\na", "A nna", "An\u034fna", "Ann\ufe0fa", "Ånna"),
+    ],
 )
 async def test_two_people_discard_what_may_be_urgent_and_nobody_is_two_people(again: str) -> None:
     one = await entry()

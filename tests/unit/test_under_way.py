@@ -3,13 +3,20 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
+from services.intake.door import Door as LettersDoor
+from services.intake.messages_api import add_messages
 from shared.connections import HttpMetrics, bounded
+from shared.http import api
+from shared.limits import CONTRACT
 from shared.problems import ProblemError
+from shared.rates import Rates
 from shared.under_way import CALLER, Bodies
 
 ROOM = 100
@@ -80,3 +87,48 @@ async def test_what_is_refused_takes_no_room_with_it() -> None:
 
     async with door.sending(ROOM // 2, "agency"):
         pass
+
+
+AGENCY = "contact-point"
+
+
+class Known:
+    """A stand-in for who knows tokens: whoever comes is the contact point."""
+
+    async def verify(self, *_: object) -> Any:
+        return SimpleNamespace(agency=AGENCY)
+
+
+def for_letters() -> Any:
+    """The door for letters."""
+    nobody: Any = None
+    return LettersDoor(cast("Any", Known()), {AGENCY: nobody}, frozenset(), nobody, nobody, Rates(0))
+
+
+def for_messages() -> Any:
+    """The route for messages, with nobody behind it."""
+
+    async def take(*_: object) -> tuple[int, dict[str, str]]:
+        return 202, {}
+
+    app = api("messages", [])
+    door: Any = SimpleNamespace(agencies={AGENCY: None}, rates=Rates(0), limits=CONTRACT, take=take)
+    add_messages(app, door, cast("Any", Known()))
+    return app
+
+
+@pytest.mark.parametrize(("made", "path"), [(for_letters, "/v1/letters"), (for_messages, "/v1/letters/let_1/messages")])
+async def test_an_agencys_doors_say_whose_body_it_is_before_they_read_it(made: Any, path: str) -> None:
+    app, callers = made(), []
+
+    async def saying(scope: Any, receive: Any, send: Any) -> None:
+        async def hear() -> Any:
+            callers.append(scope.get(CALLER))
+            return await receive()
+
+        await app(scope, hear, send)
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=saying), base_url="http://door") as client:
+        await client.post(path, json={})
+
+    assert callers[:1] == [AGENCY]

@@ -88,6 +88,10 @@ def _another_agency(world: World) -> None:
     world.some("letters", status="received")["context"]["agency"] = "interpol-bureau"
 
 
+def _nobodys(world: World) -> None:
+    del world.some("letters", status="received")["context"]
+
+
 def _another_agencys_case(world: World) -> None:
     world.some("cases")["context"]["agency"] = "interpol-bureau"
 
@@ -261,6 +265,7 @@ PLANTED: dict[Callable[[World], None], set[str]] = {
     _clock: {Kind.STATE},
     _sent: {Kind.SENT},
     _another_agency: {Kind.CONTEXT},
+    _nobodys: {Kind.CONTEXT},
     _another_agencys_case: {Kind.CONTEXT},
     _another_measure: {Kind.CONTEXT},
     _unsent: {Kind.UNSENT},
@@ -607,14 +612,14 @@ def test_of_an_emptied_partition_only_what_its_retention_has_reached_is_not_lost
     assert report.tally.counts["beyond_retention"] == (0 if hours < 0 else there)
 
 
-@pytest.mark.parametrize(("behind", "numbers", "apart"), [(2, {Kind.UNREAD: 1}, 0), (1, {}, 1), (0, {}, 0)])
+@pytest.mark.parametrize(("behind", "numbers", "apart"), [(3, {Kind.UNREAD: 1}, 0), (2, {}, 1), (0, {}, 0)])
 def test_what_a_topic_no_longer_holds_and_nobody_has_read_is_said(
     world: World, tmp_path: Path, behind: int, numbers: dict[Kind, int], apart: int
 ) -> None:
     place = RECEIVED, next(n for topic, n in world.topics if topic == RECEIVED)
     before = world.verify(tmp_path / "before").tally.counts["cannot_tell"]
-    world.starts[place] = 2
-    world.committed["rogatory-router-letters-normal", *place] = 2 - behind
+    world.starts[place] = 3
+    world.committed["rogatory-router-letters-normal", *place] = 3 - behind
 
     report = world.verify(tmp_path)
 

@@ -2,12 +2,17 @@
 
 import random
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
 
 from shared.vocabulary import Lane
 from tests.fault.harms import Harm
-from tests.fault.nemesis import chosen, drawn
+from tests.fault.load import Load
+from tests.fault.nemesis import Nemesis, chosen, drawn
 from tests.fault.reading import Reading
 from tests.fault.rings import Due, Ring
+from tests.fault.scale import WHOLE
 from tests.fault.verdict import Kind
 from tests.fault.windows import Window, could_ring, late, lateness, slow
 
@@ -92,3 +97,30 @@ def test_all_harms_are_drawn_and_none_at_once_with_another_of_the_same_process()
     assert [[harm.name for harm in one] for one in drawn(random.Random(7), harms)] == [
         [harm.name for harm in one] for one in rounds
     ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "rates"),
+    [([2], [50.0]), ([9, 7, 1], [50.0, 25.0, 12.5]), ([9, 9, 9], None)],
+    ids=["well", "less", "never"],
+)
+async def test_a_load_that_is_too_much_for_the_machine_is_halved(
+    monkeypatch: pytest.MonkeyPatch, seconds: list[float], rates: list[float] | None
+) -> None:
+    monkeypatch.setattr("tests.fault.nemesis.SCALE", WHOLE)
+    load: Any = Load([], {}, "", iter(()), random.Random(1))
+    load.change(50.0)
+    nemesis: Any = object.__new__(Nemesis)
+    nemesis._load, nemesis._say, tried = load, lambda _: None, []
+
+    async def usual() -> timedelta:
+        tried.append(load.rate)
+        return timedelta(seconds=seconds[len(tried) - 1])
+
+    nemesis._look_at_the_usual = usual
+    if rates is None:
+        with pytest.raises(AssertionError, match="too much for this machine"):
+            await nemesis._calibrate()
+    else:
+        await nemesis._calibrate()
+        assert tried == rates
