@@ -13,8 +13,6 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from faststream.kafka.subscriber.usecase import BatchSubscriber
 
 from shared.pace import PACE, Pace
-from shared.precedence import Precedence
-from shared.topics import lane_of
 from shared.vocabulary import Lane
 
 AT_ONCE = {Lane.NORMAL: 500, Lane.URGENT: 50}
@@ -35,9 +33,8 @@ _STILL_AFTER = 180.0
 class Fetching:
     """Fetches the batches of one subscriber."""
 
-    def __init__(self, lane: Lane, precedence: Precedence) -> None:
-        self._lane, self._precedence = lane, precedence
-        self._pace = Pace(_PACE[lane])
+    def __init__(self, lane: Lane) -> None:
+        self._at_once, self._pace = AT_ONCE[lane], Pace(_PACE[lane])
         self._looked = math.inf
 
     async def __call__(self, consumer: AIOKafkaConsumer) -> tuple[ConsumerRecord[Any, Any], ...]:
@@ -46,13 +43,7 @@ class Fetching:
         if consumer._fetcher is not None:
             consumer._fetcher._prefetch_backoff = _TAKEN_WITHIN  # no argument sets it
         await self._pace.step()
-        most = AT_ONCE[self._lane]
-        if self._lane is Lane.NORMAL:
-            most = self._precedence.most(most)
-        found = await consumer.getmany(timeout_ms=_LOOK_MS, max_records=most)
-        # Whatever comes in this lane has its consumers, but an acknowledgement of what is normal is not urgent itself.
-        if self._lane is Lane.URGENT and any(lane_of(place.topic) is Lane.URGENT for place in found):
-            self._precedence.came()
+        found = await consumer.getmany(timeout_ms=_LOOK_MS, max_records=self._at_once)
         self._pace.begin()
         return tuple(chain.from_iterable(found.values()))
 

@@ -26,7 +26,6 @@ from shared.fetching import Fetching
 from shared.log import logger
 from shared.loop import Loop
 from shared.metrics import Metrics
-from shared.precedence import Precedence
 from shared.quarantine import Quarantine
 from shared.vocabulary import Lane
 
@@ -108,16 +107,10 @@ class KafkaSource:
     """The consumers of one service."""
 
     def __init__(
-        self,
-        broker: KafkaBroker,
-        service: str,
-        instance: str,
-        quarantine: Quarantine,
-        metrics: Metrics,
-        precedence: Precedence,
+        self, broker: KafkaBroker, service: str, instance: str, quarantine: Quarantine, metrics: Metrics
     ) -> None:
         self._broker, self._service, self._instance = broker, service, instance
-        self._quarantine, self._metrics, self._precedence = quarantine, metrics, precedence
+        self._quarantine, self._metrics = quarantine, metrics
         self._log = logger(part="consumer")
         self.readers: dict[str, Reader] = {}
         """What is done with the records of each topic."""
@@ -163,7 +156,7 @@ class KafkaSource:
             async with drain.busy:
                 await self._handle(records, reader)
 
-        fetching = Fetching(lane, self._precedence)
+        fetching = Fetching(lane)
         fetching.install(subscriber)
         self._fetching.append(fetching)
         subscriber(on_batch, parser=_parse, decoder=_decode)

@@ -182,8 +182,7 @@ def connect(name: str, settings: Settings, may_be_simulated: bool = True) -> Pla
     )
     quarantine = Quarantine(name, entries, ids, metrics)
     sender.alarm = quarantine.alarm
-    broker = broker_at(settings.kafka, client)
-    kafka = KafkaSource(broker, name, settings.instance, quarantine, metrics, sender.precedence)
+    kafka = KafkaSource(broker_at(settings.kafka, client), name, settings.instance, quarantine, metrics)
     replaying = Replaying(name, entries, kafka.readers, sealer, metrics)
     acting = Acting(entries, replaying, kafka.readers, sealer, metrics, time_source.now)
     desk = Desk(Entries(entries.store, sealer, {*law.request_types, *life.updates, *life.messages}), acting, sealer)

@@ -21,7 +21,6 @@ from shared.metrics import Metrics
 from shared.mongo import Store
 from shared.pace import Pace
 from shared.parcels import Parcel, parcels_of
-from shared.precedence import Precedence
 from shared.producer import Outgoing, Producer, Refused
 from shared.records import value_on
 from shared.sealing import Sealer
@@ -58,8 +57,6 @@ class Sender:
         self._now = now
         self._producer, self._ids, self._sealer, self._metrics = producer, ids, sealer, metrics
         self._log = logger(part="sender")
-        self.precedence = Precedence()
-        """Whether something urgent is about: whatever became of it comes here."""
         self._queues: dict[Lane, deque[Parcel]] = {lane: deque() for lane in Lane}
         self._turns = deque((Lane.URGENT, Lane.NORMAL))
         self._queued_bytes = 0
@@ -110,8 +107,7 @@ class Sender:
         self._turns.remove(lane)
         self._turns.append(lane)
         queue = self._queues[lane]
-        most = self.precedence.most(MAX_TAKEN) if lane is Lane.NORMAL else MAX_TAKEN
-        return [queue.popleft() for _ in range(min(len(queue), most))]
+        return [queue.popleft() for _ in range(min(len(queue), MAX_TAKEN))]
 
     @property
     def _queued(self) -> int:
@@ -123,8 +119,6 @@ class Sender:
         return self._queued + self._gaps.count
 
     def _take(self, parcel: Parcel) -> None:
-        if parcel.lane is Lane.URGENT:
-            self.precedence.came()
         self._queues[parcel.lane].append(parcel)
         self._queued_bytes += parcel.size
         self._waiting[parcel.record] += 1

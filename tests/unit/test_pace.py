@@ -6,15 +6,12 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import Fetcher
 from faststream.kafka import KafkaBroker
 from faststream.kafka.subscriber.usecase import BatchSubscriber
 
 from shared.fetching import AT_ONCE, Fetching
 from shared.pace import Pace
-from shared.precedence import AT_ONCE as AMONG_URGENT
-from shared.precedence import FOR, Precedence
 from shared.vocabulary import Lane
 
 LONG = 0.2
@@ -46,18 +43,18 @@ class Consumer:
 
     _fetcher: Any = None
 
-    def __init__(self, *found: dict[Any, list[str]]) -> None:
+    def __init__(self, *found: dict[str, list[str]]) -> None:
         self.found, self.asked = list(found), list[dict[str, int]]()
 
-    async def getmany(self, **options: int) -> dict[Any, list[str]]:
+    async def getmany(self, **options: int) -> dict[str, list[str]]:
         self.asked.append(options)
         return self.found.pop(0)
 
 
 async def test_faststream_fetches_so() -> None:
     subscriber: Any = KafkaBroker("localhost:1").subscriber("letters", batch=True, group_id="router")
-    Fetching(Lane.URGENT, Precedence()).install(subscriber)
-    consumer = Consumer({}, {TopicPartition("letters", 0): ["a", "b"], TopicPartition("letters", 1): ["c"]})
+    Fetching(Lane.URGENT).install(subscriber)
+    consumer = Consumer({}, {"letters-0": ["a", "b"], "letters-1": ["c"]})
 
     assert await subscriber.get_msg(consumer) == ()
     assert await subscriber.get_msg(consumer) == ("a", "b", "c")
@@ -65,38 +62,18 @@ async def test_faststream_fetches_so() -> None:
     assert isinstance(subscriber, BatchSubscriber)
 
 
-async def test_while_something_urgent_is_about_normal_batches_are_small() -> None:
-    precedence = Precedence()
-    normal, urgent = Fetching(Lane.NORMAL, precedence), Fetching(Lane.URGENT, precedence)
-    consumer: Any = Consumer(*[{}] * 7)
-
-    await normal(consumer)
-    await urgent(consumer)  # nothing came
-    await normal(consumer)
-    await urgent(cast("Any", Consumer({TopicPartition("acknowledgements.operations.v1", 0): ["of what is normal"]})))
-    await normal(consumer)
-    await urgent(cast("Any", Consumer({TopicPartition("letters.received.urgent.v1", 0): ["a"]})))
-    await normal(consumer)
-    precedence._last -= FOR
-    await normal(consumer)
-
-    whole = AT_ONCE[Lane.NORMAL]
-    asked = [one["max_records"] for one in consumer.asked]
-    assert asked == [whole, AT_ONCE[Lane.URGENT], whole, whole, AMONG_URGENT, whole]
-
-
 async def test_a_broker_is_not_asked_again_while_a_batch_is_worked_on() -> None:
     assert "prefetch_backoff" in inspect.signature(Fetcher).parameters  # what no argument of a consumer sets
     consumer: Any = Consumer({})
     consumer._fetcher = SimpleNamespace(_prefetch_backoff=0.1)
 
-    await Fetching(Lane.NORMAL, Precedence())(consumer)
+    await Fetching(Lane.NORMAL)(consumer)
 
     assert consumer._fetcher._prefetch_backoff > 1
 
 
 async def test_a_consumer_that_asks_no_more_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    fetching = Fetching(Lane.URGENT, Precedence())
+    fetching = Fetching(Lane.URGENT)
     now = time.monotonic()
     monkeypatch.setattr("shared.fetching.time.monotonic", lambda: now)
     before = fetching.stands_still
