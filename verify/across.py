@@ -136,7 +136,7 @@ class Across:
         yield from self._stand(apart, met, counts, toward)
         wanted = sorted({letter for letter, _ in met.cases.values()})
         heads = self._documents.heads("letters", wanted, ("context.agency",))
-        agencies = {head["_id"]: head.get("context", {}).get("agency") for head in heads}
+        agencies = {head["_id"]: (head.get("context") or {}).get("agency") for head in heads}
         for case, (letter, agency) in met.cases.items():
             if letter not in agencies:
                 yield Finding(Kind.NO_LETTER, case, f"of the letter {letter}", settles=True)

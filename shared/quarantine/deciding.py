@@ -7,7 +7,6 @@ held --> replaying --> replayed (an edited copy of what may be urgent: proposed 
 """
 
 import hashlib
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -34,6 +33,7 @@ from shared.events import (
 )
 from shared.quarantine.copies import Copy, original, proposed
 from shared.quarantine.difference import difference, of_headers, sizes
+from shared.quarantine.people import may_be_one
 from shared.records import MAX_RECORD_BYTES, MAX_RECORD_EVENTS, Record, State
 
 MOST_EVENTS, MOST_BYTES = MAX_RECORD_EVENTS - 20, MAX_RECORD_BYTES - 50_000
@@ -188,7 +188,7 @@ def _try_copy(record: Record, asked: Replay, said: Mapping[str, Any]) -> Decisio
     data = {**said, "edited": {"from": _digest(before), "to": _digest(after), "headers": len(asked.headers)}}
     proposal = record.state.get("proposal", {})
     if "copy" in proposal and proposed(history_of(record), proposal["copy"]) == after:
-        if _is_same(asked, proposal):
+        if may_be_one(asked.by, asked.account, proposal):
             return _refused(
                 Why.SECOND, f"It may be urgent: somebody else must confirm that this copy is tried{_WITH_ACCOUNTS}"
             )
@@ -227,7 +227,7 @@ def _discard(state: State, asked: Discard) -> Decision:
     proposal = state.get("proposal")
     if proposal is None or "copy" in proposal:
         return Decision([Draft(QUARANTINE_DISCARD_PROPOSED, (), asked.said)])
-    if _is_same(asked, proposal):
+    if may_be_one(asked.by, asked.account, proposal):
         return _refused(
             Why.SECOND, f"It may be urgent: somebody else must confirm that it is discarded{_WITH_ACCOUNTS}"
         )
@@ -236,21 +236,6 @@ def _discard(state: State, asked: Discard) -> Decision:
 
 def _is_urgent(state: State) -> bool:
     return bool(state.get("urgent", True))
-
-
-def _is_same(one: Act, other: Mapping[str, str]) -> bool:
-    """Whether two acts may be one person's: the same name, however it is written, or accounts that are not apart."""
-    accounts = {one.account, other.get("account")}
-    # Where one token names its account the other must too: otherwise who has both has two names.
-    are_apart = len(accounts) == 2 and None not in accounts
-    return _plain(one.by) == _plain(other["by"]) or not (are_apart or accounts == {None})
-
-
-def _plain(name: str) -> str:
-    """A name without what makes no other person: case, widths, spaces, what nobody sees or stands above a letter."""
-    unseen = {"Cf", "Cc", "Mn", "Me"}
-    visible = "".join(char for char in unicodedata.normalize("NFKD", name) if unicodedata.category(char) not in unseen)
-    return "".join(unicodedata.normalize("NFKC", visible.casefold()).split())
 
 
 def _settle(record: Record, settled: Settled) -> Decision:

@@ -2,16 +2,15 @@
 
 import contextlib
 import http.client
-import re
 from collections import Counter
 from collections.abc import Mapping
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from deploy.local.ports import HOST
 
-_WAITS = re.compile(
-    r'^rogatory_(?:consumer_lag_messages\{.*topic="([^"]+)".*|records_unsent\{.*collection="(\w+)".*) (\S+)$',
-    re.MULTILINE,
-)
+_WAITS = {"rogatory_consumer_lag_messages": "topic", "rogatory_records_unsent": "collection"}
+"""What waits, and by which label it is told."""
 _SHOWN = 8
 
 
@@ -28,6 +27,8 @@ def waiting(ports: Mapping[str, int]) -> str:
     """What waits most, by instance: records to be read of a topic, records of a collection to be sent."""
     found: Counter[str] = Counter()
     for instance, port in ports.items():
-        for topic, collection, number in _WAITS.findall(metrics_of(port)):
-            found[f"{instance} {topic or f'unsent {collection}'}"] += int(float(number))
+        for family in text_string_to_metric_families(metrics_of(port)):
+            if label := _WAITS.get(family.name):
+                for sample in family.samples:
+                    found[f"{instance} {label} {sample.labels[label]}"] += int(sample.value)
     return ", ".join(f"{what} {number}" for what, number in found.most_common(_SHOWN) if number) or "nothing"

@@ -66,13 +66,13 @@ class Results:
 
 
 def added(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
-    """Both together: what was counted before of other tests, and of the same ones what is counted now."""
+    """Both together. What a test counted that is made again counts twice; that it failed counts until then."""
     again = {test for run in now["runs"] for test in run["tests"]}
     runs = [
         run | {what: [test for test in run[what] if test not in again] for what in ("tests", "failed")}
         for run in before["runs"]
     ]
-    runs = [run for run in runs if run["tests"]] + now["runs"]
+    runs = [run for run in runs if run["tests"] or run["failed"]] + now["runs"]
     told = {**now, "verdict": "failed" if any(run["failed"] for run in runs) else "ok", "runs": runs}
     for name, value in before.items():
         if isinstance(value, int) and not isinstance(value, bool) and name != "seed":

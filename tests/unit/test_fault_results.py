@@ -24,6 +24,14 @@ def test_what_other_tests_counted_stays() -> None:
     assert [(one["seed"], one["tests"]) for one in told["runs"]] == [(1, ["clocks"]), (2, ["nemesis"])]
 
 
+def test_what_failed_and_counted_nothing_stays_too() -> None:
+    before = run(1, "nemesis", failed=("test_checker", "nemesis"))
+
+    told = added(before, run(2, "nemesis"))
+
+    assert (told["verdict"], told["runs"][0]["failed"]) == ("failed", ["test_checker"])
+
+
 @pytest.mark.parametrize("again", [True, False])
 def test_what_failed_has_failed_until_it_is_made_again(again: bool) -> None:
     before = run(1, "clocks", "nemesis", failed=("nemesis",))
