@@ -41,7 +41,7 @@ class Play:
 
     @asynccontextmanager
     async def speaking(self, bootstrap: str) -> AsyncIterator[None]:
-        """During the block what is heard is answered; whoever fails ends it."""
+        """During the block what is heard is answered; whoever fails ends it, and what failed comes out as it was."""
         self._producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True)
         try:
             await self._producer.start()
@@ -55,6 +55,11 @@ class Play:
                 finally:
                     for running in self._running:
                         running.cancel()
+        except ExceptionGroup as failures:
+            # One thing went wrong, and whoever began this has words for it; for a group nobody has.
+            if len(failures.exceptions) > 1:
+                raise
+            raise failures.exceptions[0] from None
         finally:
             await self._producer.stop()
 
