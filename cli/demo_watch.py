@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from cli.demo_board import Arrival, Board
@@ -53,7 +54,9 @@ async def listening(bootstrap: str, heard: Mapping[str, Hear], partitions: Mappi
         consumer.assign([TopicPartition(topic, number) for topic in heard for number in range(partitions[topic])])
         yield consumer
     finally:
-        await consumer.stop()
+        # Where Kafka is gone the client's own cancelled fetch comes out here, in the place of what went wrong.
+        with suppress(asyncio.CancelledError, KafkaError):
+            await consumer.stop()
 
 
 async def hear(consumer: AIOKafkaConsumer, heard: Mapping[str, Hear], board: Board, play: Play) -> None:
