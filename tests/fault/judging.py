@@ -40,7 +40,8 @@ class Judge:
     def __call__(self, wanted: Wanted, first: First, histories: Histories) -> Iterator[Fault]:
         """Whatever is wrong."""
         due, found = self._due(wanted, histories), rung(first, histories)
-        shut, reading = self.nemesis.windows, self.nemesis.reading
+        nemesis = self.nemesis
+        shut, reading = [*nemesis.windows, *([nemesis.rushed] if nemesis.rushed else [])], nemesis.reading
         self.lateness = windows.lateness(due, found, shut, reading)
         self.after_due = windows.lateness(due, found, shut)
         last = sorted(self.lateness, key=self.lateness.__getitem__)[: -_LATEST - 1 : -1]
@@ -70,7 +71,7 @@ class Judge:
             f"{kind}: {', '.join(f'{n} {o}' for o, n in sorted(counts.items()))}" for kind, counts in kinds.items()
         ]
         lines += [
-            f"{self.load.measured:.1f} letters/s for {self.load.seconds:.0f} s",
+            f"{self.nemesis.measured:.1f} letters/s while harm was done, {len(self.load.filed)} in all",
             f"{len(self.lateness)} clocks, the latest {self._latest:.2f} s late; slowest: {self._slowest}",
             f"with the reading before it: the latest {latest(self.after_due):.2f} s, "
             f"{self._in_time} of {len(self.after_due)} within {IN_TIME.total_seconds():.0f} s",
@@ -83,7 +84,7 @@ class Judge:
         """The same for the results."""
         return {
             "harms": self.nemesis.counts,
-            "letters_per_second": round(self.load.measured, 1),
+            "letters_per_second": round(self.nemesis.measured, 1),
             "invocations": sum(len(history.tries) for history in (self.load.history, self.answering.history)),
             "deliveries": verdict.events + sum(verdict.repeats.values()),
             "clocks": len(self.lateness),

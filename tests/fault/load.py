@@ -47,8 +47,6 @@ class Load:
         """Cases that there will be, by what clients were told."""
         self.in_flight = 0
         """Posts without an answer."""
-        self.seconds = 0.0
-        """For which letters came at this rate."""
         self.strange: list[str] = []
         """Answers that no client should ever get."""
 
@@ -69,12 +67,11 @@ class Load:
 
     @property
     def measured(self) -> float:
-        """Letters a second at which they came, once it has finished."""
-        return (len(self.filed) - self._before) / self.seconds
+        """Letters a second at which they came since the rate is what it is."""
+        return (len(self.filed) - self._before) / (time.monotonic() - self._began)
 
     async def finish(self, patience: float = 120) -> None:
         """File nothing new, and wait until every letter is acknowledged."""
-        self.seconds = time.monotonic() - self._began
         if self._pace:
             self._pace.cancel()
             await asyncio.gather(self._pace, return_exceptions=True)

@@ -23,17 +23,19 @@ _HOLD = 1.0 if SCALE.is_timed else 0.3
 """By this they hold shorter than they may."""
 _CALM = (2.5, 4.0) if SCALE.is_timed else (0.2, 0.5)
 """Seconds from one to the next: where times are held to, what could ring after the one has its time before the next."""
-_WARM, _USUAL = (30.0, 30.0) if SCALE.is_timed else (2.0, 0.0)
-"""Seconds until all runs as it does, and then as long as it is looked at before the first harm."""
+_WARM, _USUAL = (20.0, 30.0) if SCALE.is_timed else (2.0, 0.0)
+"""Seconds until all runs as it does at a rate, and then as long as it is looked at before the first harm."""
 _AS_USUAL = 1.25
 """All is well again where no more is behind than so many times what was at most before the first harm."""
 _CURRENT, _BEHIND = (timedelta(seconds=1), 1.0) if SCALE.is_timed else (NEVER, 4.0)
 """But so much is always well: read what was said so long ago, and no more behind than comes in so many seconds."""
 _CASES = 1.5
 """Of a letter, about."""
-SLOWEST = timedelta(seconds=5)
-"""Where the load alone makes the system further behind it is halved: what is full has nothing left to catch up with."""
-_LEAST = 10.0
+_FIRST = 0.25
+"""The share of the rate that the load begins with: what is behind is behind for long, so the way is up."""
+SLOWEST = timedelta(seconds=4)
+"""Where the load alone makes it further behind, it is too much: what is full has nothing left to catch up with."""
+_LEAST = 6.0
 """Letters a second; a machine that cannot take them well cannot be judged by times."""
 _LOOK = 0.1
 _TELLING = 20.0
@@ -75,23 +77,58 @@ class Nemesis:
         routers = [service for service in system.services.values() if service.name == "router"]
         self.reading = Reading(lambda: [router.port for router in routers])
         self.windows: list[Window] = []
+        self.rushed: Window | None = None
+        """While more came than may be well; nothing is held to a time then."""
+        self.measured = 0.0
+        """Letters a second that came while harm was done."""
         self.kills: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
         """How often each kind of harm was done."""
 
     async def run(self, rounds: Sequence[Sequence[Harm]]) -> None:
         """One round after another, once it is known what is usual."""
-        await self._calibrate()
+        if SCALE.is_timed:
+            await self._find_the_rate()
+        else:
+            await self._look_at_the_usual()
         for together in rounds:
             await self._do(together)
             await asyncio.sleep(self._rng.uniform(*_CALM))
+        self.measured = self._load.measured
 
-    async def _calibrate(self) -> None:
-        """See how far behind the load alone makes the system on this machine; where it is too much, halve it."""
-        while await self._look_at_the_usual() > SLOWEST and SCALE.is_timed:
+    async def rush(self, letters: int, rate: float) -> None:
+        """So many more at a rate that may be too much for this machine; then nothing new, until all is answered."""
+        began, patience = times.now(), _PATIENCE + max(0, letters) / _LEAST
+        if letters > 0:
+            self._say(f"  {letters} more letters at {rate:g}/s, without harm")
+            self._load.change(rate)
+            await asyncio.sleep(letters / rate)
+        await self._load.finish(patience)
+        await self._answering.finish(self._load.cases_acknowledged, patience)
+        ended = times.now()
+        self.rushed = Window("the rest of the letters", began, ended, await self.until_well(ended))
+        self._say(f"  {self.rushed}")
+
+    async def _find_the_rate(self) -> None:
+        """As many letters a second as this machine takes well, at most those that are asked for."""
+        wanted = self._load.rate
+        self._load.change(wanted * _FIRST)
+        usual = await self._look_at_the_usual()
+        while usual <= SLOWEST and self._load.rate < wanted:
+            self._load.change(self._load.rate * 2)
+            usual = await self._look_at_the_usual()
+        while usual > SLOWEST:
             assert self._load.rate / 2 >= _LEAST, "the load is too much for this machine"
             self._say(f"  so much is too much for this machine at {self._load.rate:g} letters/s: half of it")
             self._load.change(self._load.rate / 2)
+            await self._until_behind(SLOWEST.total_seconds() * _CASES * self._load.rate)
+            usual = await self._look_at_the_usual()
+
+    async def _until_behind(self, cases: float) -> None:
+        end = time.monotonic() + _PATIENCE
+        while self.behind > cases:
+            assert time.monotonic() < end, f"{self.behind} cases behind after {_PATIENCE:.0f} s"
+            await asyncio.sleep(_LOOK)
 
     async def _look_at_the_usual(self) -> timedelta:
         """How far behind it is at most."""
@@ -104,7 +141,8 @@ class Nemesis:
             self._most_behind = max(self._most_behind, self.behind * _AS_USUAL)
         if SCALE.is_timed:
             seconds = self.reading.usual.total_seconds()
-            self._say(f"  as usual: {self._most_behind:.0f} cases behind, read is what was said {seconds:.1f} s ago")
+            most = f"{self._most_behind:.0f} cases behind, read is what was said {seconds:.1f} s ago"
+            self._say(f"  as usual at {self._load.rate:g} letters/s: {most}")
         return max(self.reading.usual, timedelta(seconds=self._most_behind / (_CASES * self._load.rate)))
 
     async def _do(self, together: Sequence[Harm]) -> None:
