@@ -25,7 +25,7 @@ RESERVED = 256
 """Files that a process needs beside its connections: Kafka, MongoDB, its own."""
 _LOOK = 0.5
 """Seconds between two looks for those that are too slow."""
-_LINGER = 30.0
+LINGER = 30.0
 """Seconds for which somebody may take nothing of what we answer."""
 STATUSES = (400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 431, 500, 503)
 """What is counted by itself; all else is `other`."""
@@ -86,14 +86,9 @@ class Connections:
             connection.too_slow(in_body=False)
         for connection in _longer_than(self._body_within, self.reading, now):
             connection.too_slow(in_body=True)
-        for connection in _longer_than(_LINGER, self.stuck, now):
+        for connection in _longer_than(LINGER, self.stuck, now):
             self.metrics.closed.labels("stuck").inc()
             connection.transport.abort()
-
-    def rests(self, connection: "_Connection", now: float) -> None:
-        """It waits for the head of a request from now on: behind all that have waited longer."""
-        self.waiting.pop(connection, None)
-        self.waiting[connection] = now
 
     def make_room(self, new: "_Connection") -> None:
         """There are too many: the one that has waited longest goes, or the new one if all others are at work."""
@@ -103,6 +98,12 @@ class Connections:
             new.refuse(problems.no_room(), in_body=False)
         else:
             oldest.close()
+
+
+def _begin(found: "OrderedDict[_Connection, float]", connection: "_Connection", now: float) -> None:
+    """Its time there begins now, behind all whose time began before, whether it was there already or not."""
+    found.pop(connection, None)
+    found[connection] = now
 
 
 def _longer_than(within: float, found: "OrderedDict[_Connection, float]", now: float) -> Iterator["_Connection"]:
@@ -127,7 +128,7 @@ class _Connection(HttpToolsProtocol):
         super().connection_made(transport)
         self._all.open += 1
         self._all.metrics.connections.set(self._all.open)
-        self._all.waiting[self] = self.loop.time()
+        _begin(self._all.waiting, self, self.loop.time())
         if self._all.open > self._all.most:
             self._all.make_room(self)
 
@@ -149,7 +150,7 @@ class _Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head = True
-        self._all.rests(self, self.loop.time())
+        _begin(self._all.waiting, self, self.loop.time())
 
     def on_header(self, name: bytes, value: bytes) -> None:
         # What follows a body (trailers) must not become a header of the request, such as another token.
@@ -165,24 +166,24 @@ class _Connection(HttpToolsProtocol):
         super().on_headers_complete()
         self._in_head = False
         self._all.waiting.pop(self, None)
-        self._all.reading[self] = self.loop.time()
+        _begin(self._all.reading, self, self.loop.time())
 
     def on_message_complete(self) -> None:
         self._head = 0
         self._all.reading.pop(self, None)
         if self.cycle.response_complete:
-            self._all.rests(self, self.loop.time())
+            _begin(self._all.waiting, self, self.loop.time())
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self.transport.is_closing():
-            self._all.stuck[self] = self.loop.time()
+            _begin(self._all.stuck, self, self.loop.time())
         elif self.cycle.response_complete and not self._in_head:
             # uvicorn closes it when it has rested; until then it may go first where there is no room. What is still
             # to come of a body that is answered holds no place: whoever has no token could hold them all so.
             self._all.reading.pop(self, None)
-            self._all.rests(self, self.loop.time())
+            _begin(self._all.waiting, self, self.loop.time())
 
     def timeout_keep_alive_handler(self) -> None:
         self.close()
@@ -226,7 +227,7 @@ class _Connection(HttpToolsProtocol):
 
     def close(self) -> None:
         """Close, once what we wrote has been taken; who takes nothing is not waited for long."""
-        self._all.stuck[self] = self.loop.time()
+        _begin(self._all.stuck, self, self.loop.time())
         self.transport.close()
 
 

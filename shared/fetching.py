@@ -12,14 +12,17 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from faststream.kafka.subscriber.usecase import BatchSubscriber
 
+from shared.committing import Commits
 from shared.pace import PACE, Pace
+from shared.precedence import Portion, Precedence
+from shared.topics import lane_of
 from shared.vocabulary import Lane
 
 AT_ONCE = {Lane.NORMAL: 500, Lane.URGENT: 50}
 """Records in one batch; an urgent one never waits long for its neighbours."""
 _PACE = {Lane.NORMAL: PACE, Lane.URGENT: 0.0}
-_LOOK_MS = 1_000
-"""How long one look waits; a record that comes ends it at once."""
+_LOOK = 1.0
+"""Seconds for which one look waits; a record that comes ends it at once."""
 _TAKEN_WITHIN = 30.0
 """Seconds for which a broker is not asked again while what it gave has not been taken.
 
@@ -33,18 +36,30 @@ _STILL_AFTER = 180.0
 class Fetching:
     """Fetches the batches of one subscriber."""
 
-    def __init__(self, lane: Lane) -> None:
-        self._at_once, self._pace = AT_ONCE[lane], Pace(_PACE[lane])
+    def __init__(self, lane: Lane, commits: Commits, precedence: Precedence) -> None:
+        self._lane, self._commits, self._precedence = lane, commits, precedence
+        self._pace, self._portion = Pace(_PACE[lane]), Portion(precedence, AT_ONCE[lane])
         self._looked = math.inf
+        self._given: float | None = None
+        """When the batch in hand was given."""
 
     async def __call__(self, consumer: AIOKafkaConsumer) -> tuple[ConsumerRecord[Any, Any], ...]:
         """The records that have come, as soon as there is one and the last batch is long enough ago."""
         self._looked = time.monotonic()
+        if self._given is not None:
+            self._portion.took(self._looked - self._given)
         if consumer._fetcher is not None:
             consumer._fetcher._prefetch_backoff = _TAKEN_WITHIN  # no argument sets it
+        await self._commits.step(consumer)
         await self._pace.step()
-        found = await consumer.getmany(timeout_ms=_LOOK_MS, max_records=self._at_once)
+        look = max(0.0, min(_LOOK, self._commits.due_in))
+        most = self._portion.size() if self._lane is Lane.NORMAL else AT_ONCE[self._lane]
+        found = await consumer.getmany(timeout_ms=round(look * 1_000), max_records=most)
+        # Whatever comes in this lane has its consumers, but an acknowledgement of what is normal is not urgent itself.
+        if self._lane is Lane.URGENT and any(lane_of(place.topic) is Lane.URGENT for place in found):
+            self._precedence.came()
         self._pace.begin()
+        self._given = time.monotonic() if found else None
         return tuple(chain.from_iterable(found.values()))
 
     @property

@@ -1,8 +1,9 @@
 """Kafka as a source: FastStream batch subscribers that hand whole records to a loop.
 
-What holds here and why: `NACK_ON_ERROR` (every other policy loses what a handler failed on), the batch is committed
-after the loop has it, a failing batch sleeps before it comes again (FastStream's nack is a seek without a pause),
-headers are left as bytes (one that does not decode would lose its whole batch), nothing is published by a reply header.
+What holds here and why: `NACK_ON_ERROR` (every other policy loses what a handler failed on), a batch is committed
+after the loop has it (`committing`), a failing batch sleeps before it comes again (FastStream's nack is a seek without
+a pause), headers are left as bytes (one that does not decode would lose its whole batch), nothing is published by a
+reply header.
 """
 
 import asyncio
@@ -20,12 +21,14 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 
 from shared import lenient_records
 from shared.arrivals import Enrich, Heard, Read, Reader
+from shared.committing import EVERY, Commits
 from shared.company import Company
 from shared.failures import NewerBuild, TryAgain
 from shared.fetching import Fetching
 from shared.log import logger
 from shared.loop import Loop
 from shared.metrics import Metrics
+from shared.precedence import Precedence
 from shared.quarantine import Quarantine
 from shared.vocabulary import Lane
 
@@ -73,10 +76,21 @@ class _Bare:
     headers: tuple[()] = ()
 
 
+class _Seeking:
+    """A consumer as FastStream has it for a batch: what failed is sought again, what did not `Commits` commits."""
+
+    def __init__(self, consumer: Any) -> None:
+        self.seek = consumer.seek
+
+    async def commit(self) -> None:
+        """Nothing: FastStream's would commit whatever was fetched of all partitions."""
+
+
 async def _parse(records: Any, original: Callable[[Any], Awaitable[Any]]) -> Any:
     first, last = records[0], records[-1]
     message = await original(tuple(_Bare(r.topic, r.offset, r.timestamp) for r in (first, last)))
     message.raw_message = records
+    message.consumer = _Seeking(message.consumer)
     return message
 
 
@@ -87,13 +101,12 @@ async def _decode(message: KafkaMessage) -> Any:
 class _Drain(ConsumerRebalanceListener):
     """Lets the batch in hand finish and commit before its partitions go (300 duplicates a rebalance without)."""
 
-    def __init__(self) -> None:
-        self.busy = asyncio.Lock()
+    def __init__(self, commits: Commits) -> None:
+        self.busy, self._commits = asyncio.Lock(), commits
 
     async def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:
         async with self.busy:
-            pass
-        await asyncio.sleep(0.05)  # the commit follows the handler
+            await self._commits.commit_in_time()
 
     async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
         pass
@@ -107,15 +120,22 @@ class KafkaSource:
     """The consumers of one service."""
 
     def __init__(
-        self, broker: KafkaBroker, service: str, instance: str, quarantine: Quarantine, metrics: Metrics
+        self,
+        broker: KafkaBroker,
+        service: str,
+        instance: str,
+        quarantine: Quarantine,
+        metrics: Metrics,
+        precedence: Precedence,
     ) -> None:
         self._broker, self._service, self._instance = broker, service, instance
-        self._quarantine, self._metrics = quarantine, metrics
+        self._quarantine, self._metrics, self._precedence = quarantine, metrics, precedence
         self._log = logger(part="consumer")
         self.readers: dict[str, Reader] = {}
         """What is done with the records of each topic."""
         self._companies: dict[tuple[Loop, Lane], Company] = {}
         self._fetching: list[Fetching] = []
+        self._commits: list[Commits] = []
         self.newer: str | None = None
         """The schema of an event that only a newer build knows, once one was read: the service must stop."""
 
@@ -129,9 +149,11 @@ class KafkaSource:
         *,
         enrich: Enrich | None = None,
         heard: Heard | None = None,
+        commit_every: float = EVERY,
     ) -> str:
         """Read topics of one lane in a group of their own, `rogatory-<service>-<name>-<lane>`; its name comes back."""
-        drain = _Drain()
+        commits = Commits(commit_every)
+        drain = _Drain(commits)
         group = f"rogatory-{self._service}-{name}-{lane}"
         subscriber = self._broker.subscriber(
             *names,
@@ -155,8 +177,10 @@ class KafkaSource:
         async def on_batch(records: Sequence[_Record]) -> None:
             async with drain.busy:
                 await self._handle(records, reader)
+                await commits.done(records)
 
-        fetching = Fetching(lane)
+        self._commits.append(commits)
+        fetching = Fetching(lane, commits, self._precedence)
         fetching.install(subscriber)
         self._fetching.append(fetching)
         subscriber(on_batch, parser=_parse, decoder=_decode)
@@ -208,6 +232,7 @@ class KafkaSource:
 
     async def stop(self) -> None:
         """Let the batches in hand finish and commit, then leave."""
+        await asyncio.gather(*(commits.leave() for commits in self._commits))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._broker.stop(), 20)
 

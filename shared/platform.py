@@ -182,7 +182,8 @@ def connect(name: str, settings: Settings, may_be_simulated: bool = True) -> Pla
     )
     quarantine = Quarantine(name, entries, ids, metrics)
     sender.alarm = quarantine.alarm
-    kafka = KafkaSource(broker_at(settings.kafka, client), name, settings.instance, quarantine, metrics)
+    broker = broker_at(settings.kafka, client)
+    kafka = KafkaSource(broker, name, settings.instance, quarantine, metrics, sender.precedence)
     replaying = Replaying(name, entries, kafka.readers, sealer, metrics)
     acting = Acting(entries, replaying, kafka.readers, sealer, metrics, time_source.now)
     desk = Desk(Entries(entries.store, sealer, {*law.request_types, *life.updates, *life.messages}), acting, sealer)

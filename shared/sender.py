@@ -6,6 +6,7 @@ sequence each time, and readers drop repeats.
 
 import asyncio
 import contextlib
+import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from shared.metrics import Metrics
 from shared.mongo import Store
 from shared.pace import Pace
 from shared.parcels import Parcel, parcels_of
+from shared.precedence import Portion, Precedence
 from shared.producer import Outgoing, Producer, Refused
 from shared.records import value_on
 from shared.sealing import Sealer
@@ -57,6 +59,9 @@ class Sender:
         self._now = now
         self._producer, self._ids, self._sealer, self._metrics = producer, ids, sealer, metrics
         self._log = logger(part="sender")
+        self.precedence = Precedence()
+        """Whether something urgent is about: whatever became of it comes here."""
+        self._portion = Portion(self.precedence, MAX_TAKEN)
         self._queues: dict[Lane, deque[Parcel]] = {lane: deque() for lane in Lane}
         self._turns = deque((Lane.URGENT, Lane.NORMAL))
         self._queued_bytes = 0
@@ -93,7 +98,10 @@ class Sender:
             taken = self._next()
             if not self._queued:
                 self._fed.clear()
+            began = time.monotonic()
             self._done(await self._deliver(taken))
+            if taken and taken[0].lane is Lane.NORMAL:
+                self._portion.took(time.monotonic() - began)
             with contextlib.suppress(TryAgain):  # MongoDB is away: they are raised the next time
                 await self._raise_alarms()
             if not self._queued:
@@ -107,7 +115,8 @@ class Sender:
         self._turns.remove(lane)
         self._turns.append(lane)
         queue = self._queues[lane]
-        return [queue.popleft() for _ in range(min(len(queue), MAX_TAKEN))]
+        most = self._portion.size() if lane is Lane.NORMAL else MAX_TAKEN
+        return [queue.popleft() for _ in range(min(len(queue), most))]
 
     @property
     def _queued(self) -> int:
@@ -119,6 +128,8 @@ class Sender:
         return self._queued + self._gaps.count
 
     def _take(self, parcel: Parcel) -> None:
+        if parcel.lane is Lane.URGENT:
+            self.precedence.came()
         self._queues[parcel.lane].append(parcel)
         self._queued_bytes += parcel.size
         self._waiting[parcel.record] += 1

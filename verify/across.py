@@ -4,7 +4,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 import orjson
 
@@ -12,7 +11,7 @@ from services.notifier.audit.audit_steps import DUE, FOLLOWED
 from shared.ids import Ids
 from shared.times import read, text_of
 from verify.arriving import Arriving
-from verify.documents import Documents
+from verify.documents import Documents, text_at
 from verify.findings import Finding, Kind
 from verify.history import GRACE, Known
 from verify.rows import Heard, packed
@@ -22,8 +21,6 @@ ACCEPTED = "received"
 """The status of a letter that was accepted."""
 AT_ONCE = 500
 OWED = "owed"
-
-State = Mapping[str, Any]
 
 
 @dataclass(slots=True)
@@ -47,8 +44,8 @@ class Owed:
 class Met:
     """What of a shard is held against records elsewhere."""
 
-    letters: dict[str, State] = field(default_factory=dict)
-    """Accepted letters' states."""
+    letters: dict[str, Mapping[int, str | None]] = field(default_factory=dict)
+    """What accepted letters know of each of their measures: the status of its case."""
     began: dict[str, str] = field(default_factory=dict)
     """When they were accepted."""
     cases: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -90,11 +87,14 @@ class Across:
     def note(self, name: str, known: Known, met: Met) -> None:
         """Note what of a record is to be looked up."""
         if name == "letters" and known.state.get("status") == ACCEPTED:
-            met.letters[known.record] = known.state
+            known_of = {told["measure"]: told.get("status") for told in known.state["cases"]}
+            met.letters[known.record] = {
+                int(head["measure"]): known_of.get(head["measure"]) for head in known.state["measures"]
+            }
             met.began.update((known.record, event.at) for event in known.events[:1])
         elif name == "cases":
             context = known.document["context"]
-            met.cases[known.record] = context["letterid"], context["agency"]
+            met.cases[known.record] = str(context["letterid"]), context["agency"]
 
     def context(self, name: str, known: Known) -> Iterator[Finding]:
         """Whether a record says whose it is as its history and its id do: no chain holds that."""
@@ -136,28 +136,23 @@ class Across:
         yield from self._stand(apart, met, counts, toward)
         wanted = sorted({letter for letter, _ in met.cases.values()})
         heads = self._documents.heads("letters", wanted, ("context.agency",))
-        agencies = {head["_id"]: (head.get("context") or {}).get("agency") for head in heads}
+        agencies = {head["_id"]: text_at(head, "context", "agency") for head in heads}
         for case, (letter, agency) in met.cases.items():
             if letter not in agencies:
                 yield Finding(Kind.NO_LETTER, case, f"of the letter {letter}", settles=True)
             elif agencies[letter] != agency:
                 yield Finding(Kind.CONTEXT, case, f"its agency is not that of the letter {letter}")
 
-    def _of_letters(self, letters: Mapping[str, State], counts: Counter[str]) -> Iterator[_Apart]:
-        wanted = {
-            self._ids.case(letter, head["measure"]): (letter, int(head["measure"]))
-            for letter, state in letters.items()
-            for head in state["measures"]
-        }
-        cases = {case["_id"]: case for case in self._documents.heads("cases", list(wanted), ("state.status",))}
+    def _of_letters(self, letters: Mapping[str, Mapping[int, str | None]], counts: Counter[str]) -> Iterator[_Apart]:
+        wanted = {self._ids.case(letter, n): (letter, n) for letter, measures in letters.items() for n in measures}
+        heads = self._documents.heads("cases", list(wanted), ("state.status",))
+        # Of a record that has no status its own look says what is wrong.
+        cases = {head["_id"]: text_at(head, "state", "status") for head in heads}
         for case, (letter, measure) in wanted.items():
-            found = cases.get(case)
-            if found is None:
+            if case not in cases:
                 yield _Apart(Finding(Kind.NO_CASE, letter, f"measure {measure}", settles=True), letter)
                 continue
-            status = found["state"]["status"]
-            told = [one for one in letters[letter]["cases"] if one["measure"] == measure]
-            knows = told[0].get("status") if told else None
+            status, knows = cases[case], letters[letter][measure]
             if status in self._ends and knows != status:
                 detail = f"measure {measure} is {status}, and the letter knows {knows or 'nothing'}"
                 yield _Apart(Finding(Kind.NEVER_ENDED, letter, detail, settles=True), case)

@@ -1,5 +1,6 @@
 """Whether what arrived was taken: each message left its trace, or stands in quarantine, or is still on its way."""
 
+import contextlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from shared.failures import NeverWill
 from shared.ids import Ids
 from shared.payloads import CaseEvent
 from shared.records import Record
-from verify.documents import Documents
+from verify.documents import Document, Documents, text_at
 from verify.findings import Finding, Kind
 from verify.history import Known
 from verify.inputs import Input, Trace
@@ -116,7 +117,7 @@ class Arriving:
                 self.entry_of(row.input, row.partition, row.offset, row.digest.hex())
             )
         found = (one for name, ids in entries.items() for one in self._documents.heads(name, ids, ("state.status",)))
-        return any(one["state"]["status"] != "replayed" for one in found)
+        return any(text_at(one, "state", "status") != "replayed" for one in found)
 
     def entry_of(self, number: int, partition: int, offset: int, sha256: str) -> str:
         """The entry in quarantine of what one input set aside."""
@@ -128,12 +129,8 @@ class Arriving:
         cases = sorted({unpacked(row.source) for _, rows in arrived.news.values() for row in rows})
         said: dict[bytes, dict[int, _Said]] = {}
         for case in self._documents.some("cases", cases):
-            numbers = said.setdefault(bytes.fromhex(case["_id"][4:]), {})
-            measure, agency = int(case["context"]["measure"]), case["context"]["agency"]
-            for form in case["history"]:
-                for topic, number in form["to"].items():
-                    if topic.startswith("cases.events."):
-                        numbers[number] = _Said(measure, agency, form["data"])
+            with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):  # its own look says what it is
+                said[bytes.fromhex(case["_id"][4:])] = _told_by(case)
         untraced = []
         for known, rows in arrived.news.values():
             for row in rows:
@@ -160,18 +157,29 @@ def gone_unread(
                 yield Finding(Kind.UNREAD, "", detail, one.topic)
 
 
+def _told_by(case: Document) -> dict[int, _Said]:
+    """What a case told intake, by its numbers on the topic."""
+    measure, agency = int(case["context"]["measure"]), case["context"]["agency"]
+    return {
+        number: _Said(measure, agency, form["data"])
+        for form in case["history"]
+        for topic, number in form["to"].items()
+        if topic.startswith("cases.events.")
+    }
+
+
 def _is_news(known: Known, said: _Said, sequence: int) -> bool:
     """Whether a case event would have told its letter something, as the letter then stood."""
     before: Mapping[str, Any] = {"measure": said.measure}
-    for event in known.events:
-        if _tells(event, said.measure) and event.data.get("case_event", 0) < sequence:
-            before = {name: value for name, value in event.data.items() if name != "letter"}
-    letter = Record(known.record, known.record, {}, version=1, state={"cases": [before]})
     try:
+        for event in known.events:
+            if _tells(event, said.measure) and event.data.get("case_event", 0) < sequence:
+                before = {name: value for name, value in event.data.items() if name != "letter"}
+        letter = Record(known.record, known.record, {}, version=1, state={"cases": [before]})
         told = CaseNews(said.agency, said.measure, CaseEvent.model_validate_json(said.data), sequence)
         return bool(news.decide(letter, told).events)
-    except (ValidationError, NeverWill):
-        return True
+    except (ValidationError, NeverWill, KeyError, TypeError, AttributeError):
+        return True  # what another wrote there may be anything
 
 
 def _tells(event: Event, measure: int) -> bool:

@@ -16,6 +16,14 @@ Document = Mapping[str, Any]
 AT_ONCE = 200
 
 
+def text_at(head: Mapping[str, Any], *path: str) -> str | None:
+    """The text at a path of a record's head, if there is one: what another wrote there may be anything."""
+    value: Any = head
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value if isinstance(value, str) else None
+
+
 class Documents(Protocol):
     """Where documents come from."""
 

@@ -139,13 +139,13 @@ class Checker:
             held.look(known, tally)
             mine = rows.seen.get(record, ())
             sent = self._sending.check(known, mine, simulated=simulated)
+            accounts.count(name, known.state, self._terms, tally.counts)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             # Whatever stands there, it must not stop the count of the rest.
             where = str(document.get("_id"))[:40]
             tally.found([Finding(Kind.STRANGE, where, f"in {name}: {type(error).__name__}")])
             return
         tally.counts["events"] += len(known.events)
-        accounts.count(name, known.state, self._terms, tally.counts)
         tally.counts += sent.counts
         tally.found([*findings, *sent.findings])
         checked.missing += sent.missing

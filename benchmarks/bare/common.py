@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import gc
+import math
 import os
 import pickle
 import random
 import signal
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -29,6 +31,8 @@ from shared.records import HEAD
 KAFKA, DATABASE = os.environ["BENCH_KAFKA"], os.environ["BENCH_DATABASE"]
 AT_ONCE = 500
 """Records in one batch, as ours."""
+_COMMITTED_EVERY = 1.0
+"""Seconds, as ours."""
 _TAKEN = 1_000
 _RAW = CodecOptions(document_class=RawBSONDocument)
 _UNSENT = IndexModel([("unsent_since", 1)], name="unsent", partialFilterExpression={"unsent_since": {"$exists": True}})
@@ -179,7 +183,7 @@ async def consume(
 
 
 async def batches(topic: str, group: str) -> AsyncGenerator[list[Heard]]:
-    """What is heard on a topic; a batch is committed when the next one is asked for."""
+    """What is heard on a topic; once a second it is committed how far whoever asks for the next batch has come."""
     consumer = AIOKafkaConsumer(
         topic_of(topic),
         bootstrap_servers=KAFKA,
@@ -191,13 +195,17 @@ async def batches(topic: str, group: str) -> AsyncGenerator[list[Heard]]:
         heartbeat_interval_ms=1_000,
     )
     await consumer.start()
+    last, is_behind = -math.inf, False
     try:
         while True:
+            if is_behind and time.monotonic() - last > _COMMITTED_EVERY:
+                await consumer.commit()
+                last, is_behind = time.monotonic(), False
             found = await consumer.getmany(timeout_ms=1_000, max_records=AT_ONCE)
             heard = [(record.key or b"", record.headers[1][1]) for records in found.values() for record in records]
             if heard:
                 yield heard
-                await consumer.commit()
+                is_behind = True
     finally:
         await consumer.stop()
 

@@ -1,5 +1,7 @@
 """The router, put together: letters and updates in, cases out, clocks and links beside. No I/O here."""
 
+from functools import partial
+
 from services.router import domain, handlers, linking, ticking
 from services.router.api import Cases, build_api
 from services.router.domain.accounts import terms_by
@@ -7,7 +9,7 @@ from services.router.domain.checks import check_life_cycle
 from services.router.holding import Holding
 from services.router.settings import RouterSettings
 from shared import topics
-from shared.horizon import Horizon
+from shared.horizon import EVERY, Horizon
 from shared.platform import Platform
 from shared.posts import Posts
 from shared.quarantine.api import add_quarantine
@@ -24,10 +26,10 @@ def build(platform: Platform, settings: RouterSettings) -> ASGI:
     links = linking.Linking(cases, platform.law, platform.ids)
     authorities = (*platform.law.authorities, DESK)
     on_letter, on_update = handlers.on_letter(platform.ids), handlers.on_update(platform.life, platform.ids)
+    subscribe = partial(platform.kafka.subscribe, commit_every=EVERY)  # clocks wait for what is committed
     groups: dict[str, list[str]] = {}
     for lane in Lane:
         letters, updates = [topics.letters_received(lane)], [topics.updates_from(one, lane) for one in authorities]
-        subscribe = platform.kafka.subscribe
         groups[subscribe("letters", lane, letters, on_letter, cases, enrich=links.enrich, heard=links.heard)] = letters
         groups[subscribe("updates", lane, updates, on_update, cases)] = updates
     horizon = Horizon(settings.kafka, f"rogatory-router-{settings.instance}", groups, platform.time, platform.metrics)

@@ -8,7 +8,7 @@ import random
 from collections.abc import Sequence
 
 import orjson
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.errors import KafkaError
 
 from shared import times, topics
@@ -17,11 +17,10 @@ from shared.times import text_of
 from shared.vocabulary import Lane
 from tests.fault.history import History, Outcome
 from tests.fault.openings import Said
+from tests.fault.outsiders import producer_of
 from tests.servers import partitions_of
 
 OFFICERS = "duty-officers"
-_LINGER = 20
-"""Milliseconds for which a record waits for company: what tests send should cost the brokers little."""
 _AGAIN = 0.05
 """The share of answers that are given once more."""
 _LATER = 5.0
@@ -47,9 +46,7 @@ class Answering:
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
         )
-        self._producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap, acks="all", enable_idempotence=True, linger_ms=_LINGER
-        )
+        self._producer = producer_of(self._bootstrap)
         await self._consumer.start()
         await self._producer.start()
         self._consumer.assign(partitions)

@@ -9,15 +9,13 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 
 import httpx
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from shared import topics
 from tests.fault.history import History, Outcome
 from tests.fault.letters import Filed
+from tests.fault.outsiders import producer_of
 
-_LINGER = 20
-"""Milliseconds for which a record waits for company: what tests send should cost the brokers little."""
 _AGAIN = 0.02
 """The share of acknowledged letters that their client files once more."""
 
@@ -55,9 +53,7 @@ class Load:
         self.change(rate)
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=50)
         self._client = httpx.AsyncClient(timeout=20, limits=limits)
-        self._producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap, acks="all", enable_idempotence=True, linger_ms=_LINGER
-        )
+        self._producer = producer_of(self._bootstrap)
         await self._producer.start()
         self._pace = asyncio.create_task(self._run())
 

@@ -11,7 +11,7 @@ import pytest
 import uvicorn
 from prometheus_client import CollectorRegistry
 
-from shared.connections import MOST_HEAD, Connections, HttpMetrics, bounded, room_for
+from shared.connections import LINGER, MOST_HEAD, Connections, HttpMetrics, bounded, room_for
 from shared.under_way import Bodies
 
 GOOD = b"GET /good HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -375,3 +375,20 @@ async def test_refusals_are_counted_by_status(server: Server) -> None:
 def test_there_is_room_for_no_more_than_the_system_allows() -> None:
     assert room_for(10) == 10
     assert 0 < room_for(10_000_000) < 10_000_000
+
+
+async def test_who_takes_nothing_goes_though_one_before_it_began_anew(server: Server) -> None:
+    pipes = [await server.pipe() for _ in range(2)]
+    first, second = server.connections.waiting
+    server.connections.waiting.clear()  # or they are closed for waiting
+    stuck = server.connections.stuck
+
+    first.pause_writing()
+    second.pause_writing()
+    await asyncio.sleep(0.02)
+    first.close()
+    between = (stuck[first] + stuck[second]) / 2
+    server.connections.look(between + LINGER)
+
+    assert list(stuck) == [first]
+    await pipes[1].is_closed()

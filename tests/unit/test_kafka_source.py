@@ -14,6 +14,7 @@ from shared.kafka import KafkaSource, broker_at
 from shared.loop import Loop, Outcome
 from shared.metrics import Metrics
 from shared.own_events import read_event
+from shared.precedence import Precedence
 from shared.quarantine import Quarantine
 from shared.records import Record
 from shared.tries import Source
@@ -114,7 +115,7 @@ def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def source(quarantine: Kept) -> KafkaSource:
-    return KafkaSource(broker_at("127.0.0.1:9", "test"), "test", "1", quarantine, Metrics("test"))
+    return KafkaSource(broker_at("127.0.0.1:9", "test"), "test", "1", quarantine, Metrics("test"), Precedence())
 
 
 def said(one: "ConsumerRecord[Any, Any]") -> list[Message]:

@@ -16,6 +16,7 @@ from shared.ids import Ids
 from shared.metrics import Metrics
 from shared.mongo import Store
 from shared.parcels import Parcel, parcel_of
+from shared.precedence import LEAST
 from shared.producer import Outgoing, Producer, Refused, Result, Unknown
 from shared.records import Record, State, insertion
 from shared.sealing import Sealer
@@ -187,7 +188,7 @@ async def test_events_leave_in_waves_the_next_of_a_record_only_after_the_one_bef
 
 async def test_an_urgent_record_waits_for_one_delivery_and_no_lane_for_all_of_the_other() -> None:
     sending = Sending()
-    normal = [record(f"cas_n{n}", "a") for n in range(3 * MAX_TAKEN)]
+    normal = [record(f"cas_n{n}", "a") for n in range(3 * LEAST)]
     urgent = [record(f"cas_u{n}", "a", to=(URGENT,)) for n in range(2 * MAX_TAKEN)]
     late = record("cas_late", "a", to=(URGENT,))
     # What follows on a topic of no lane goes the same way, so that nothing overtakes.
@@ -199,13 +200,21 @@ async def test_an_urgent_record_waits_for_one_delivery_and_no_lane_for_all_of_th
     first = [(wave[0][1][:5], len(wave)) for wave in sending.producer.waves]
     assert first == [
         ("cas_u", MAX_TAKEN),
-        ("cas_n", MAX_TAKEN),
+        ("cas_n", LEAST),
         ("cas_u", MAX_TAKEN),
-        ("cas_n", MAX_TAKEN),
+        ("cas_n", LEAST),
         ("cas_l", 1),
         ("cas_l", 1),
-        ("cas_n", MAX_TAKEN),
+        ("cas_n", LEAST),
     ]
+
+
+async def test_what_is_normal_goes_in_large_deliveries_while_nothing_urgent_is_about() -> None:
+    sending = Sending()
+
+    await sending.deliver(*(parcel(sending, record(f"cas_n{n}", "a"), 1, 1) for n in range(MAX_TAKEN + 1)))
+
+    assert [len(wave) for wave in sending.producer.waves] == [MAX_TAKEN, 1]
 
 
 async def test_an_event_goes_to_all_its_topics_in_one_wave_with_one_id() -> None:

@@ -1,5 +1,6 @@
 """What a verification finds: nothing in a good world, and of each kind of fault that is planted exactly that."""
 
+import copy
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -298,6 +299,26 @@ def test_what_is_planted_is_found_and_nothing_else(
 
     assert report.numbers.keys() == PLANTED[plant]
     assert not report.is_right
+
+
+@pytest.mark.parametrize("name", ["letters", "cases"])
+@pytest.mark.parametrize("value", [None, [], [1], {"a": 1}, 7, "x"], ids=repr)
+def test_whatever_stands_in_a_record_the_rest_is_looked_at(
+    world: World, tmp_path: Path, name: str, value: object
+) -> None:
+    paths: list[tuple[str, ...]] = [("context",), ("state",), ("history",), ("version",), ("key",), ("next_due",)]
+    paths += [("context", inner) for inner in ("agency", "letterid", "measure")]
+    paths += [("state", inner) for inner in ("status", "measures", "cases", "sent")]
+    kept = copy.deepcopy(world.documents[name])
+    for path in paths:
+        world.documents[name] = copy.deepcopy(kept)
+        for one in world.documents[name].values():
+            inside: Any = one if len(path) == 1 else one.get(path[0], {})
+            inside[path[-1]] = value
+
+        report = world.verify(tmp_path)
+
+        assert report.tally.counts[name] == len(kept), path
 
 
 def test_the_conserved_quantities_are_counted_anew(world: World, tmp_path: Path) -> None:

@@ -101,10 +101,15 @@ def test_all_harms_are_drawn_and_none_at_once_with_another_of_the_same_process()
 
 @pytest.mark.parametrize(
     ("seconds", "rates"),
-    [([2], [50.0]), ([9, 7, 1], [50.0, 25.0, 12.5]), ([9, 9, 9], None)],
-    ids=["well", "less", "never"],
+    [
+        ([1, 2, 3], [12.5, 25.0, 50.0]),
+        ([1, 2, 9, 2], [12.5, 25.0, 50.0, 25.0]),
+        ([9, 3], [12.5, 6.25]),
+        ([9, 9], None),
+    ],
+    ids=["all", "half", "less", "never"],
 )
-async def test_a_load_that_is_too_much_for_the_machine_is_halved(
+async def test_the_load_is_as_much_as_the_machine_takes_well(
     monkeypatch: pytest.MonkeyPatch, seconds: list[float], rates: list[float] | None
 ) -> None:
     monkeypatch.setattr("tests.fault.nemesis.SCALE", WHOLE)
@@ -117,10 +122,13 @@ async def test_a_load_that_is_too_much_for_the_machine_is_halved(
         tried.append(load.rate)
         return timedelta(seconds=seconds[len(tried) - 1])
 
-    nemesis._look_at_the_usual = usual
+    async def until_behind(cases: float) -> None:
+        assert cases > 0
+
+    nemesis._look_at_the_usual, nemesis._until_behind = usual, until_behind
     if rates is None:
         with pytest.raises(AssertionError, match="too much for this machine"):
-            await nemesis._calibrate()
+            await nemesis._find_the_rate()
     else:
-        await nemesis._calibrate()
+        await nemesis._find_the_rate()
         assert tried == rates
