@@ -33,7 +33,7 @@ _CASES = 1.5
 """Of a letter, about."""
 _FIRST = 0.25
 """The share of the rate that the load begins with: what is behind is behind for long, so the way is up."""
-SLOWEST = timedelta(seconds=4)
+SLOWEST = timedelta(seconds=6)
 """Where the load alone makes it further behind, it is too much: what is full has nothing left to catch up with."""
 _LEAST = 6.0
 """Letters a second; a machine that cannot take them well cannot be judged by times."""
