@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from shared.log import logger
 
 EVERY = 1.0
 """Seconds, unless somebody waits for commits."""
 _PATIENCE = 5.0
-"""Seconds for the last one, before the partitions go."""
+"""Seconds for one commit: partitions that go do not wait for long, whatever Kafka does."""
 
 
 class Commits:
@@ -32,7 +32,7 @@ class Commits:
         self._consumer: AIOKafkaConsumer | None = None
         self._last = -math.inf
         self._one_at_a_time = asyncio.Lock()
-        self._is_leaving = False
+        self._is_leaving = self._is_said = False
         self._log = logger(part="consumer")
 
     async def done(self, records: Sequence[ConsumerRecord[Any, Any]]) -> None:
@@ -56,17 +56,14 @@ class Commits:
     async def leave(self) -> None:
         """Commit all that is done, and from now on every batch at once."""
         self._is_leaving = True
-        await self.commit_in_time()
+        await self.commit()
 
-    async def commit_in_time(self) -> None:
-        """Commit before the partitions go; they do not wait for long, whatever Kafka does."""
-        try:
-            await asyncio.wait_for(self.commit(), _PATIENCE)
-        except TimeoutError:
-            self._log.warning("not committed", reason="Kafka did not answer")
+    def begin_anew(self) -> None:
+        """Partitions were given: what is done of them counts from where the last commit was, whoever made it."""
+        self._done.clear()
 
     async def commit(self) -> None:
-        """Commit all that is done."""
+        """Commit all that is done; what could not be committed is the next time."""
         async with self._one_at_a_time:
             done, self._done = self._done, {}
             if not done or self._consumer is None:
@@ -75,8 +72,19 @@ class Commits:
             offsets = {place: offset for name, offset in done.items() if (place := TopicPartition(*name)) in mine}
             try:
                 if offsets:
-                    await self._consumer.commit(offsets)
-            except KafkaError as error:
-                # Whoever has the partitions now begins where the last commit was.
-                self._log.warning("not committed", reason=type(error).__name__)
+                    async with asyncio.timeout(_PATIENCE):
+                        await self._consumer.commit(offsets)
+            except (CommitFailedError, IllegalStateError) as error:
+                self._lost(error)  # whoever has the partitions now begins where the last commit was
+            except (KafkaError, TimeoutError) as error:
+                self._lost(error)
+                self._done = {**done, **self._done}
+            else:
+                self._is_said = False
             self._last = time.monotonic()
+
+    def _lost(self, error: Exception) -> None:
+        """Say it, once until a commit succeeds."""
+        if not self._is_said:
+            self._log.warning("not committed", reason=type(error).__name__)
+        self._is_said = True

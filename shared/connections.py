@@ -193,7 +193,8 @@ class _Connection(HttpToolsProtocol):
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        self._all.stuck.pop(self, None)
+        if not self.transport.is_closing():  # who takes a little of what is left is still waited for no longer
+            self._all.stuck.pop(self, None)
         super().resume_writing()
 
     def send_400_response(self, msg: str) -> None:

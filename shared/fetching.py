@@ -46,8 +46,9 @@ class Fetching:
     async def __call__(self, consumer: AIOKafkaConsumer) -> tuple[ConsumerRecord[Any, Any], ...]:
         """The records that have come, as soon as there is one and the last batch is long enough ago."""
         self._looked = time.monotonic()
-        if self._given is not None:
-            self._portion.took(self._looked - self._given)
+        given, self._given = self._given, None
+        if given is not None:
+            self._portion.took(self._looked - given)
         if consumer._fetcher is not None:
             consumer._fetcher._prefetch_backoff = _TAKEN_WITHIN  # no argument sets it
         await self._commits.step(consumer)
@@ -59,7 +60,8 @@ class Fetching:
         if self._lane is Lane.URGENT and any(lane_of(place.topic) is Lane.URGENT for place in found):
             self._precedence.came()
         self._pace.begin()
-        self._given = time.monotonic() if found else None
+        if found:
+            self._given = time.monotonic()
         return tuple(chain.from_iterable(found.values()))
 
     @property

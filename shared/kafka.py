@@ -106,10 +106,10 @@ class _Drain(ConsumerRebalanceListener):
 
     async def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:
         async with self.busy:
-            await self._commits.commit_in_time()
+            await self._commits.commit()
 
     async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
-        pass
+        self._commits.begin_anew()
 
 
 def _fingerprint(names: Sequence[str]) -> str:

@@ -59,11 +59,19 @@ async def _recount(mongo: Mongo, collection: str, terms: Terms) -> Recount:
         records = 0
         async for document in moment.find(collection, {}, {"state": 1}):
             records += 1
-            for name, number in terms(document["state"]).items():
+            for name, number in _counts(document, terms).items():
                 counted[name] = counted.get(name, 0) + number
         parts = [one["totals"] for one in slots] + [delta async for delta in _landed(moment, collection, slots)]
     corrections = next((one for one in slots if one["_id"] == f"{collection}/{MENDED}"), None)
     return Recount(collection, total(parts), counted, records, corrections)
+
+
+def _counts(document: Mapping[str, Any], terms: Terms) -> Mapping[str, int]:
+    """What a record counts for; one that is none of ours counts for nothing, and `rogatory verify` says that it is."""
+    try:
+        return terms(document["state"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return {}
 
 
 async def mend(mongo: Mongo, found: Recount, by: str, now: datetime) -> None:

@@ -16,7 +16,7 @@ from shared.payloads import CaseEvent
 from shared.records import Record
 from verify.documents import Document, Documents, text_at
 from verify.findings import Finding, Kind
-from verify.history import Known
+from verify.history import DAMAGED, Known
 from verify.inputs import Input, Trace
 from verify.rows import Heard, unpacked
 from verify.scanning import cause_digest
@@ -129,7 +129,7 @@ class Arriving:
         cases = sorted({unpacked(row.source) for _, rows in arrived.news.values() for row in rows})
         said: dict[bytes, dict[int, _Said]] = {}
         for case in self._documents.some("cases", cases):
-            with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):  # its own look says what it is
+            with contextlib.suppress(*DAMAGED):  # its own look says what it is
                 said[bytes.fromhex(case["_id"][4:])] = _told_by(case)
         untraced = []
         for known, rows in arrived.news.values():
@@ -178,7 +178,7 @@ def _is_news(known: Known, said: _Said, sequence: int) -> bool:
         letter = Record(known.record, known.record, {}, version=1, state={"cases": [before]})
         told = CaseNews(said.agency, said.measure, CaseEvent.model_validate_json(said.data), sequence)
         return bool(news.decide(letter, told).events)
-    except (ValidationError, NeverWill, KeyError, TypeError, AttributeError):
+    except (ValidationError, NeverWill, *DAMAGED):
         return True  # what another wrote there may be anything
 
 

@@ -75,7 +75,13 @@ class Mongo:
         """Opens lazily; raises `BadStart` if the address cannot be one."""
         try:
             self._client: MongoClient[dict[str, Any]] = MongoClient(
-                uri, tz_aware=True, appname="rogatory-verify", serverSelectionTimeoutMS=10_000
+                uri,
+                tz_aware=True,
+                appname="rogatory-verify",
+                serverSelectionTimeoutMS=10_000,
+                # A time beyond the year 9999, or text that is none, must not end the reading of all that follows.
+                datetime_conversion="DATETIME_AUTO",
+                unicode_decode_error_handler="replace",
             )
         except (ConfigurationError, InvalidURI, ValueError):
             # The address may hold a password: it is not repeated.
@@ -116,7 +122,7 @@ class Mongo:
         """The alerts about these cases and alerts of which somebody was told, or is to be told by a ladder."""
         query = {"state.about": {"$in": sorted(about)}}
         found = self._database["notices"].find(query, {"_id": 0, "state.alert": 1})
-        return {one["state"].get("alert", "") for one in found}
+        return {text_at(one, "state", "alert") or "" for one in found}
 
     def outside(self, collection: str, ranges: Sequence[tuple[str, str]]) -> list[str]:
         """Ids beside these ranges, a few of them."""

@@ -17,6 +17,8 @@ from verify.findings import Finding, Kind
 Document = Mapping[str, Any]
 GRACE = timedelta(seconds=60)
 """How old something must be before it counts as forgotten."""
+DAMAGED = (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError)
+"""What the look at a document raises that is none of ours: whatever stands there, the rest is looked at."""
 ERASED = ".erased"
 """How the type of an event ends that tells of a key that was destroyed."""
 
@@ -45,7 +47,7 @@ class Known:
 
 
 def known_of(document: Document, sealer: Sealer | None) -> tuple[Known, list[Finding]]:
-    """The events of a document; raises `KeyError`, `TypeError` and `ValueError` for one that is none of ours."""
+    """The events of a document; raises one of `DAMAGED` for one that is none of ours."""
     record, history = document["_id"], document["history"]
     has_sealed = any("sealed" in form for form in history)
     is_erased = any(form["type"].endswith(ERASED) for form in history)
@@ -61,6 +63,7 @@ def known_of(document: Document, sealer: Sealer | None) -> tuple[Known, list[Fin
             found.append(Finding(Kind.SEALED, record, "its key does not open under the sealing key"))
     events = []
     for form in history:
+        _check_kinds(form)
         content = None
         sealed: bytes | None = form.get("sealed")
         if key is not None and sealed is not None:
@@ -85,6 +88,14 @@ def known_of(document: Document, sealer: Sealer | None) -> tuple[Known, list[Fin
             )
         )
     return Known(document, events, key is not None or not has_sealed, has_sealed and wrapped is None), found
+
+
+def _check_kinds(form: Document) -> None:
+    """Raises `TypeError` for an event whose parts are of another kind than ours."""
+    texts = form["type"], form["at"], form["by"], form["cause"], *form["to"]
+    numbers = form["seq"], *form["to"].values()
+    if not all(isinstance(one, str) for one in texts) or not all(isinstance(one, int) for one in numbers):
+        raise TypeError("an event's parts")
 
 
 def check(known: Known, evolve: Evolve, now: datetime) -> Iterator[Finding]:

@@ -16,7 +16,7 @@ from verify.arriving import Arrived, Arriving
 from verify.checkpoints import Checkpoints, Held
 from verify.documents import Document, Documents
 from verify.findings import Finding, Kind, Tally
-from verify.history import Known, check, known_of
+from verify.history import DAMAGED, Known, check, known_of
 from verify.rows import Heard, Seen, heard_in, packed, seen_in, unpacked
 from verify.scanning import TOWARD
 from verify.sending import Missing, Sending, left
@@ -140,7 +140,7 @@ class Checker:
             mine = rows.seen.get(record, ())
             sent = self._sending.check(known, mine, simulated=simulated)
             accounts.count(name, known.state, self._terms, tally.counts)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        except DAMAGED as error:
             # Whatever stands there, it must not stop the count of the rest.
             where = str(document.get("_id"))[:40]
             tally.found([Finding(Kind.STRANGE, where, f"in {name}: {type(error).__name__}")])

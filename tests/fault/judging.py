@@ -40,10 +40,10 @@ class Judge:
     def __call__(self, wanted: Wanted, first: First, histories: Histories) -> Iterator[Fault]:
         """Whatever is wrong."""
         due, found = self._due(wanted, histories), rung(first, histories)
-        nemesis = self.nemesis
-        shut, reading = [*nemesis.windows, *([nemesis.rushed] if nemesis.rushed else [])], nemesis.reading
-        self.lateness = windows.lateness(due, found, shut, reading)
-        self.after_due = windows.lateness(due, found, shut)
+        shut, reading = self.nemesis.windows, self.nemesis.reading
+        judged = {ring: one for ring, one in due.items() if not windows.is_within(one.at, self.nemesis.unjudged)}
+        self.lateness = windows.lateness(judged, found, shut, reading)
+        self.after_due = windows.lateness(judged, found, shut)
         last = sorted(self.lateness, key=self.lateness.__getitem__)[: -_LATEST - 1 : -1]
         self.latest = [windows.told(ring, due[ring], found, shut, reading) for ring in last]
         yield from once_each(due, found)

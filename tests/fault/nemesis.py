@@ -77,8 +77,8 @@ class Nemesis:
         routers = [service for service in system.services.values() if service.name == "router"]
         self.reading = Reading(lambda: [router.port for router in routers])
         self.windows: list[Window] = []
-        self.rushed: Window | None = None
-        """While more came than may be well; nothing is held to a time then."""
+        self.unjudged: list[Window] = []
+        """While more came than may be well; nothing is held to a time that was due then."""
         self.measured = 0.0
         """Letters a second that came while harm was done."""
         self.kills: Counter[str] = Counter()
@@ -88,7 +88,9 @@ class Nemesis:
     async def run(self, rounds: Sequence[Sequence[Harm]]) -> None:
         """One round after another, once it is known what is usual."""
         if SCALE.is_timed:
+            began = times.now()
             await self._find_the_rate()
+            self.unjudged.append(Window("finding the rate", began, times.now(), times.now()))
         else:
             await self._look_at_the_usual()
         for together in rounds:
@@ -97,17 +99,19 @@ class Nemesis:
         self.measured = self._load.measured
 
     async def rush(self, letters: int, rate: float) -> None:
-        """So many more at a rate that may be too much for this machine; then nothing new, until all is answered."""
-        began, patience = times.now(), _PATIENCE + max(0, letters) / _LEAST
-        if letters > 0:
-            self._say(f"  {letters} more letters at {rate:g}/s, without harm")
+        """More until there are so many, at a rate that may be too much; then nothing new, until all is answered."""
+        began, left = times.now(), max(0, letters - len(self._load.filed))
+        patience = _PATIENCE + left / _LEAST
+        if left:
+            self._say(f"  {left} more letters at {rate:g}/s, without harm")
             self._load.change(rate)
-            await asyncio.sleep(letters / rate)
+        while len(self._load.filed) < letters:  # noqa: ASYNC110 - a rate is not awaited otherwise
+            await asyncio.sleep(_LOOK)
         await self._load.finish(patience)
         await self._answering.finish(self._load.cases_acknowledged, patience)
         ended = times.now()
-        self.rushed = Window("the rest of the letters", began, ended, await self.until_well(ended))
-        self._say(f"  {self.rushed}")
+        self.unjudged.append(Window("the rest of the letters", began, ended, await self.until_well(ended)))
+        self._say(f"  {self.unjudged[-1]}")
 
     async def _find_the_rate(self) -> None:
         """As many letters a second as this machine takes well, at most those that are asked for."""

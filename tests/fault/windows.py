@@ -36,6 +36,11 @@ class Window:
         return f"{self.what}: {held:.1f} s, well after {self.took.total_seconds():.1f} s, {self.well:%H:%M:%S}"
 
 
+def is_within(moment: datetime, windows: Sequence[Window]) -> bool:
+    """Whether something was due in one of these, or so shortly before that its time ends there."""
+    return any(one.began - IN_TIME <= moment <= one.well for one in windows)
+
+
 def slow(windows: Sequence[Window]) -> Iterator[Fault]:
     """After every fault all is well in time."""
     for window in windows:

@@ -1,12 +1,13 @@
 """When it is committed how far a consumer has come, and what of it; the time is passed in."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import CommitFailedError
+from aiokafka.errors import CommitFailedError, TopicAuthorizationFailedError
 
 from shared import committing
 from shared.committing import EVERY, Commits
@@ -19,14 +20,17 @@ class Consumer:
     """What of aiokafka's consumer is used: it has two of three partitions."""
 
     committed: list[Mapping[TopicPartition, int]] = field(default_factory=list)
-    fails: bool = False
+    fails: Exception | None = None
+    hangs: bool = False
 
     def assignment(self) -> set[TopicPartition]:
         return {HERE, BESIDE}
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        if self.hangs:
+            await asyncio.Event().wait()
         if self.fails:
-            raise CommitFailedError
+            raise self.fails
         self.committed.append(offsets)
 
 
@@ -128,7 +132,7 @@ async def test_before_the_partitions_go_all_of_it_is_committed(clock: Clock) -> 
     await looks(commits, consumer)
     await commits.done(records((HERE, 1)))
 
-    await commits.commit_in_time()
+    await commits.commit()
 
     assert consumer.committed == [{HERE: 1}, {HERE: 2}]
 
@@ -144,14 +148,42 @@ async def test_who_leaves_commits_and_then_every_batch_at_once(clock: Clock) -> 
     assert consumer.committed == [{HERE: 1}, {HERE: 2}]
 
 
-async def test_a_commit_that_fails_holds_nothing_up(clock: Clock) -> None:
-    commits, consumer = Commits(), Consumer(fails=True)
+async def test_what_another_has_by_now_is_left_to_it(clock: Clock) -> None:
+    commits, consumer = Commits(), Consumer(fails=CommitFailedError())
     await commits.done(records((HERE, 0)))
     await looks(commits, consumer)
-    consumer.fails = False
+    consumer.fails = None
 
-    await commits.done(records((HERE, 1)))
+    await commits.done(records((BESIDE, 1)))
     clock.now += EVERY
     await looks(commits, consumer)
 
-    assert consumer.committed == [{HERE: 2}]
+    assert consumer.committed == [{BESIDE: 2}]
+
+
+@pytest.mark.parametrize("hangs", [True, False])
+async def test_what_could_not_be_committed_is_the_next_time(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, hangs: bool
+) -> None:
+    monkeypatch.setattr(committing, "_PATIENCE", 0.01)
+    commits, consumer = Commits(), Consumer(fails=None if hangs else TopicAuthorizationFailedError(), hangs=hangs)
+    await commits.done(records((HERE, 0), (BESIDE, 0)))
+    await looks(commits, consumer)
+    consumer.fails, consumer.hangs = None, False
+
+    await commits.done(records((HERE, 1)))
+    soon = commits.due_in
+    clock.now += EVERY
+    await looks(commits, consumer)
+
+    assert soon == EVERY  # not at once again
+    assert consumer.committed == [{HERE: 2, BESIDE: 1}]
+
+
+async def test_what_was_done_before_partitions_were_given_is_not_committed_any_more(clock: Clock) -> None:
+    commits, consumer = Commits(), Consumer()
+    await commits.done(records((HERE, 0)))
+    commits.begin_anew()
+    await looks(commits, consumer)
+
+    assert consumer.committed == []

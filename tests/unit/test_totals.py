@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from pymongo.errors import DocumentTooLarge
 
+from services.router.domain.accounts import terms_by as accounts_of_cases
+from shared import recount
 from shared.failures import TryAgain
 from shared.loop import Loop
 from shared.mongo import Change, Mongo, Slots
@@ -443,3 +445,11 @@ class Interleavings(RuleBasedStateMachine):
 
 TestInterleavings = Interleavings.TestCase
 TestInterleavings.settings = settings(max_examples=150, stateful_step_count=20, deadline=None)
+
+
+@pytest.mark.parametrize("document", [{}, {"state": None}, {"state": 7}, {"state": {"status": []}}], ids=repr)
+def test_a_record_that_is_none_of_ours_counts_for_nothing_and_stops_no_recount(document: dict[str, Any]) -> None:
+    terms = accounts_of_cases({"closed"})
+
+    assert recount._counts(document, terms) == {}
+    assert recount._counts({"state": {"status": "closed"}}, terms) == {"case/opened": 1, "case/ended": 1}
