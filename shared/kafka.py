@@ -176,8 +176,7 @@ class KafkaSource:
 
         async def on_batch(records: Sequence[_Record]) -> None:
             async with drain.busy:
-                await self._handle(records, reader)
-                await commits.done(records)
+                await self._take(records, reader, commits)
 
         self._commits.append(commits)
         fetching = Fetching(lane, commits, self._precedence)
@@ -185,6 +184,11 @@ class KafkaSource:
         self._fetching.append(fetching)
         subscriber(on_batch, parser=_parse, decoder=_decode)
         return group
+
+    async def _take(self, records: Sequence[_Record], reader: Reader, commits: Commits) -> None:
+        """Handle a batch; only one that is kept may be committed."""
+        await self._handle(records, reader)
+        await commits.done(records)
 
     async def _handle(self, records: Sequence[_Record], reader: Reader) -> None:
         try:

@@ -27,7 +27,7 @@ _WARM, _USUAL = (20.0, 30.0) if SCALE.is_timed else (2.0, 0.0)
 """Seconds until all runs as it does at a rate, and then as long as it is looked at before the first harm."""
 _AS_USUAL = 1.25
 """All is well again where no more is behind than so many times what was at most before the first harm."""
-_CURRENT, _BEHIND = (timedelta(seconds=1), 1.0) if SCALE.is_timed else (NEVER, 4.0)
+_CURRENT, _BEHIND = (timedelta(seconds=1), 1.0) if SCALE.is_timed else (NEVER, 12.0)
 """But so much is always well: read what was said so long ago, and no more behind than comes in so many seconds."""
 _CASES = 1.5
 """Of a letter, about."""
@@ -40,7 +40,7 @@ _LEAST = 6.0
 _LOOK = 0.1
 _TELLING = 20.0
 """Seconds after which it is said what waits, and again and again."""
-_PATIENCE = 120.0
+_PATIENCE = 120.0 if SCALE.is_timed else 240.0
 """Seconds, for a machine that has other things to do."""
 
 

@@ -167,7 +167,10 @@ class System:
             await asyncio.sleep(0.05)
 
     async def kill(self, name: str, watch: Watch, load: Load, rng: random.Random) -> Kill:
-        """Kill a service while something of its own is unsent or uncommitted: it is stopped first, then looked at."""
+        """Kill a service while something of its own is unsent or uncommitted: it is stopped first, then looked at.
+
+        Uncommitted is also what is done and was not committed yet: whoever comes back hears it again.
+        """
         child, end, process = self.services[name].running(), time.monotonic() + _PATIENCE, self.services[name].name
         while time.monotonic() < end:
             await asyncio.sleep(rng.uniform(0.0, 0.1))

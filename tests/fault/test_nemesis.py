@@ -25,7 +25,7 @@ from tests.fault.stand import INSTANCES, Stand, stand
 from tests.fault.system import System
 from tests.fault.trial import Trial
 
-pytestmark = pytest.mark.timeout(5_400 if SCALE.is_timed else 600)  # for a machine that has other things to do
+pytestmark = pytest.mark.timeout(5_400 if SCALE.is_timed else 1_200)  # for a machine that has other things to do
 
 KILLED, KILLS = ("intake", "router", "notifier", "broker", "primary"), 20
 """In the long run each of these is killed at least so often."""

@@ -1,12 +1,15 @@
 """What a subscription makes of a batch: messages, what is set aside, and what only a newer build may read."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
-from aiokafka import ConsumerRecord
+from aiokafka import ConsumerRecord, TopicPartition
 
+from shared import kafka
 from shared.arrivals import Read, Reader
+from shared.committing import Commits
 from shared.decisions import Message
 from shared.events import CASE_ASSIGNED, LETTER_RECEIVED, schema_of
 from shared.failures import NeverWill, NewerBuild, NotForUs, TryAgain
@@ -200,3 +203,62 @@ async def test_who_wants_hears_of_every_batch_that_is_kept() -> None:
     await handled(Told(refuses=["cas_2"]), record(offset=1), record(offset=2), heard=hear)
 
     assert heard == [("cas_1", True), ("cas_2", False)]
+
+
+# What is committed
+
+
+class Consumer:
+    """What of aiokafka's consumer FastStream and `Commits` use."""
+
+    def __init__(self) -> None:
+        self.committed: list[dict[TopicPartition, int]] = []
+        self.sought: list[int] = []
+
+    def assignment(self) -> set[TopicPartition]:
+        return {TopicPartition(EVENTS, 0)}
+
+    async def commit(self, offsets: dict[TopicPartition, int] | None = None) -> None:
+        assert offsets is not None  # FastStream's commits whatever was fetched
+        self.committed.append(offsets)
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        self.sought.append(offset)
+
+
+class Failing(Told):
+    """A loop that fails once."""
+
+    async def handle(self, messages: Sequence[Message], source: Source, patience: float = 60) -> list[Outcome]:
+        if not self.told:
+            self.told += messages
+            raise TryAgain("away")
+        return await super().handle(messages, source, patience)
+
+
+async def test_only_a_batch_that_is_kept_is_committed() -> None:
+    consumer, commits, reading = Consumer(), Commits(), source(Kept())
+    reader = Reader(said, Failing(), None, None)
+    batch = [record(offset=4), record(offset=5)]
+
+    with pytest.raises(TryAgain):
+        await reading._take(batch, reader, commits)
+    await commits.step(cast("Any", consumer))
+    before = list(consumer.committed)
+    await reading._take(batch, reader, commits)
+    await commits.step(cast("Any", consumer))
+
+    assert (before, consumer.committed) == ([], [{TopicPartition(EVENTS, 0): 6}])
+
+
+async def test_what_faststream_acknowledges_commits_nothing_and_what_it_does_not_is_sought_again() -> None:
+    consumer = Consumer()
+
+    async def original(records: Any) -> Any:
+        return SimpleNamespace(raw_message=records, consumer=consumer)
+
+    message = await kafka._parse((record(offset=7),), original)
+    await message.consumer.commit()
+    message.consumer.seek(partition=TopicPartition(EVENTS, 0), offset=7)
+
+    assert (consumer.committed, consumer.sought) == ([], [7])
