@@ -54,8 +54,7 @@ class Fetching:
         await self._commits.step(consumer)
         await self._pace.step()
         look = max(0.0, min(_LOOK, self._commits.due_in))
-        most = self._portion.size() if self._lane is Lane.NORMAL else AT_ONCE[self._lane]
-        found = await consumer.getmany(timeout_ms=round(look * 1_000), max_records=most)
+        found = await consumer.getmany(timeout_ms=round(look * 1_000), max_records=self._portion.size())
         # Whatever comes in this lane has its consumers, but an acknowledgement of what is normal is not urgent itself.
         if self._lane is Lane.URGENT and any(lane_of(place.topic) is Lane.URGENT for place in found):
             self._precedence.came()
