@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+DAMAGED = (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError)
+"""What the look at a document raises that is none of ours: whatever stands there, the rest is looked at."""
+
 
 class BadStart(Exception):
     """A setting or a file is wrong: the message is the one plain sentence that the operator reads (exit code 2)."""

@@ -10,12 +10,14 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
-from shared import problems
+from shared import problems, times
 from shared.bad_letter import in_our_words
 from shared.document import Api
 from shared.failures import TryAgain, place_of
 from shared.log import logger
 from shared.problems import MEDIA_TYPE, Problem, ProblemError
+from shared.tokens import Caller, Verifier
+from shared.under_way import CALLER
 
 PROBLEM = {
     "type": "object",
@@ -65,6 +67,16 @@ PROBLEMS = documented(
     {401: "Not authorized", 403: "Forbidden", 404: "Not found", 422: "Bad parameters", 503: "Not available"}
 )
 """What any route that reads may answer."""
+
+
+async def caller_of(request: Request, verifier: Verifier, scope: str) -> Caller:
+    """Who calls, with a token that has a scope; from now on what comes of the body is this caller's.
+
+    Raises `ProblemError` as `Verifier.verify` does.
+    """
+    caller = await verifier.verify(request.headers.get("authorization"), scope, times.now())
+    request.scope[CALLER] = caller.name
+    return caller
 
 
 def answer(problem: Problem) -> Response:

@@ -58,6 +58,13 @@ class _Batch:
     records: dict[str, Record]
     wanted: set[str]
     changes: list[Change] = field(default_factory=list)
+    judged: set[str] = field(default_factory=set)
+    """Records about which something was decided of which nothing is written."""
+
+    @property
+    def unguarded(self) -> dict[str, int]:
+        """The versions on which a decision rests that no write guards."""
+        return {name: self.records[name].stored_version for name in self.judged if not self.records[name].fresh}
 
     @property
     def fresh(self) -> list[Record]:
@@ -134,7 +141,7 @@ class Loop:
                 if batch.wanted:
                     continue
                 await note(bookings, batch.fresh)
-                landed = await self.store.write(batch.changes) if batch.changes else True
+                landed = await self._write(batch)
             except TryAgain as reason:
                 tries.is_first = False  # what was written may have landed
                 self._lost(reason, began)
@@ -150,6 +157,26 @@ class Loop:
             if time.monotonic() > until:
                 raise TryAgain("other writers win every race")
             await asyncio.sleep(random.uniform(0.001, 0.02))  # noqa: S311 - jitter
+
+    async def _write(self, batch: _Batch) -> bool:
+        """Write what changes; whether all of it landed, and all else is as it was read.
+
+        What writes nothing (a refusal, a reply, nothing to do) has no guard that would tell of a read that lacked the
+        latest: a primary that was just elected gave such a one, and "no such case" was said of one that was there.
+        """
+        unguarded = batch.unguarded
+        if not unguarded:
+            return await self.store.write(batch.changes) if batch.changes else True
+        steps = [self._stand(unguarded), *([self.store.write(batch.changes)] if batch.changes else ())]
+        results = await asyncio.gather(*steps, return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return all(results)
+
+    async def _stand(self, versions: Mapping[str, int]) -> bool:
+        found = await self.store.versions(list(versions))
+        return all(found.get(record, 0) == version for record, version in versions.items())
 
     @property
     def is_away(self) -> bool:
@@ -239,10 +266,13 @@ class Loop:
             tries.bugs[mine] = refused
         else:
             claimed.add(mine)
+            if not decision.events:
+                batch.judged.add(message.record)
             return Outcome(record, fresh=bool(decision.events), reply=decision.reply)
         record.version, record.state, record.sent, record.chain, record.size, record.key, kept = before
         del record.fresh[kept:]
         record.causes.discard(message.cause)
+        batch.judged.add(message.record)
         return Outcome(record, refused=refused)
 
     def bug(self, error: Exception, where: str, *, counts: bool = True) -> Bug:

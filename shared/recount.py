@@ -6,14 +6,14 @@ be put right while it works, for what is added later is added to both.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from shared import totals
 from shared.accounts import Terms, difference, total
-from shared.failures import TryAgain
+from shared.failures import DAMAGED, TryAgain
 from shared.mongo import Moment, Mongo
 from shared.times import text_of
 from shared.totals import Delta, has_landed, pending_in
@@ -30,6 +30,8 @@ class Recount:
     kept: Mapping[str, int]
     counted: Mapping[str, int]
     records: int
+    damaged: Sequence[str]
+    """Records that are none of ours: what they count for, nobody can tell."""
     corrections: Mapping[str, Any] | None
     """The slot of earlier corrections as it stood."""
 
@@ -57,21 +59,19 @@ async def _recount(mongo: Mongo, collection: str, terms: Terms) -> Recount:
         slots = [one async for one in moment.find(totals.COLLECTION, {"collection": collection})]
         counted: dict[str, int] = {}
         records = 0
+        damaged: list[str] = []
         async for document in moment.find(collection, {}, {"state": 1}):
             records += 1
-            for name, number in _counts(document, terms).items():
+            try:
+                counts = terms(document["state"])
+            except DAMAGED:
+                damaged.append(str(document["_id"]))
+                continue
+            for name, number in counts.items():
                 counted[name] = counted.get(name, 0) + number
         parts = [one["totals"] for one in slots] + [delta async for delta in _landed(moment, collection, slots)]
     corrections = next((one for one in slots if one["_id"] == f"{collection}/{MENDED}"), None)
-    return Recount(collection, total(parts), counted, records, corrections)
-
-
-def _counts(document: Mapping[str, Any], terms: Terms) -> Mapping[str, int]:
-    """What a record counts for; one that is none of ours counts for nothing, and `rogatory verify` says that it is."""
-    try:
-        return terms(document["state"])
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return {}
+    return Recount(collection, total(parts), counted, records, damaged, corrections)
 
 
 async def mend(mongo: Mongo, found: Recount, by: str, now: datetime) -> None:

@@ -44,6 +44,11 @@ class Caller:
     account: str | None = None
     """The claim `sub`: whose token it is, where it says so."""
 
+    @property
+    def name(self) -> str:
+        """Under which name what it sends is counted."""
+        return self.agency or self.authority or self.subscriber or self.account or "operator"
+
 
 @dataclass(frozen=True, slots=True)
 class _Verified:

@@ -10,13 +10,13 @@ from pydantic import ValidationError
 
 from services.intake.domain import CaseNews, news
 from shared.events import ANSWER_STATUS, Event
-from shared.failures import NeverWill
+from shared.failures import DAMAGED, NeverWill
 from shared.ids import Ids
 from shared.payloads import CaseEvent
 from shared.records import Record
 from verify.documents import Document, Documents, text_at
 from verify.findings import Finding, Kind
-from verify.history import DAMAGED, Known
+from verify.history import Known
 from verify.inputs import Input, Trace
 from verify.rows import Heard, unpacked
 from verify.scanning import cause_digest

@@ -17,8 +17,6 @@ from verify.findings import Finding, Kind
 Document = Mapping[str, Any]
 GRACE = timedelta(seconds=60)
 """How old something must be before it counts as forgotten."""
-DAMAGED = (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError)
-"""What the look at a document raises that is none of ours: whatever stands there, the rest is looked at."""
 ERASED = ".erased"
 """How the type of an event ends that tells of a key that was destroyed."""
 
@@ -47,7 +45,7 @@ class Known:
 
 
 def known_of(document: Document, sealer: Sealer | None) -> tuple[Known, list[Finding]]:
-    """The events of a document; raises one of `DAMAGED` for one that is none of ours."""
+    """The events of a document; raises one of `failures.DAMAGED` for one that is none of ours."""
     record, history = document["_id"], document["history"]
     has_sealed = any("sealed" in form for form in history)
     is_erased = any(form["type"].endswith(ERASED) for form in history)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
+from shared.failures import BadStart
 from shared.mongo import Mongo
 from shared.recount import Recount, mend, recount
 from verify.accounts import terms_by
@@ -24,10 +25,18 @@ class Recounting:
         return _of(await recount(self._mongo, collection, self._terms[collection]))
 
     async def mend(self, by: str) -> dict[str, Differs]:
-        """Put right what does not agree, in somebody's name: by collection, what it was; raises `TryAgain`."""
+        """Put right what does not agree, in somebody's name: by collection, what it was.
+
+        Raises `BadStart` where a record is damaged, for nobody can tell what it counts for, and `TryAgain`.
+        """
+        counted = {name: await recount(self._mongo, name, terms) for name, terms in self._terms.items()}
+        if damaged := [f"{name}/{record}" for name, found in counted.items() for record in found.damaged]:
+            raise BadStart(
+                f"what {len(damaged)} damaged records count for is not known, so the totals stay as they are; "
+                f"the first is {damaged[0]}, and `rogatory verify` names all"
+            )
         mended = {}
-        for collection, terms in self._terms.items():
-            found = await recount(self._mongo, collection, terms)
+        for collection, found in counted.items():
             if found.differs:
                 await mend(self._mongo, found, by, await self._mongo.time())
                 mended[collection] = _of(found)

@@ -8,6 +8,7 @@ from datetime import datetime
 import orjson
 
 from shared.accounts import Terms
+from shared.failures import DAMAGED
 from shared.ids import Ids
 from shared.sealing import Sealer
 from verify import accounts
@@ -16,7 +17,7 @@ from verify.arriving import Arrived, Arriving
 from verify.checkpoints import Checkpoints, Held
 from verify.documents import Document, Documents
 from verify.findings import Finding, Kind, Tally
-from verify.history import DAMAGED, Known, check, known_of
+from verify.history import Known, check, known_of
 from verify.rows import Heard, Seen, heard_in, packed, seen_in, unpacked
 from verify.scanning import TOWARD
 from verify.sending import Missing, Sending, left

@@ -10,10 +10,10 @@ from starlette.routing import BaseRoute
 
 from services.intake.door import JSON, NDJSON, PATH, receipt_of, take_one
 from services.intake.messages_api import MessagesDoor, add_messages, describe
-from shared import problems, times, topics
+from shared import problems, topics
 from shared.document import null_is_left_out
 from shared.events import LETTER_RECEIVED, Event
-from shared.http import PROBLEMS, api, documented
+from shared.http import PROBLEMS, api, caller_of, documented
 from shared.ids import Ids
 from shared.letter import Letter
 from shared.log import logger
@@ -191,7 +191,7 @@ def build_api(
     app = api("Rogatory intake", routes)
 
     async def agency(request: Request) -> str:
-        caller = await verifier.verify(request.headers.get("authorization"), "letters:read", times.now())
+        caller = await caller_of(request, verifier, "letters:read")
         if caller.agency is None:
             raise ProblemError(problems.another_agency("The token names no agency."))
         take_one(rates, caller.agency)

@@ -9,11 +9,11 @@ from fastapi import Depends, FastAPI, Request, Response
 from services.intake.domain import NotTaken, Why
 from services.intake.domain.messages import receipt_of, saying
 from services.intake.door import JSON, PATH, SCOPE, read_body, take_one
-from shared import problems, times
+from shared import problems
 from shared.bad_letter import BadLetter, FieldError
 from shared.document import null_is_left_out
 from shared.failures import Bug, TryAgain
-from shared.http import documented
+from shared.http import caller_of, documented
 from shared.ids import Ids
 from shared.letter_message import LetterMessage, parse_message, schema_of_messages
 from shared.life_cycle import LifeCycle
@@ -24,7 +24,6 @@ from shared.posts import Posts, QueueFull
 from shared.problems import Problem, ProblemError
 from shared.rates import Rates
 from shared.tokens import Verifier
-from shared.under_way import CALLER
 
 MESSAGES = PATH + "/{letter}/messages"
 
@@ -71,7 +70,7 @@ def add_messages(app: FastAPI, door: MessagesDoor, verifier: Verifier) -> None:
     """The route; its part of the document is `operation`, made from the life cycle's table."""
 
     async def agency(request: Request) -> str:
-        caller = await verifier.verify(request.headers.get("authorization"), SCOPE, times.now())
+        caller = await caller_of(request, verifier, SCOPE)
         if caller.agency is None or caller.agency not in door.agencies:
             raise ProblemError(problems.another_agency("The token names no agency that files letters here."))
         take_one(door.rates, caller.agency)
@@ -83,7 +82,6 @@ def add_messages(app: FastAPI, door: MessagesDoor, verifier: Verifier) -> None:
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type != JSON:
             raise ProblemError(problems.unsupported_media_type((JSON,)))
-        request.scope[CALLER] = caller
         raw = await read_body(dict(request.scope["headers"]), request.receive, door.limits.letter_bytes)
         status, told = await door.take(caller, letter, raw)
         return Response(orjson.dumps(told), status, media_type=JSON)

@@ -19,7 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from shared import problems, times
 from shared.bodies import JSON, json_in, typed
-from shared.http import PROBLEMS, documented
+from shared.http import PROBLEMS, caller_of, documented
 from shared.moment import Moment
 from shared.posts import QueueFull
 from shared.problems import ProblemError
@@ -138,7 +138,7 @@ def add_alertmanager(app: FastAPI, verifier: Verifier, take: Take, registry: Col
         heard.labels(outcome)
 
     async def may_write(request: Request) -> None:
-        await verifier.verify(request.headers.get("authorization"), SCOPE, times.now())
+        await caller_of(request, verifier, SCOPE)
 
     @app.post(
         PATH,

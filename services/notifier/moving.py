@@ -55,7 +55,8 @@ class Moving:
                 {"state.channel": NoticeChannel.ALERTMANAGER.value, "state.resolved_at": {"$exists": False}},
             ],
         }
-        found = await self._notices.find(query, {"state.about": 1}, limit=100 * len(cases))
+        # What is not found here is told to nobody, and nothing looks for it again.
+        found = await self._notices.find(query, {"state.about": 1}, limit=100 * len(cases), sure=True)
         of_case: dict[str, set[str]] = {}
         for one in found:
             of_case.setdefault(one["state"]["about"], set()).add(one["_id"])
@@ -95,7 +96,7 @@ class Moving:
         wanted = sorted(set(ids))
         if not wanted:
             return {}
-        found = await self._notices.find({"_id": {"$in": wanted}}, {"state": 1}, limit=len(wanted))
+        found = await self._notices.find({"_id": {"$in": wanted}}, {"state": 1}, limit=len(wanted), sure=True)
         return {one["_id"]: one["state"] for one in found}
 
 

@@ -16,12 +16,12 @@ from services.router.domain.rules import Rules
 from services.router.domain.updating import NOT_THE_HOLDER, Rejection, Unanswerable
 from services.router.handlers import heard_from
 from services.router.views import CasePage, CaseView, content_of, overdue_query, story, view
-from shared import problems, strict_json, times
+from shared import problems, strict_json
 from shared.bad_letter import BadLetter, FieldError
 from shared.decisions import Message
 from shared.events import UPDATE_REJECTED, Event
 from shared.failures import Bug
-from shared.http import PROBLEMS, api, documented
+from shared.http import PROBLEMS, api, caller_of, documented
 from shared.life_cycle import Update
 from shared.log import logger
 from shared.loop import Outcome
@@ -149,7 +149,7 @@ def build_api(
 
     def caller_with(scope: str) -> Any:
         async def authority(request: Request) -> str:
-            caller = await verifier.verify(request.headers.get("authorization"), scope, times.now())
+            caller = await caller_of(request, verifier, scope)
             if caller.authority is None or caller.authority not in known:
                 raise ProblemError(problems.another_agency("The token names no authority that has cases here."))
             return caller.authority

@@ -142,7 +142,7 @@ class Anchoring:
         unread = [record for record, known in latest.items() if known is None]
         for at in range(0, len(unread), READ_AT_ONCE):
             some = unread[at : at + READ_AT_ONCE]
-            heads = await store.find({"_id": {"$in": some}}, _HEAD, limit=len(some))
+            heads = await store.find({"_id": {"$in": some}}, _HEAD, limit=len(some), sure=True)
             leaves += [(head["_id"], head["version"], head["chain"].hex()) for head in heads]
         return leaves
 

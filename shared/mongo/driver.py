@@ -11,6 +11,8 @@ Driver = Literal["motor", "pymongo"]
 
 SAFE = WriteConcern("majority", j=True, wtimeout=15_000)
 """How everything is written that somebody is told of: by majority and journal."""
+SURE_MS = 15_000
+"""How long a read that must be sure waits for a majority, as a write does."""
 QUICK = WriteConcern(1)
 DUPLICATE_KEY = 11000
 UNKEPT = (PyMongoError, BSONError)

@@ -15,7 +15,7 @@ from pymongo.read_concern import ReadConcern
 
 from shared import records
 from shared.failures import NeverWill, TryAgain
-from shared.mongo.driver import DUPLICATE_KEY, QUICK, SAFE
+from shared.mongo.driver import DUPLICATE_KEY, QUICK, SAFE, SURE_MS
 from shared.records import Record
 
 LOOKED_AT = 100
@@ -41,6 +41,7 @@ class Store:
             read_concern=ReadConcern("majority"),
             read_preference=ReadPreference.PRIMARY,
         )
+        self._sure: Any = self._safe.with_options(read_concern=ReadConcern("linearizable"))
         # A mark needs no journal: a lost one only repeats an event.
         self._marks: Any = self._safe.with_options(write_concern=QUICK)
 
@@ -62,9 +63,14 @@ class Store:
         """The whole documents; for the rare need only."""
         return await self.find({"_id": {"$in": list(ids)}}, None, limit=len(ids))
 
+    async def versions(self, ids: Sequence[str]) -> dict[str, int]:
+        """The versions of records for sure (see `find`); what is not there is left out."""
+        found = await self.find({"_id": {"$in": list(ids)}}, {"version": 1}, limit=len(ids), sure=True)
+        return {one["_id"]: one["version"] for one in found}
+
     async def chains(self, ids: Sequence[str]) -> dict[str, list[bytes]]:
-        """The chain after every event of these records."""
-        found = await self.find({"_id": {"$in": list(ids)}}, {"chains": "$history.chain"}, limit=len(ids))
+        """The chain after every event of these records, for sure (see `find`)."""
+        found = await self.find({"_id": {"$in": list(ids)}}, {"chains": "$history.chain"}, limit=len(ids), sure=True)
         return {one["_id"]: one["chains"] for one in found}
 
     async def marked(self, ids: Sequence[str]) -> dict[str, tuple[int, str | None]]:
@@ -110,12 +116,20 @@ class Store:
         limit: int,
         sort: Sequence[str] = (),
         skip: int = 0,
+        sure: bool = False,
     ) -> list[dict[str, Any]]:
-        """Documents in one round trip (`limit` > 0); a name to sort by that begins with `-` sorts the last first."""
+        """Documents in one round trip (`limit` > 0); a name to sort by that begins with `-` sorts the last first.
+
+        `sure`: everything that was acknowledged before is in them, whoever is the primary. A read by majority alone may
+        lack it: who was just elected has all of it, and answers for some milliseconds by what it knew a majority to
+        have (MongoDB manual, read concern "linearizable"). It costs what a write by majority costs.
+        """
         if limit == 0:
             return []
         order = [(name.removeprefix("-"), -1 if name.startswith("-") else 1) for name in sort]
-        cursor = self._safe.find(query, projection, limit=limit, skip=skip, batch_size=limit + 1)
+        more = {"max_time_ms": SURE_MS} if sure else {}
+        collection = self._sure if sure else self._safe
+        cursor = collection.find(query, projection, limit=limit, skip=skip, batch_size=limit + 1, **more)
         try:
             found: list[dict[str, Any]] = await (cursor.sort(order) if order else cursor).to_list(None)
         except PyMongoError as error:

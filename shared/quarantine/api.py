@@ -16,7 +16,7 @@ from shared import problems, times
 from shared.bad_letter import FieldError
 from shared.bodies import body_of, json_in, typed
 from shared.failures import Bug
-from shared.http import PROBLEMS, documented
+from shared.http import PROBLEMS, caller_of, documented
 from shared.log import logger
 from shared.loop import Outcome
 from shared.moment import Moment
@@ -87,7 +87,7 @@ def add_quarantine(app: FastAPI, verifier: Verifier, desk: Desk) -> None:
 
     def caller_with(scope: str) -> Any:
         async def caller(request: Request) -> _Caller:
-            known = await verifier.verify(request.headers.get("authorization"), scope, times.now())
+            known = await caller_of(request, verifier, scope)
             if known.authority == DESK:
                 return _Caller(DESK, known.account)
             if known.agency or known.authority or known.subscriber:

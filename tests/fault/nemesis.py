@@ -33,9 +33,12 @@ _CASES = 1.5
 """Of a letter, about."""
 _FIRST = 0.25
 """The share of the rate that the load begins with: what is behind is behind for long, so the way is up."""
-SLOWEST = timedelta(seconds=6)
-"""Where the load alone makes it further behind, it is too much: what is full has nothing left to catch up with."""
-_LEAST = 6.0
+SLOWEST = timedelta(seconds=4)
+"""Where the load alone makes it further behind, it is too much: what is full has nothing left to catch up with.
+
+Where 5.2 s were usual at 50 letters/s, harm was followed by 20 to 60 s of catching up, and once by more than 120.
+"""
+_LEAST = 3.0
 """Letters a second; a machine that cannot take them well cannot be judged by times."""
 _LOOK = 0.1
 _TELLING = 20.0

@@ -1,6 +1,7 @@
 """The store keeps its promises on both drivers: what lands, what loses a race, what is never half there."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -275,6 +276,34 @@ async def test_nothing_asked_for_is_no_round_trip(store: Store) -> None:
     assert await store.histories([]) == []
 
 
+async def test_a_look_for_sure_waits_until_a_majority_has_what_it_finds(mongo3: Server, driver: Driver) -> None:
+    """The others of the set stand still: a read by majority, as at once after an election, does not know the latest."""
+    connection = Mongo(mongo3.uri, "sure", driver)
+    store = connection.store(f"records_{driver}")
+    await store.prepare()
+    await write(store, new("one"))
+    others = [child for node, child in mongo3._nodes.items() if node != mongo3.primary()]
+    with pymongo.MongoClient[dict[str, Any]](mongo3.uri) as client:
+        records = client["sure"][f"records_{driver}"]
+        try:
+            for child in others:
+                child.signal(signal.SIGSTOP)
+            records.with_options(write_concern=pymongo.WriteConcern(1)).update_one(
+                {"_id": "one"}, {"$set": {"version": 2}}
+            )
+            [by_majority] = await store.read(["one"])
+            sure = asyncio.ensure_future(store.versions(["one", "nobody"]))
+            await asyncio.sleep(0.2)
+            waited = not sure.done()
+        finally:
+            for child in others:
+                child.signal(signal.SIGCONT)
+
+    assert (by_majority["version"], waited) == (1, True)
+    assert await sure == {"one": 2}
+    await connection.close()
+
+
 async def test_a_record_of_another_deployment_does_not_open(store: Store) -> None:
     await write(store, new("one"))
     [head] = await store.read(["one"])
@@ -292,6 +321,7 @@ async def test_a_server_that_is_not_there_is_to_be_tried_again(driver: Driver, m
         connection.ping(),
         store.prepare(),
         store.read(["one"]),
+        store.versions(["one"]),
         store.count_unsent(),
         store.write([store.change(new("one"), NOW)]),
         store.mark_sent({1: ["one"]}),

@@ -18,11 +18,13 @@ from deploy.local.kafka import Kafka
 from deploy.local.mongo import Mongo
 from shared import times, topics
 from shared.events import CASE_ASSIGNED
+from shared.failures import BadStart
 from shared.times import text_of
 from shared.vocabulary import Lane
 from tests.service.running import AGENCY, SERVICES, Document, Said, System, cloud_event, eventually, letter, make_topics
 from tests.service.running import system as running
 from tests.verified import report_on
+from verify.command import mended
 from verify.findings import Kind
 
 
@@ -190,6 +192,23 @@ async def test_totals_that_are_wrong_are_found_and_put_right(system: System, sin
     assert mended == (0, {"by": "Maud Vernier", "mended": {"cases": {"case/open": [there + 3, there]}}})
     assert (before["verdict"], after["verdict"]) == ("ok", "ok")
     assert after["totals"] == before["totals"]
+
+
+async def test_totals_stay_as_they_are_while_a_record_is_damaged(system: System, since: str, prefix: str) -> None:
+    record = system.ids.case(system.ids.letter(AGENCY, prefix), 7)
+    with pymongo.MongoClient[Document](system.mongo, w="majority") as client:
+        cases, totals = client[system.database]["cases"], client[system.database]["totals"]
+        cases.insert_one({"_id": record, "state": 7})
+        try:
+            found = await asyncio.to_thread(verify, system, "--since", since, "--only", "cases")
+            with pytest.raises(BadStart, match=f"the first is cases/{record}, and `rogatory verify` names all"):
+                await asyncio.to_thread(mended, system.settings, "Ines Okafor")
+        finally:
+            cases.delete_one({"_id": record})
+        corrections = totals.count_documents({"_id": "cases/mended", "corrections.by": "Ines Okafor"})
+
+    assert (found[0], corrections) == (1, 0)
+    assert (Kind.STRANGE, record) in {(one["kind"], one["record"]) for one in found[1]["findings"]}
 
 
 async def test_what_somebody_else_wrote_on_our_topic_is_unknown(system: System, prefix: str) -> None:

@@ -19,6 +19,7 @@ class NoticeStore(MemoryStore):
         limit: int,
         sort: Sequence[str] = (),
         skip: int = 0,
+        sure: bool = False,
     ) -> list[dict[str, Any]]:
         if self.is_away:
             raise TryAgain("away")

@@ -34,7 +34,14 @@ class Cases(MemoryStore):
         self.name = name
 
     async def find(
-        self, query: Mapping[str, Any], projection: Any, *, limit: int, sort: Sequence[str] = (), skip: int = 0
+        self,
+        query: Mapping[str, Any],
+        projection: Any,
+        *,
+        limit: int,
+        sort: Sequence[str] = (),
+        skip: int = 0,
+        sure: bool = False,
     ) -> list[dict[str, Any]]:
         if self.is_away:
             raise TryAgain("away")

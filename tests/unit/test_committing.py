@@ -11,6 +11,7 @@ from aiokafka.errors import CommitFailedError, TopicAuthorizationFailedError
 
 from shared import committing
 from shared.committing import EVERY, Commits
+from shared.kafka import _Drain
 
 HERE, BESIDE, GONE = (TopicPartition("letters", number) for number in range(3))
 
@@ -187,3 +188,22 @@ async def test_what_was_done_before_partitions_were_given_is_not_committed_any_m
     await looks(commits, consumer)
 
     assert consumer.committed == []
+
+
+async def test_a_batch_in_hand_is_finished_and_committed_before_its_partitions_go(clock: Clock) -> None:
+    commits, consumer = Commits(), Consumer()
+    await looks(commits, consumer)
+    drain = _Drain(commits)
+    await drain.busy.acquire()
+    going = asyncio.ensure_future(drain.on_partitions_revoked([HERE]))
+    await asyncio.sleep(0)
+    before = list(consumer.committed)
+
+    await commits.done(records((HERE, 4)))
+    drain.busy.release()
+    await going
+    await commits.done(records((HERE, 5)))
+    await drain.on_partitions_assigned([HERE])
+    await looks(commits, consumer)
+
+    assert (before, consumer.committed) == ([], [{HERE: 5}])

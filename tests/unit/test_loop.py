@@ -34,7 +34,9 @@ class MemoryStore(Store):
         self.name = "cases"
         self.documents: dict[str, dict[str, Any]] = {}
         self.faults: list[Callable[[Sequence[Change]], bool]] = []
-        self.reads, self.writes = 0, 0
+        self.elected: list[dict[str, dict[str, Any]]] = []
+        """What the next reads find instead: a primary that was just elected knows of no more."""
+        self.reads, self.writes, self.looks = 0, 0, 0
         self.is_away = False
 
     async def read(self, ids: Sequence[str]) -> list[dict[str, Any]]:
@@ -42,7 +44,8 @@ class MemoryStore(Store):
         if self.is_away:
             raise TryAgain("away")
         assert len(ids) == len(set(ids))
-        found = [self.documents[i] for i in ids if i in self.documents]
+        documents = self.elected.pop(0) if self.elected else self.documents
+        found = [documents[i] for i in ids if i in documents]
         return [
             {
                 **document,
@@ -55,6 +58,12 @@ class MemoryStore(Store):
 
     async def histories(self, ids: Sequence[str]) -> list[dict[str, Any]]:
         return [self.documents[i] for i in ids if i in self.documents]
+
+    async def versions(self, ids: Sequence[str]) -> dict[str, int]:
+        self.looks += 1
+        if self.is_away:
+            raise TryAgain("away")
+        return {i: self.documents[i]["version"] for i in ids if i in self.documents}
 
     async def write(self, changes: Sequence[Change]) -> bool:
         self.writes += 1
@@ -126,6 +135,10 @@ def decide(record: Record, message: Message, _now: datetime) -> Decision:
         return Decision(reply="nothing to do")
     if body == "refuse":
         raise NeverWill("the life cycle forbids it")
+    if body == "answer" and not record.version:
+        raise NeverWill("no such record")
+    if body == "end" and not record.version:
+        return Decision(reply="nothing to end")
     if body == "bug":
         raise KeyError("Maud Vernier")
     if body == "twice, then too much":
@@ -560,6 +573,70 @@ async def test_every_outcome_is_counted_by_what_became_of_it(store: MemoryStore,
         for outcome in ("new", "repeated", "refused")
     }
     assert counted == {"new": 2, "repeated": 1, "refused": 1}
+
+
+# A primary that was just elected
+
+
+@pytest.mark.parametrize("body", ["answer", "end"])
+async def test_nothing_is_refused_or_left_because_who_was_just_elected_did_not_know_the_record(
+    store: MemoryStore, fed: Fed, body: str
+) -> None:
+    one = loop(store, fed)
+    await handled(one, says("hello", "a"))
+    store.elected = [{}, {}, {}]
+
+    (outcome,) = await handled(one, says(body, "b"))
+
+    assert (outcome.fresh, outcome.refused, outcome.reply) == (True, None, "after 1")
+    assert said(store) == ["hello", body]
+    assert fed.events() == [1, 2]
+
+
+async def test_what_is_written_beside_it_is_written_and_told_once(store: MemoryStore, fed: Fed) -> None:
+    one = loop(store, fed)
+    await handled(one, says("hello", "a"))
+    store.elected = [{}]
+
+    answer, new, nothing = await handled(
+        one, says("answer", "b"), says("beside", "c", "cas_2"), says("nothing", "d", "cas_3")
+    )
+
+    assert (answer.fresh, new.fresh, nothing.fresh) == (True, True, False)
+    assert nothing.reply == "nothing to do"
+    assert (said(store), said(store, "cas_2")) == (["hello", "answer"], ["beside"])
+    assert (fed.events(), fed.events("cas_2")) == ([1, 2], [1])
+
+
+@pytest.mark.parametrize("body", ["refuse", "answer", "end", "nothing"])
+async def test_what_writes_nothing_is_looked_at_once_more_and_stands(store: MemoryStore, fed: Fed, body: str) -> None:
+    await handled(loop(store, fed), says(body, "a"))
+
+    assert (store.reads, store.looks, store.writes) == (1, 1, 0)
+
+
+async def test_what_a_write_guards_and_what_was_heard_already_is_not_looked_at_again(
+    store: MemoryStore, fed: Fed
+) -> None:
+    one = loop(store, fed)
+    await handled(one, says("refuse", "a"), says("hello", "b"))
+    await handled(one, says("hello", "b"))
+
+    assert (store.reads, store.looks, store.writes) == (2, 0, 1)
+
+
+async def test_without_that_look_nothing_is_decided(store: MemoryStore, fed: Fed) -> None:
+    looks = store.versions
+
+    async def away(_ids: Sequence[str]) -> dict[str, int]:
+        store.versions = looks  # type: ignore[method-assign]
+        raise TryAgain("away")
+
+    store.versions = away  # type: ignore[method-assign, assignment]
+    (outcome,) = await handled(loop(store, fed), says("refuse", "a"))
+
+    assert isinstance(outcome.refused, NeverWill)
+    assert (store.reads, store.looks) == (2, 1)
 
 
 # What it would do

@@ -1,7 +1,8 @@
 """Running totals: whoever dies between which two writes, what is kept is what is there."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -447,9 +448,28 @@ TestInterleavings = Interleavings.TestCase
 TestInterleavings.settings = settings(max_examples=150, stateful_step_count=20, deadline=None)
 
 
-@pytest.mark.parametrize("document", [{}, {"state": None}, {"state": 7}, {"state": {"status": []}}], ids=repr)
-def test_a_record_that_is_none_of_ours_counts_for_nothing_and_stops_no_recount(document: dict[str, Any]) -> None:
-    terms = accounts_of_cases({"closed"})
+class _Moment:
+    """A moment at which MongoDB holds these documents."""
 
-    assert recount._counts(document, terms) == {}
-    assert recount._counts({"state": {"status": "closed"}}, terms) == {"case/opened": 1, "case/ended": 1}
+    def __init__(self, **collections: list[dict[str, Any]]) -> None:
+        self.collections = collections
+
+    @asynccontextmanager
+    async def moment(self) -> AsyncIterator["_Moment"]:
+        """It stands in for `Mongo` too."""
+        yield self
+
+    async def find(self, collection: str, _query: Any, _projection: Any = None) -> AsyncIterator[dict[str, Any]]:
+        """All of a collection."""
+        for document in self.collections.get(collection, []):
+            yield document
+
+
+@pytest.mark.parametrize("damage", [{}, {"state": None}, {"state": 7}, {"state": {"status": []}}], ids=repr)
+async def test_a_record_that_is_none_of_ours_is_named_and_stops_no_recount(damage: dict[str, Any]) -> None:
+    moment: Any = _Moment(cases=[{"_id": "cas_1", **damage}, {"_id": "cas_2", "state": {"status": "closed"}}])
+
+    found = await recount.recount(moment, "cases", accounts_of_cases({"closed"}))
+
+    assert (found.records, found.damaged) == (2, ["cas_1"])
+    assert found.counted == {"case/opened": 1, "case/ended": 1}

@@ -8,15 +8,17 @@ from typing import Any, cast
 
 import httpx
 import pytest
+from fastapi import Request
 from prometheus_client import CollectorRegistry
 
 from services.intake.door import Door as LettersDoor
 from services.intake.messages_api import add_messages
 from shared.connections import HttpMetrics, bounded
-from shared.http import api
+from shared.http import api, caller_of
 from shared.limits import CONTRACT
 from shared.problems import ProblemError
 from shared.rates import Rates
+from shared.tokens import Caller
 from shared.under_way import CALLER, Bodies
 
 ROOM = 100
@@ -93,10 +95,13 @@ AGENCY = "contact-point"
 
 
 class Known:
-    """A stand-in for who knows tokens: whoever comes is the contact point."""
+    """A stand-in for who knows tokens: whoever comes is the contact point, or somebody else."""
 
-    async def verify(self, *_: object) -> Any:
-        return SimpleNamespace(agency=AGENCY)
+    def __init__(self, caller: Caller | None = None) -> None:
+        self.caller = caller or Caller(AGENCY, None, frozenset())
+
+    async def verify(self, *_: object) -> Caller:
+        return self.caller
 
 
 def for_letters() -> Any:
@@ -132,3 +137,21 @@ async def test_an_agencys_doors_say_whose_body_it_is_before_they_read_it(made: A
         await client.post(path, json={})
 
     assert callers[:1] == [AGENCY]
+
+
+@pytest.mark.parametrize(
+    ("caller", "name"),
+    [
+        (Caller(None, "security-service", frozenset(), account="anar"), "security-service"),
+        (Caller(None, None, frozenset(), "subscription.court", "court-1"), "subscription.court"),
+        (Caller(None, None, frozenset(), None, "anar"), "anar"),
+        (Caller(None, None, frozenset()), "operator"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else "",
+)
+async def test_whoever_else_calls_has_half_of_the_room_too(caller: Caller, name: str) -> None:
+    request = Request({"type": "http", "headers": []})
+
+    found = await caller_of(request, cast("Any", Known(caller)), "cases:write")
+
+    assert (found, request.scope[CALLER]) == (caller, name)

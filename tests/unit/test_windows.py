@@ -105,7 +105,7 @@ def test_all_harms_are_drawn_and_none_at_once_with_another_of_the_same_process()
         ([1, 2, 3], [12.5, 25.0, 50.0]),
         ([1, 2, 9, 2], [12.5, 25.0, 50.0, 25.0]),
         ([9, 3], [12.5, 6.25]),
-        ([9, 9], None),
+        ([9, 9, 9], None),
     ],
     ids=["all", "half", "less", "never"],
 )

@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 from services.notifier.acknowledgement.acknowledging import API, WHO, Acknowledged, Acknowledging, who
 from services.notifier.acknowledgement.notices_views import STATUSES, NoticePage, Notices, NoticeView
 from services.notifier.acknowledgement.words import DEFAULT, load_words
-from shared import problems, times
+from shared import problems
 from shared.bad_letter import FieldError
 from shared.bodies import body_of, json_in, typed
-from shared.http import PROBLEMS, documented
+from shared.http import PROBLEMS, caller_of, documented
 from shared.mongo import Store
 from shared.posts import QueueFull
 from shared.problems import ProblemError
@@ -62,7 +62,7 @@ def add_notices(app: FastAPI, verifier: Verifier, store: Store, acknowledging: A
 
     def caller_with(scope: str) -> Any:
         async def reader(request: Request) -> _Reader:
-            caller = await verifier.verify(request.headers.get("authorization"), scope, times.now())
+            caller = await caller_of(request, verifier, scope)
             if caller.authority == DESK:
                 return _Reader(DESK, None)
             if caller.subscriber is None:

@@ -10,11 +10,11 @@ from services.notifier.domain.facts import FACTS
 from services.notifier.domain.subscriptions import Refused, Why
 from services.notifier.rules.fact_values import FactValues
 from services.notifier.rules.never_held import Matcher
-from shared import problems, times
+from shared import problems
 from shared.bad_letter import FieldError
 from shared.decisions import Message
 from shared.failures import Bug
-from shared.http import documented
+from shared.http import caller_of, documented
 from shared.loop import Outcome
 from shared.posts import Posts, QueueFull
 from shared.problems import Problem, ProblemError
@@ -35,7 +35,7 @@ def desk_by(verifier: Verifier) -> Any:
     """The parameter of a route that is for the desk alone, with a token that says so."""
 
     async def desk(request: Request) -> str:
-        caller = await verifier.verify(request.headers.get("authorization"), SCOPE, times.now())
+        caller = await caller_of(request, verifier, SCOPE)
         if caller.authority != DESK:
             raise ProblemError(problems.another_agency("Only the desk says who hears what."))
         return DESK
