@@ -30,24 +30,14 @@ from shared.parcels import parcel_of
 from shared.records import Evolve, Record, event_of, leaves_unsent, record_of
 from shared.sealing import Broken, Sealer
 from shared.sender import Sender
-from shared.tries import Source, Tries
+from shared.tries import Outcome, Source, Tries
+
+__all__ = ["BUGS_A_MINUTE", "PATIENCE", "Loop", "Outcome"]
 
 PATIENCE = 60.0
 """Seconds for which a batch is tried while MongoDB is away; below Kafka's `max_poll_interval_ms`."""
 BUGS_A_MINUTE = 5
 """More unexpected failures than this in a minute are a bug of ours, not poison: the service stops."""
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What became of one message."""
-
-    record: Record
-    fresh: bool = False
-    """This call wrote the events that it led to; False for one that was heard before, or changed nothing."""
-    reply: Any = None
-    refused: NeverWill | None = None
-    """Why it must not be tried again; the source sets it aside or answers so."""
 
 
 @dataclass(slots=True)
@@ -118,7 +108,7 @@ class Loop:
                 booking.close(landed)
         unsent = [record for record in landed if record.fresh and leaves_unsent(record)]
         self._sender.feed(parcel_of(self.store, record, tuple(record.fresh)) for record in unsent)
-        self._count(batch, source, time.monotonic() - began)
+        self._count(batch.outcomes, landed, source, time.monotonic() - began)
         return batch.outcomes
 
     async def foresee(self, messages: Sequence[Message]) -> list[Outcome]:
@@ -141,7 +131,7 @@ class Loop:
                 if batch.wanted:
                     continue
                 await note(bookings, batch.fresh)
-                landed = await self._write(batch)
+                landed = await self._write(batch, messages, tries)
             except TryAgain as reason:
                 tries.is_first = False  # what was written may have landed
                 self._lost(reason, began)
@@ -158,7 +148,7 @@ class Loop:
                 raise TryAgain("other writers win every race")
             await asyncio.sleep(random.uniform(0.001, 0.02))  # noqa: S311 - jitter
 
-    async def _write(self, batch: _Batch) -> bool:
+    async def _write(self, batch: _Batch, messages: Sequence[Message], tries: Tries) -> bool:
         """Write what changes; whether all of it landed, and all else is as it was read.
 
         What writes nothing (a refusal, a reply, nothing to do) has no guard that would tell of a read that lacked the
@@ -167,16 +157,15 @@ class Loop:
         unguarded = batch.unguarded
         if not unguarded:
             return await self.store.write(batch.changes) if batch.changes else True
-        steps = [self._stand(unguarded), *([self.store.write(batch.changes)] if batch.changes else ())]
-        results = await asyncio.gather(*steps, return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-        return all(results)
-
-    async def _stand(self, versions: Mapping[str, int]) -> bool:
-        found = await self.store.versions(list(versions))
-        return all(found.get(record, 0) == version for record, version in versions.items())
+        looking = asyncio.ensure_future(self.store.versions(list(unguarded)))
+        writing = asyncio.ensure_future(self.store.write(batch.changes)) if batch.changes else None
+        try:
+            found = await looking
+            stood = {record for record, version in unguarded.items() if found.get(record, 0) == version}
+            tries.stood(stood, messages, batch.outcomes)
+        finally:
+            has_landed = await writing if writing else True
+        return has_landed and len(stood) == len(unguarded)
 
     @property
     def is_away(self) -> bool:
@@ -197,7 +186,7 @@ class Loop:
     async def _try(self, messages: Sequence[Message], now: datetime, tries: Tries) -> _Batch:
         """Read and decide the whole batch once, as if no earlier try had been."""
         seen = tries.seen_in(messages)
-        heads = await self.store.read(list({message.record for message in messages} - seen.keys()))
+        heads = await self.store.read(list(tries.open(messages) - seen.keys()))
         found = {head["_id"]: self._opened(head) for head in heads}
         found |= {name: record.kept() for name, record in seen.items() if record.version}
         if tries.wanted:
@@ -212,7 +201,7 @@ class Loop:
         tries.wanted |= batch.wanted
         if not batch.wanted:
             await self._encode(batch, messages, now)
-            tries.remember(batch.fresh)
+            tries.remember(batch.fresh, messages, batch.outcomes)
         return batch
 
     def _opened(self, head: Mapping[str, Any]) -> Record:
@@ -226,9 +215,14 @@ class Loop:
             return record
 
     async def _read_histories(self, found: Mapping[str, Record], wanted: set[str]) -> None:
-        for document in await self.store.histories([i for i in wanted if i in found]):
-            record = found[document["_id"]]
-            forms = document["history"][: record.stored_version]
+        names = [name for name in wanted if name in found]
+        histories = {one["_id"]: one["history"] for one in await self.store.histories(names)}
+        for name in names:
+            record = found[name]
+            forms = histories.get(name, ())[: record.stored_version]
+            if len(forms) < record.stored_version:
+                # Between both reads another primary was elected, and does not know yet that it has the rest.
+                raise TryAgain("a history is shorter than its head says")
             try:
                 record.history = [event_of(record.id, form, record.key) for form in forms]
             except Broken:
@@ -237,16 +231,17 @@ class Loop:
     def _one(
         self, message: Message, batch: _Batch, now: datetime, tries: Tries, claimed: set[tuple[str, str]]
     ) -> Outcome:
+        mine = (message.record, message.cause)
+        if settled := tries.settled.get(mine):
+            is_again = settled.fresh and mine in claimed
+            claimed.add(mine)
+            return Outcome(settled.record) if is_again else settled
         record = batch.records.get(message.record)
         if record is None:
             record = Record(message.record, message.subject or message.record, message.context)
             batch.records[message.record] = record
-        mine = (message.record, message.cause)
         if message.cause in record.causes:
-            fresh = mine in tries.landed and mine not in claimed
-            claimed.add(mine)
-            # What an earlier try of this batch wrote stands as that try wrote it.
-            return Outcome(tries.landed[mine] if fresh else record, fresh=fresh)
+            return Outcome(record)
         if record.broken:
             return Outcome(record, refused=NeverWill("what is sealed in its record does not open"))
         before = (record.version, record.state, record.sent, record.chain, record.size, record.key, len(record.fresh))
@@ -265,7 +260,6 @@ class Loop:
             refused = tries.bugs.get(mine) or self.bug(error, message.record, counts=tries.counts_bugs)
             tries.bugs[mine] = refused
         else:
-            claimed.add(mine)
             if not decision.events:
                 batch.judged.add(message.record)
             return Outcome(record, fresh=bool(decision.events), reply=decision.reply)
@@ -296,19 +290,20 @@ class Loop:
                 batch.changes.append(self.store.change(record, now))
             except NeverWill as reason:
                 events, record.fresh = record.fresh, []
+                batch.judged.add(record.id)
                 lost = {event.cause for event in events}
                 for message, outcome in zip(messages, batch.outcomes, strict=True):
                     if message.record == record.id and message.cause in lost:
                         outcome.fresh, outcome.refused = False, reason
 
-    def _count(self, batch: _Batch, source: Source, seconds: float) -> None:
+    def _count(self, outcomes: Sequence[Outcome], landed: Sequence[Record], source: Source, seconds: float) -> None:
         tally = dict.fromkeys(OUTCOMES, 0)
-        for outcome in batch.outcomes:
+        for outcome in outcomes:
             kind = "refused" if outcome.refused else "new" if outcome.fresh else "repeated"
             tally[kind] += 1
         for kind, number in tally.items():
             if number:
                 self._metrics.messages.labels(source, kind).inc(number)
-        for event_type, number in Counter(e.type for record in batch.records.values() for e in record.fresh).items():
+        for event_type, number in Counter(e.type for record in landed for e in record.fresh).items():
             self._metrics.events.labels(event_type).inc(number)
         self._metrics.batch_seconds.labels(source).observe(seconds)

@@ -47,7 +47,9 @@ class Caller:
     @property
     def name(self) -> str:
         """Under which name what it sends is counted."""
-        return self.agency or self.authority or self.subscriber or self.account or "operator"
+        kinds = ("agency", "authority", "subscriber", "account")
+        known = (f"{kind} {name}" for kind in kinds if (name := getattr(self, kind)))
+        return next(known, "operator")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,30 @@
-"""What earlier tries of one batch attempted, so that the next one knows what landed."""
+"""What earlier tries of one batch attempted and decided, so that the next one knows what stands already."""
 
-from collections.abc import Iterable, Mapping
-from typing import Literal
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from shared.decisions import Message
-from shared.failures import Bug
+from shared.failures import Bug, NeverWill
 from shared.records import Record
 
 Source = Literal["kafka", "http", "clock", "replay"]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one message."""
+
+    record: Record
+    fresh: bool = False
+    """This call wrote the events that it led to; False for one that was heard before, or changed nothing."""
+    reply: Any = None
+    refused: NeverWill | None = None
+    """Why it must not be tried again; the source sets it aside or answers so."""
+
+
+Mine = tuple[str, str]
+"""A record and a cause: one message."""
 
 
 class Tries:
@@ -18,11 +35,16 @@ class Tries:
         self.is_first = True
         self.counts_bugs = source != "replay"
         self.wanted: set[str] = set()
-        self.landed: dict[tuple[str, str], Record] = {}
+        self.settled: dict[Mine, Outcome] = {}
+        """What is decided for good: its record stands as that try wrote it, or stood as that try read it."""
         self.recognised: dict[bytes, Record] = {}
-        self.bugs: dict[tuple[str, str], Bug] = {}
+        self.bugs: dict[Mine, Bug] = {}
         """One message is one bug, however often its batch is run."""
-        self._attempted: dict[bytes, Record] = {}
+        self._attempted: dict[bytes, tuple[Record, Sequence[tuple[Mine, Outcome]]]] = {}
+
+    def open(self, messages: Iterable[Message]) -> set[str]:
+        """The records about which something is still to be decided."""
+        return {message.record for message in messages if (message.record, message.cause) not in self.settled}
 
     def seen_in(self, messages: Iterable[Message]) -> Mapping[str, Record]:
         """The records that need not be read; after a try that failed, all are."""
@@ -30,13 +52,25 @@ class Tries:
             return {}
         return {message.record: message.seen for message in messages if message.seen is not None}
 
-    def remember(self, records: Iterable[Record]) -> None:
-        """What the try that begins would leave."""
-        self._attempted.update({record.chain: record for record in records})
+    def remember(self, records: Collection[Record], messages: Sequence[Message], outcomes: Sequence[Outcome]) -> None:
+        """What the try that begins would leave in these records, and what it makes of the messages to them."""
+        of_record: dict[str, list[tuple[Mine, Outcome]]] = {record.id: [] for record in records}
+        for message, outcome in zip(messages, outcomes, strict=True):
+            if message.record in of_record:
+                of_record[message.record].append(((message.record, message.cause), outcome))
+        self._attempted.update({record.chain: (record, of_record[record.id]) for record in records})
 
     def recognise(self, stored: Record) -> None:
         """Whether a record stands as an earlier try would have left it: then that try wrote it."""
-        attempt = self._attempted.get(stored.chain)
-        if attempt is not None and stored.chain not in self.recognised:
-            self.recognised[stored.chain] = attempt
-            self.landed |= {(attempt.id, event.cause): attempt for event in attempt.fresh}
+        if stored.chain not in self._attempted or stored.chain in self.recognised:
+            return
+        record, outcomes = self._attempted[stored.chain]
+        self.recognised[stored.chain] = record
+        for mine, outcome in outcomes:
+            self.settled.setdefault(mine, outcome)
+
+    def stood(self, records: Collection[str], messages: Sequence[Message], outcomes: Sequence[Outcome]) -> None:
+        """These records, in which nothing is written, are as they were read: what was decided about them holds."""
+        for message, outcome in zip(messages, outcomes, strict=True):
+            if message.record in records:
+                self.settled.setdefault((message.record, message.cause), outcome)

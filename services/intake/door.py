@@ -68,7 +68,7 @@ class Door:
     async def _answer(
         self, scope: MutableMapping[str, Any], headers: Mapping[bytes, bytes], receive: Receive
     ) -> tuple[int, str, bytes, Sequence[tuple[str, str]]]:
-        agency = scope[CALLER] = await self._agency(headers.get(b"authorization", b"").decode("latin-1"))
+        agency = await self._agency(scope, headers.get(b"authorization", b"").decode("latin-1"))
         take_one(self._rates, agency)
         media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("latin-1")
         if media_type == JSON:
@@ -82,10 +82,11 @@ class Door:
             return 200, NDJSON, await self._many(agency, raw), ()
         raise ProblemError(problems.unsupported_media_type((JSON, NDJSON)))
 
-    async def _agency(self, authorization: str | None) -> str:
+    async def _agency(self, scope: MutableMapping[str, Any], authorization: str | None) -> str:
         caller = await self._verifier.verify(authorization, SCOPE, times.now())
         if caller.agency is None or caller.agency not in self._agencies:
             raise ProblemError(problems.another_agency("The token names no agency that files letters here."))
+        scope[CALLER] = caller.name
         return caller.agency
 
     async def _one(self, agency: str, raw: bytes) -> tuple[int, Any]:

@@ -1,6 +1,7 @@
 """The notifier, put together: case events, alerts and acknowledgements in, notices out. No I/O here."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from services.notifier import channels_open, handlers
@@ -79,7 +80,7 @@ def build(platform: Platform, settings: NotifierSettings) -> ASGI:
         fanout.sentences,
         links.link,
         lists.gone,
-        lists.directory.refresh,
+        partial(lists.directory.refresh, sure=True),
     )
     delivery = Delivery(notices, sending, settings.instance)
     measured = NotifierMetrics(platform.metrics.registry)

@@ -53,17 +53,17 @@ class Cases:
         self._store, self._sealer, self._rules, self._now = store, sealer, rules, now
         self._log = logger(collection=store.name)
 
-    async def one(self, caller: str, case: str) -> CaseView:
-        """A case with its story; what is not the caller's does not exist."""
-        record, history = await self.opened(caller, case)
+    async def one(self, caller: str, case: str, *, sure: bool = False) -> CaseView:
+        """A case with its story; what is not the caller's does not exist. `sure`: see `Store.find`."""
+        record, history = await self.opened(caller, case, sure=sure)
         found = view(case, record.state, caller, self._now(), self._rules)
         found.story = story(history, caller, record.state["lane"])
         found.content = content_of(history, caller, record)
         return found
 
-    async def opened(self, caller: str, case: str) -> tuple[Record, list[Event]]:
+    async def opened(self, caller: str, case: str, *, sure: bool = False) -> tuple[Record, list[Event]]:
         """The record and its history."""
-        for document in await self._store.histories([case]):
+        for document in await self._store.histories([case], sure=sure):
             if caller in (document["state"]["authority"], DESK):
                 try:
                     record = record_of({**document, "causes": (), "chain": b""}, self._sealer)
@@ -79,7 +79,7 @@ class Cases:
         if has_id:
             return self._rules.ids.cause(source, said)
         version = 0
-        for document in await self._store.histories([case]):
+        for document in await self._store.histories([case], sure=True):
             version, history = document["version"], document["history"]
             spoken = [form for form in history if form["by"] not in OUR_OWN]
             if spoken:
@@ -94,7 +94,7 @@ class Cases:
     async def after(self, record: Record, caller: str) -> CaseView:
         """A case as it stands after an update; where that gave it to somebody else, without what is no longer shown."""
         if caller in (record.state["authority"], DESK):
-            return await self.one(caller, record.id)
+            return await self.one(caller, record.id, sure=True)
         found = view(record.id, record.state, caller, self._now(), self._rules)
         hidden: dict[str, Any] = dict.fromkeys(("executing_body", "preservation", "arrest"))
         hidden |= {"missing": [], "defects": [], "marks": [], "clocks": [], "overdue": False, "links": []}
@@ -269,7 +269,7 @@ async def _told(outcome: Outcome, message: Message, cases: Cases) -> CaseView:
     if isinstance(outcome.reply, Rejection):
         raise ProblemError(problems.rejected(outcome.reply.data))
     if not outcome.fresh:
-        _, history = await cases.opened(DESK, message.record)
+        _, history = await cases.opened(DESK, message.record, sure=True)
         first = next(event for event in history if event.cause == message.cause)
         if not _is_same(first, message.body.update):
             raise ProblemError(problems.used_id())

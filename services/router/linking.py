@@ -192,7 +192,8 @@ class Linking:
     async def _link_opened(self, opened: Mapping[str, str]) -> None:
         refs = sorted(set(opened.values()))
         await self._link_waiting(await self._waiting({"state.awaits": {"$in": refs}}))
-        found = await self._with_refs(refs)
+        # What is not found here is looked for only once.
+        found = await self._with_refs(refs, sure=True)
         told: list[Message] = []
         for record, ref in opened.items():
             same = [case for case in found.get(ref, ()) if _own(case) == ref]
@@ -220,13 +221,14 @@ class Linking:
             self._resting.leave(record, FUTILE)
         return len(pairs) - len(still)
 
-    async def _with_refs(self, refs: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
+    async def _with_refs(self, refs: Iterable[str], *, sure: bool = False) -> dict[str, list[dict[str, Any]]]:
         """The cases that have one of these references, by reference."""
         wanted = sorted(set(refs))
         if not wanted:
             return {}
         found: dict[str, list[dict[str, Any]]] = {}
-        for case in await self._cases.store.find({"state.refs": {"$in": wanted}}, _WANTED, limit=MOST_FOUND):
+        query = {"state.refs": {"$in": wanted}}
+        for case in await self._cases.store.find(query, _WANTED, limit=MOST_FOUND, sure=sure):
             for ref in case["state"]["refs"]:
                 found.setdefault(ref, []).append(case)
         return found

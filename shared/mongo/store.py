@@ -59,9 +59,9 @@ class Store:
         """The heads of records, as a majority has them: a local read once announced what a failover then undid."""
         return await self.find({"_id": {"$in": list(ids)}}, records.HEAD, limit=len(ids))
 
-    async def histories(self, ids: Sequence[str]) -> list[dict[str, Any]]:
-        """The whole documents; for the rare need only."""
-        return await self.find({"_id": {"$in": list(ids)}}, None, limit=len(ids))
+    async def histories(self, ids: Sequence[str], *, sure: bool = False) -> list[dict[str, Any]]:
+        """The whole documents; for the rare need only. `sure`: see `find`."""
+        return await self.find({"_id": {"$in": list(ids)}}, None, limit=len(ids), sure=sure)
 
     async def versions(self, ids: Sequence[str]) -> dict[str, int]:
         """The versions of records for sure (see `find`); what is not there is left out."""

@@ -130,7 +130,7 @@ class Replaying:
     async def _failed(self, query: Mapping[str, Any], since: str) -> Sequence[Entry]:
         """One of these that has failed since a time, if any."""
         query = {**query, "state.status": Status.HELD.value, "state.failed_at": {"$gte": since}}
-        return await self._entries.store.find(query, {"state.behind": 1}, limit=1)
+        return await self._entries.store.find(query, {"state.behind": 1}, limit=1, sure=True)
 
     async def _try(self, ids: Sequence[str]) -> int:
         copies: list[tuple[Entry, _Record]] = []
@@ -190,7 +190,7 @@ class Replaying:
         if not names:
             return list(tried)
         wanted = {"history.cause": 1, "history.at": 1}
-        documents = await loop.store.find({"_id": {"$in": list(names)}}, wanted, limit=len(names))
+        documents = await loop.store.find({"_id": {"$in": list(names)}}, wanted, limit=len(names), sure=True)
         heard = {(of["_id"], form["cause"]): form["at"] for of in documents for form in of["history"]}
         found = []
         for entry, one in tried:

@@ -24,7 +24,8 @@ class NoticeStore(MemoryStore):
         if self.is_away:
             raise TryAgain("away")
         assert limit > 0
-        found = [document for document in self.documents.values() if is_wanted(query, document)]
+        documents = self.documents if sure or not self.elected else self.elected.pop(0)
+        found = [document for document in documents.values() if is_wanted(query, document)]
         if sort:
             (name,) = sort
             found.sort(key=lambda document: str(value_of(name, document)))

@@ -46,6 +46,7 @@ class Cases(MemoryStore):
         if self.is_away:
             raise TryAgain("away")
         if "_id" in query:
+            assert sure
             return await self.read(query["_id"]["$in"])
         found = [one for one in self.documents.values() if one["state"]["instance"] == query["state.instance"]]
         return sorted(found, key=lambda one: int(one["state"]["number"]), reverse=True)[:limit]

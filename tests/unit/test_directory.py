@@ -51,13 +51,15 @@ class Shelf:
         self.read_whole: list[str] = []
         self.is_away = False
 
-    async def find(self, query: Mapping[str, Any], _wanted: Any, *, limit: int, sort: Sequence[str]) -> list[Any]:
+    async def find(
+        self, query: Mapping[str, Any], _wanted: Any, *, limit: int, sort: Sequence[str], sure: bool = False
+    ) -> list[Any]:
         if self.is_away:
             raise TryAgain("away")
         found = [kept.record for kept in self.records if is_wanted(query, kept.record.id, kept.state)]
         return [{"_id": one.id, "version": one.version} for one in sorted(found, key=lambda one: one.id)[:limit]]
 
-    async def histories(self, ids: Sequence[str]) -> list[Any]:
+    async def histories(self, ids: Sequence[str], *, sure: bool = False) -> list[Any]:
         self.read_whole += ids
         return [document(kept) for kept in self.records if kept.record.id in ids]
 

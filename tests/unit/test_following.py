@@ -441,6 +441,20 @@ async def test_what_is_done_on_a_case_ends_its_ladders_and_no_others(world: Worl
     assert "cas_1" not in world.store.documents  # the message stood for those to the ladders
 
 
+async def test_who_was_just_elected_and_knows_of_no_ladder_hides_none(world: World, notifier: Notifier) -> None:
+    alert, other = await notifier.climbs(), await notifier.climbs("cas_2")
+    world.store.elected = [{}]
+
+    await notifier.hears(moved("cas_1", world.now + MINUTES))
+    assert len(world.store.elected) == 0  # the loop's own read
+    notice = notices_of(world, other)[0]
+    world.store.elected = [{}]
+    await notifier.hears(Message(notice, "ack", "person.lala", Ack("person.lala", "link")))
+
+    assert (world.state(alert)["status"], world.state(other)["status"]) == ("ended", "acknowledged")
+    assert "acknowledged_at" in world.state(notice)
+
+
 def moved(case: str, at: datetime, why: str = "case.begun") -> Message:
     return Message(case, f"{why} of {case}", "notifier", Moved(why, text_of(at)))
 

@@ -56,7 +56,7 @@ class MemoryStore(Store):
             for document in found
         ]
 
-    async def histories(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+    async def histories(self, ids: Sequence[str], *, sure: bool = False) -> list[dict[str, Any]]:
         return [self.documents[i] for i in ids if i in self.documents]
 
     async def versions(self, ids: Sequence[str]) -> dict[str, int]:
@@ -603,7 +603,7 @@ async def test_what_is_written_beside_it_is_written_and_told_once(store: MemoryS
     )
 
     assert (answer.fresh, new.fresh, nothing.fresh) == (True, True, False)
-    assert nothing.reply == "nothing to do"
+    assert (new.reply, nothing.reply) == ("after 0", "nothing to do")
     assert (said(store), said(store, "cas_2")) == (["hello", "answer"], ["beside"])
     assert (fed.events(), fed.events("cas_2")) == ([1, 2], [1])
 
@@ -633,10 +633,71 @@ async def test_without_that_look_nothing_is_decided(store: MemoryStore, fed: Fed
         raise TryAgain("away")
 
     store.versions = away  # type: ignore[method-assign, assignment]
-    (outcome,) = await handled(loop(store, fed), says("refuse", "a"))
+    refused, new = await handled(loop(store, fed), says("refuse", "a"), says("beside", "b", "cas_2"))
 
-    assert isinstance(outcome.refused, NeverWill)
-    assert (store.reads, store.looks) == (2, 1)
+    assert isinstance(refused.refused, NeverWill)
+    assert (new.fresh, new.reply, said(store, "cas_2"), fed.events("cas_2")) == (True, "after 0", ["beside"], [1])
+    assert (store.reads, store.looks, store.writes) == (2, 1, 1)
+
+
+async def test_what_stood_is_not_decided_again_whatever_changes_beside_it(store: MemoryStore, fed: Fed) -> None:
+    """Two records that others change in turn, each while the other is looked at: no look would find both at rest."""
+    one, others = loop(store, fed), loop(store, Fed())
+    await handled(others, says("x", "0", "cas_1"), says("x", "0", "cas_2"))
+    look = store.versions
+
+    async def changing(ids: Sequence[str]) -> dict[str, int]:
+        await handled(others, says("x", f"change {store.looks}", ("cas_1", "cas_2")[store.looks % 2]))
+        return await look(ids)
+
+    store.versions = changing  # type: ignore[method-assign]
+    outcomes = await handled(one, says("nothing", "a", "cas_1"), says("refuse", "b", "cas_2"))
+
+    assert [(outcome.reply, str(outcome.refused)) for outcome in outcomes] == [
+        ("nothing to do", "None"),
+        (None, "the life cycle forbids it"),
+    ]
+    assert store.looks == 2
+
+
+async def test_a_message_that_was_refused_before_another_of_its_record_stays_so(store: MemoryStore, fed: Fed) -> None:
+    """The batch runs again because of another record: what was written meanwhile makes the refusal no other."""
+    await handled(loop(store, fed), says("hello", "a", "cas_2"))
+    store.elected = [{}]
+
+    refused, new, other = await handled(
+        loop(store, fed), says("answer", "b"), says("beside", "c"), says("end", "d", "cas_2")
+    )
+
+    assert (str(refused.refused), new.fresh, other.fresh) == ("no such record", True, True)
+    assert said(store) == ["beside"]
+
+
+@pytest.mark.parametrize("known", [0, 1])
+async def test_a_history_that_is_shorter_than_its_head_is_read_again(
+    store: MemoryStore, fed: Fed, monkeypatch: pytest.MonkeyPatch, known: int
+) -> None:
+    one, histories = loop(store, fed), store.histories
+    await handled(one, says("sealed", "a"), says("sealed", "b"))
+
+    async def short(ids: Sequence[str], *, sure: bool = False) -> list[dict[str, Any]]:
+        monkeypatch.setattr(store, "histories", histories)
+        return [{**one, "history": one["history"][:1]} for one in await histories(ids)][:known]
+
+    monkeypatch.setattr(store, "histories", short)
+    (outcome,) = await handled(one, says("how much is sealed", "c"))
+
+    assert outcome.reply == [b'{"officer":"Maud"}'] * 2
+
+
+async def test_what_cannot_be_stored_is_looked_at_again_as_well(store: MemoryStore, fed: Fed) -> None:
+    one = loop(store, fed)
+    await handled(one, says("hello", "a"))
+    store.elected = [{}]
+
+    again, outcome = await handled(one, says("hello", "a"), says("not to be stored", "b"))
+
+    assert (again.fresh, again.refused, str(outcome.refused)) == (False, None, "MongoDB cannot store it")
 
 
 # What it would do

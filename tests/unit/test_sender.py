@@ -59,7 +59,7 @@ class MemoryStore(Store):
         self.looks = self.loads = 0
         self.is_away = False
 
-    async def histories(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+    async def histories(self, ids: Sequence[str], *, sure: bool = False) -> list[dict[str, Any]]:
         self.loads += 1
         if self.is_away:
             raise TryAgain("away")
@@ -542,7 +542,7 @@ async def test_what_came_while_a_gap_was_filled_goes_after_it() -> None:
             await until(lambda: sending.sender._gaps.count == 2)
         return found
 
-    sending.store.histories = slow  # type: ignore[method-assign]
+    sending.store.histories = slow  # type: ignore[method-assign, assignment]
     await sending.deliver(parcel(sending, whole, 2, 2, published=0))
 
     assert sending.said() == ["cas_1:a", "cas_1:b", "cas_1:c"]
@@ -559,7 +559,7 @@ async def test_where_others_sent_meanwhile_what_was_missing_only_ours_is_sent() 
         sending.store.documents["cas_1"]["published"] = 3
         return await load(ids)
 
-    sending.store.histories = when_marked  # type: ignore[method-assign]
+    sending.store.histories = when_marked  # type: ignore[method-assign, assignment]
     await sending.deliver(parcel(sending, whole, 2, 2, published=0), parcel(sending, whole, 4, 4, published=0))
 
     assert sending.said() == ["cas_1:d"]
@@ -575,7 +575,7 @@ async def test_where_others_sent_meanwhile_all_of_ours_nothing_is_sent() -> None
         sending.store.documents["cas_1"]["published"] = 2
         return await load(ids)
 
-    sending.store.histories = when_marked  # type: ignore[method-assign]
+    sending.store.histories = when_marked  # type: ignore[method-assign, assignment]
     await sending.deliver(parcel(sending, whole, 2, 2, published=0))
 
     assert sending.said() == []
@@ -689,7 +689,7 @@ async def test_while_much_is_to_be_sent_no_more_is_loaded(monkeypatch: pytest.Mo
         held.append(sending.sender._queued_bytes)
         return await load(ids)
 
-    sending.store.histories = looked  # type: ignore[method-assign]
+    sending.store.histories = looked  # type: ignore[method-assign, assignment]
     await sending.deliver()
 
     assert len(sending.said()) == 40

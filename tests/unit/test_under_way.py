@@ -136,15 +136,15 @@ async def test_an_agencys_doors_say_whose_body_it_is_before_they_read_it(made: A
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=saying), base_url="http://door") as client:
         await client.post(path, json={})
 
-    assert callers[:1] == [AGENCY]
+    assert callers[:1] == [f"agency {AGENCY}"]
 
 
 @pytest.mark.parametrize(
     ("caller", "name"),
     [
-        (Caller(None, "security-service", frozenset(), account="anar"), "security-service"),
-        (Caller(None, None, frozenset(), "subscription.court", "court-1"), "subscription.court"),
-        (Caller(None, None, frozenset(), None, "anar"), "anar"),
+        (Caller(None, "security-service", frozenset(), account="anar"), "authority security-service"),
+        (Caller(None, None, frozenset(), "subscription.court", "court-1"), "subscriber subscription.court"),
+        (Caller(None, None, frozenset(), None, "anar"), "account anar"),
         (Caller(None, None, frozenset()), "operator"),
     ],
     ids=lambda one: one if isinstance(one, str) else "",

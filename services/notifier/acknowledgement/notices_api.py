@@ -105,7 +105,7 @@ def add_notices(app: FastAPI, verifier: Verifier, store: Store, acknowledging: A
         """The caller has seen it and takes it; again, or too late, is said in the answer and is no failure."""
         raw = await json_in(request, MOST_BYTES)
         said = typed(raw, Acknowledgement) if raw else Acknowledgement()
-        await _found(notices, notice, caller)
+        await _found(notices, notice, caller, sure=True)
         try:
             acknowledged = await acknowledging.acknowledge(notice, who(caller.name, said.by), API)
         except QueueFull:
@@ -115,9 +115,9 @@ def add_notices(app: FastAPI, verifier: Verifier, store: Store, acknowledging: A
         return _answer(acknowledged, words.outcome(acknowledged, acknowledged.acknowledged_at))
 
 
-async def _found(notices: Notices, notice: str, caller: _Reader) -> NoticeView:
+async def _found(notices: Notices, notice: str, caller: _Reader, *, sure: bool = False) -> NoticeView:
     """The notice; what is not the caller's does not exist."""
-    found = await notices.one(notice, caller.recipient)
+    found = await notices.one(notice, caller.recipient, sure=sure)
     if found is None:
         raise ProblemError(problems.not_found())
     return found

@@ -99,12 +99,15 @@ class Notices:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def one(self, notice: str, recipient: str | None) -> NoticeView | None:
-        """A notice with its story; None where there is none, or it is not this recipient's (None: anybody's)."""
+    async def one(self, notice: str, recipient: str | None, *, sure: bool = False) -> NoticeView | None:
+        """A notice with its story; None where there is none, or it is not this recipient's (None: anybody's).
+
+        `sure`: for who acknowledges it, as `Store.find` has it.
+        """
         if not NOTICE.fullmatch(notice):
             return None
         query = {"_id": notice, **_of(recipient)}
-        found = await self._seen(await self._store.find(query, None, limit=1))
+        found = await self._seen(await self._store.find(query, None, limit=1, sure=sure))
         return found[0] if found else None
 
     async def page(

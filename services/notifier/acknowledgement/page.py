@@ -73,7 +73,7 @@ class Page:
         if not self._links.check(notice, signature):
             return self._problem("not_found", 404)
         try:
-            seen = await self._notices.one(notice, None)
+            seen = await self._notices.one(notice, None, sure=request.method == "POST")
             if seen is None:
                 return self._problem("not_found", 404)
             language = self._language(request, seen)
@@ -87,7 +87,7 @@ class Page:
 
     async def _acknowledged(self, seen: NoticeView, signature: str, language: str) -> Response:
         acknowledged = await self._acknowledging.acknowledge(seen.notice, seen.subscriber, LINK)
-        after = await self._notices.one(seen.notice, None)
+        after = await self._notices.one(seen.notice, None, sure=True)
         if acknowledged is None or after is None:
             return self._problem("not_found", 404)
         outcome = self._words[language].outcome(acknowledged, self._local(acknowledged.acknowledged_at))

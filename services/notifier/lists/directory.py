@@ -117,13 +117,17 @@ class Directory:
         """Wait for the first look: before it, nobody would hear."""
         await self._loaded.wait()
 
-    async def refresh(self) -> None:
-        """Look now; raises `TryAgain`, and then the last view stands."""
+    async def refresh(self, *, sure: bool = False) -> None:
+        """Look now; raises `TryAgain`, and then the last view stands.
+
+        `sure`: for an answer that rests on it, as `Store.find` has it; the next look sees what this one did not.
+        """
         async with self._one_at_a_time:
-            await self._subscriptions.look({"state.status": {"$in": [*LIVE]}})
-            self._left = frozenset(await versions_of(self._of_subscriptions, {"state.status": {"$in": [LEFT]}}))
+            await self._subscriptions.look({"state.status": {"$in": [*LIVE]}}, sure=sure)
+            left = await versions_of(self._of_subscriptions, {"state.status": {"$in": [LEFT]}}, sure=sure)
+            self._left = frozenset(left)
             self._show(text_of(self._now()))
-            if await self._silences.look({"state.ends": {"$gt": text_of(self._now())}}):
+            if await self._silences.look({"state.ends": {"$gt": text_of(self._now())}}, sure=sure):
                 self.silences = tuple(sorted(self._silences.open.values(), key=lambda one: one.until))
                 self._silenced.clear()
             self._loaded.set()
@@ -146,14 +150,14 @@ class _View(Generic[T]):
         self.open: dict[str, T] = {}
         self._log = logger(collection=store.name)
 
-    async def look(self, query: Mapping[str, Any]) -> bool:
+    async def look(self, query: Mapping[str, Any], *, sure: bool) -> bool:
         """Whether anything is new, changed or no longer there."""
-        versions = await versions_of(self._store, query)
+        versions = await versions_of(self._store, query, sure=sure)
         if versions == self._versions:
             return False
         changed = [record for record, version in versions.items() if self._versions.get(record) != version]
         for at in range(0, len(changed), PAGE):
-            for document in await self._store.histories(changed[at : at + PAGE]):
+            for document in await self._store.histories(changed[at : at + PAGE], sure=sure):
                 self._open(document)
                 # What was read may be newer than what was seen.
                 versions[document["_id"]] = document["version"]
@@ -173,12 +177,13 @@ class _View(Generic[T]):
             self.open.pop(document["_id"], None)
 
 
-async def versions_of(store: Store, query: Mapping[str, Any]) -> dict[str, int]:
+async def versions_of(store: Store, query: Mapping[str, Any], *, sure: bool = False) -> dict[str, int]:
     """Every record that matches and its version, page after page: one that is left out would never be told."""
     versions: dict[str, int] = {}
     last = ""
     while True:
-        heads = await store.find({**query, "_id": {"$gt": last}}, {"version": 1}, limit=PAGE, sort=["_id"])
+        page = {**query, "_id": {"$gt": last}}
+        heads = await store.find(page, {"version": 1}, limit=PAGE, sort=["_id"], sure=sure)
         versions |= {head["_id"]: head["version"] for head in heads}
         if len(heads) < PAGE:
             return versions

@@ -93,7 +93,7 @@ def add_silences(
         if isinstance(outcome.reply, Refused):
             raise ProblemError(refusal(outcome.reply, 422, rules.touches(new.when)))
         response.status_code = 201 if outcome.fresh else 200
-        await directory.refresh()
+        await directory.refresh(sure=True)
         state = outcome.record.state
         return view(
             Silence(silence, asked.when, asked.author, asked.reason, _at(state["begun_at"]), _at(state["ends"]))
@@ -102,7 +102,7 @@ def add_silences(
     @app.get(PATH, responses=PROBLEMS)
     async def list_silences(_desk: Desk) -> SilenceList:
         """Those in force."""
-        await directory.refresh()
+        await directory.refresh(sure=True)
         return SilenceList(silences=[view(one) for one in directory.silences])
 
     @app.delete(PATH + "/{silence}", status_code=204, responses=PROBLEMS)
@@ -111,7 +111,7 @@ def add_silences(
         outcome = await said(posts, silence, End())
         if isinstance(outcome.reply, Refused):
             raise ProblemError(refusal(outcome.reply, 409))
-        await directory.refresh()
+        await directory.refresh(sure=True)
 
 
 def _begin(new: NewSilence) -> Begin:

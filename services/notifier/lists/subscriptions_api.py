@@ -55,7 +55,7 @@ class Subscriptions:
 
     async def found(self, name: str) -> Subscription:
         """The subscription as it stands now."""
-        await self.directory.refresh()
+        await self.directory.refresh(sure=True)
         one = self.directory.subscriptions.get(name)
         if one is None:
             raise ProblemError(problems.not_found())
@@ -120,7 +120,7 @@ def add_subscriptions(app: FastAPI, verifier: Verifier, subscriptions: Subscript
     @app.get(PATH, responses=PROBLEMS)
     async def list_subscriptions(_desk: Desk) -> SubscriptionList:
         """All of them."""
-        await subscriptions.directory.refresh()
+        await subscriptions.directory.refresh(sure=True)
         every = subscriptions.directory.subscriptions.values()
         return SubscriptionList(subscriptions=[subscriptions.seen(one) for one in every])
 
@@ -133,7 +133,7 @@ def add_subscriptions(app: FastAPI, verifier: Verifier, subscriptions: Subscript
     async def remove(name: str, _desk: Desk) -> None:
         """Take it away; its name may be used anew."""
         await subscriptions.say(name, Remove())
-        await subscriptions.directory.refresh()
+        await subscriptions.directory.refresh(sure=True)
 
     @app.post(PATH + "/{name}/pause", responses=PROBLEMS | BODIES | _NOT_NOW, openapi_extra=body_of(Pausing))
     async def pause(name: str, request: Request, desk: Desk) -> SubscriptionView:
