@@ -13,7 +13,7 @@ import asyncio
 import random
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -36,6 +36,8 @@ __all__ = ["BUGS_A_MINUTE", "PATIENCE", "Loop", "Outcome"]
 
 PATIENCE = 60.0
 """Seconds for which a batch is tried while MongoDB is away; below Kafka's `max_poll_interval_ms`."""
+UNOPENED = "what is sealed in its record does not open"
+CUT = "its record's history is shorter than it says"
 BUGS_A_MINUTE = 5
 """More unexpected failures than this in a minute are a bug of ours, not poison: the service stops."""
 
@@ -157,15 +159,19 @@ class Loop:
         unguarded = batch.unguarded
         if not unguarded:
             return await self.store.write(batch.changes) if batch.changes else True
-        looking = asyncio.ensure_future(self.store.versions(list(unguarded)))
-        writing = asyncio.ensure_future(self.store.write(batch.changes)) if batch.changes else None
-        try:
-            found = await looking
-            stood = {record for record, version in unguarded.items() if found.get(record, 0) == version}
-            tries.stood(stood, messages, batch.outcomes)
-        finally:
-            has_landed = await writing if writing else True
-        return has_landed and len(stood) == len(unguarded)
+        steps = [self._stand(unguarded), *([self.store.write(batch.changes)] if batch.changes else ())]
+        looked, *wrote = await asyncio.gather(*steps, return_exceptions=True)
+        if isinstance(looked, set):
+            tries.stood(looked, messages, batch.outcomes)
+        for result in (looked, *wrote):
+            if isinstance(result, BaseException):
+                raise result
+        return looked == unguarded.keys() and all(wrote)
+
+    async def _stand(self, versions: Mapping[str, int]) -> set[str]:
+        """Which of these records are as they were read."""
+        found = await self.store.versions(list(versions))
+        return {record for record, version in versions.items() if found.get(record, 0) == version}
 
     @property
     def is_away(self) -> bool:
@@ -189,15 +195,14 @@ class Loop:
         heads = await self.store.read(list(tries.open(messages) - seen.keys()))
         found = {head["_id"]: self._opened(head) for head in heads}
         found |= {name: record.kept() for name, record in seen.items() if record.version}
-        if tries.wanted:
-            await self._read_histories(found, tries.wanted)
         for record in found.values():
             tries.recognise(record)
+        if wanted := tries.wanted & tries.open(messages) & found.keys():
+            await self._read_histories({name: found[name] for name in wanted}, seen.keys())
         batch = _Batch([], found, set())
-        claimed: set[tuple[str, str]] = set()
-        for number, message in enumerate(messages, 1):
-            batch.outcomes.append(self._one(message, batch, now, tries, claimed))
-            await breathe(number)
+        for place, message in enumerate(messages):
+            batch.outcomes.append(tries.settled.get(place) or self._one(message, batch, now, tries))
+            await breathe(place + 1)
         tries.wanted |= batch.wanted
         if not batch.wanted:
             await self._encode(batch, messages, now)
@@ -211,31 +216,29 @@ class Loop:
         except Broken:
             self._log.error("key does not open", record=head["_id"])
             record = record_of({**head, "key": None}, self.sealer)
-            record.broken = True
+            record.broken = UNOPENED
             return record
 
-    async def _read_histories(self, found: Mapping[str, Record], wanted: set[str]) -> None:
-        names = [name for name in wanted if name in found]
-        histories = {one["_id"]: one["history"] for one in await self.store.histories(names)}
-        for name in names:
-            record = found[name]
-            forms = histories.get(name, ())[: record.stored_version]
-            if len(forms) < record.stored_version:
-                # Between both reads another primary was elected, and does not know yet that it has the rest.
-                raise TryAgain("a history is shorter than its head says")
-            try:
-                record.history = [event_of(record.id, form, record.key) for form in forms]
-            except Broken:
-                record.broken = True
+    async def _read_histories(self, records: Mapping[str, Record], seen: Collection[str]) -> None:
+        """Read the events of records, none of them older than its head."""
+        histories = {one["_id"]: one["history"] for one in await self.store.histories(list(records))}
+        if short := [name for name, record in records.items() if not _reaches(histories.get(name, ()), record)]:
+            # Between both reads another primary may have been elected, which does not know yet that it has the rest.
+            histories |= {one["_id"]: one["history"] for one in await self.store.histories(short, sure=True)}
+        for name, record in records.items():
+            forms = histories.get(name, ())
+            if _reaches(forms, record):
+                try:
+                    record.history = [event_of(record.id, form, record.key) for form in forms[: record.stored_version]]
+                except Broken:
+                    record.broken = UNOPENED
+            elif name in seen:
+                raise TryAgain("what was seen of a record is not what there is")
+            else:
+                self._log.error("history is shorter than its head says", record=name)
+                record.broken = CUT
 
-    def _one(
-        self, message: Message, batch: _Batch, now: datetime, tries: Tries, claimed: set[tuple[str, str]]
-    ) -> Outcome:
-        mine = (message.record, message.cause)
-        if settled := tries.settled.get(mine):
-            is_again = settled.fresh and mine in claimed
-            claimed.add(mine)
-            return Outcome(settled.record) if is_again else settled
+    def _one(self, message: Message, batch: _Batch, now: datetime, tries: Tries) -> Outcome:
         record = batch.records.get(message.record)
         if record is None:
             record = Record(message.record, message.subject or message.record, message.context)
@@ -243,7 +246,7 @@ class Loop:
         if message.cause in record.causes:
             return Outcome(record)
         if record.broken:
-            return Outcome(record, refused=NeverWill("what is sealed in its record does not open"))
+            return Outcome(record, refused=NeverWill(record.broken))
         before = (record.version, record.state, record.sent, record.chain, record.size, record.key, len(record.fresh))
         try:
             decision = self._decide_one(record, message, now)
@@ -257,6 +260,7 @@ class Loop:
         except NeverWill as reason:
             refused: NeverWill = reason
         except Exception as error:  # noqa: BLE001 - a bug must cost its message only, not the batch
+            mine = (message.record, message.cause)
             refused = tries.bugs.get(mine) or self.bug(error, message.record, counts=tries.counts_bugs)
             tries.bugs[mine] = refused
         else:
@@ -307,3 +311,8 @@ class Loop:
         for event_type, number in Counter(e.type for record in landed for e in record.fresh).items():
             self._metrics.events.labels(event_type).inc(number)
         self._metrics.batch_seconds.labels(source).observe(seconds)
+
+
+def _reaches(history: Sequence[Any], record: Record) -> bool:
+    """Whether a history has all that a record's head counts."""
+    return len(history) >= record.stored_version

@@ -53,8 +53,8 @@ class Record:
     """The state as it stands in MongoDB, before the events of this batch."""
     fresh: list[Event] = field(default_factory=list)
     """The events of this batch."""
-    broken: bool = False
-    """What is sealed in it does not open: it takes no more events until somebody has looked."""
+    broken: str = ""
+    """Why it takes no more events until somebody has looked; empty for all but damaged ones."""
     history: list[Event] | None = None
     """All stored events with their content, only where `decide` asked for them."""
 

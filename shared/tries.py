@@ -23,10 +23,6 @@ class Outcome:
     """Why it must not be tried again; the source sets it aside or answers so."""
 
 
-Mine = tuple[str, str]
-"""A record and a cause: one message."""
-
-
 class Tries:
     """What earlier tries of a batch attempted: a write of unknown outcome is recognised by the chain it would leave."""
 
@@ -35,16 +31,16 @@ class Tries:
         self.is_first = True
         self.counts_bugs = source != "replay"
         self.wanted: set[str] = set()
-        self.settled: dict[Mine, Outcome] = {}
-        """What is decided for good: its record stands as that try wrote it, or stood as that try read it."""
+        self.settled: dict[int, Outcome] = {}
+        """What is decided for good, by its place in the batch: its record stands as a try wrote it, or read it."""
         self.recognised: dict[bytes, Record] = {}
-        self.bugs: dict[Mine, Bug] = {}
+        self.bugs: dict[tuple[str, str], Bug] = {}
         """One message is one bug, however often its batch is run."""
-        self._attempted: dict[bytes, tuple[Record, Sequence[tuple[Mine, Outcome]]]] = {}
+        self._attempted: dict[bytes, tuple[Record, Mapping[int, Outcome]]] = {}
 
     def open(self, messages: Iterable[Message]) -> set[str]:
         """The records about which something is still to be decided."""
-        return {message.record for message in messages if (message.record, message.cause) not in self.settled}
+        return {message.record for place, message in enumerate(messages) if place not in self.settled}
 
     def seen_in(self, messages: Iterable[Message]) -> Mapping[str, Record]:
         """The records that need not be read; after a try that failed, all are."""
@@ -54,10 +50,10 @@ class Tries:
 
     def remember(self, records: Collection[Record], messages: Sequence[Message], outcomes: Sequence[Outcome]) -> None:
         """What the try that begins would leave in these records, and what it makes of the messages to them."""
-        of_record: dict[str, list[tuple[Mine, Outcome]]] = {record.id: [] for record in records}
-        for message, outcome in zip(messages, outcomes, strict=True):
+        of_record: dict[str, dict[int, Outcome]] = {record.id: {} for record in records}
+        for place, message in enumerate(messages):
             if message.record in of_record:
-                of_record[message.record].append(((message.record, message.cause), outcome))
+                of_record[message.record][place] = outcomes[place]
         self._attempted.update({record.chain: (record, of_record[record.id]) for record in records})
 
     def recognise(self, stored: Record) -> None:
@@ -66,11 +62,10 @@ class Tries:
             return
         record, outcomes = self._attempted[stored.chain]
         self.recognised[stored.chain] = record
-        for mine, outcome in outcomes:
-            self.settled.setdefault(mine, outcome)
+        self.settled.update(outcomes)
 
     def stood(self, records: Collection[str], messages: Sequence[Message], outcomes: Sequence[Outcome]) -> None:
         """These records, in which nothing is written, are as they were read: what was decided about them holds."""
-        for message, outcome in zip(messages, outcomes, strict=True):
-            if message.record in records:
-                self.settled.setdefault((message.record, message.cause), outcome)
+        self.settled.update(
+            {place: outcomes[place] for place, message in enumerate(messages) if message.record in records}
+        )

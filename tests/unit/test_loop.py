@@ -673,6 +673,49 @@ async def test_a_message_that_was_refused_before_another_of_its_record_stays_so(
     assert said(store) == ["beside"]
 
 
+async def test_the_same_message_twice_keeps_both_outcomes_when_the_batch_runs_again(
+    store: MemoryStore, fed: Fed
+) -> None:
+    await handled(loop(store, fed), says("hello", "a", "cas_2"))
+    store.elected = [{}]
+
+    outcomes = await handled(
+        loop(store, fed), says("answer", "b"), says("beside", "c"), says("answer", "b"), says("end", "d", "cas_2")
+    )
+
+    assert [str(outcome.refused) for outcome in outcomes] == ["no such record", "None", "None", "None"]
+    assert [outcome.fresh for outcome in outcomes] == [False, True, True, True]
+    assert said(store) == ["beside", "answer"]
+
+
+async def test_a_record_whose_history_is_cut_takes_no_more_and_holds_no_other_up(store: MemoryStore, fed: Fed) -> None:
+    one = loop(store, fed)
+    await handled(one, says("sealed", "a"), says("sealed", "b"))
+    store.documents["cas_1"]["history"] = store.documents["cas_1"]["history"][1:]
+
+    cut, new = await handled(one, says("how much is sealed", "c"), says("beside", "d", "cas_2"))
+
+    assert (str(cut.refused), new.fresh) == ("its record's history is shorter than it says", True)
+    (foreseen,) = await one.foresee([says("how much is sealed", "c")])
+    assert str(foreseen.refused) == str(cut.refused)
+
+
+async def test_who_is_stopped_while_both_are_under_way_stops(store: MemoryStore, fed: Fed) -> None:
+    async def never(_: Any) -> Any:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise TryAgain("no answer") from None
+
+    store.versions, store.write = never, never  # type: ignore[method-assign, assignment]
+    handling = asyncio.ensure_future(handled(loop(store, fed), says("refuse", "a"), says("beside", "b", "cas_2")))
+    await asyncio.sleep(0.01)
+
+    handling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(handling, 5)
+
+
 @pytest.mark.parametrize("known", [0, 1])
 async def test_a_history_that_is_shorter_than_its_head_is_read_again(
     store: MemoryStore, fed: Fed, monkeypatch: pytest.MonkeyPatch, known: int
