@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import uvicorn
 import uvloop
 
+from shared import closed_connections
 from shared.connections import Connections, bounded, room_for
 from shared.events import STOPPED
 from shared.failures import BadStart, TryAgain, place_of
@@ -41,6 +42,7 @@ def main(name: str, kind: type[S], build: Callable[[Platform, S], ASGI], *, may_
             platform = connect(name, settings, may_be_simulated)
             _end(await run(platform, build(platform, settings)))
 
+        closed_connections.install()
         uvloop.run(live())
     except BadStart as fault:
         print(f"rogatory {name} cannot start: {fault}", file=sys.stderr)
