@@ -13,10 +13,9 @@ import asyncio
 import random
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from shared import times
 from shared.bookkeeping import Booking, Bookkeeper, note
@@ -27,8 +26,9 @@ from shared.metrics import OUTCOMES, Metrics
 from shared.mongo import Change, Store
 from shared.pace import breathe
 from shared.parcels import parcel_of
-from shared.records import Evolve, Record, event_of, leaves_unsent, record_of
-from shared.sealing import Broken, Sealer
+from shared.records import Evolve, Record, leaves_unsent
+from shared.records_read import opened, read_histories
+from shared.sealing import Sealer
 from shared.sender import Sender
 from shared.tries import Outcome, Source, Tries
 
@@ -36,8 +36,6 @@ __all__ = ["BUGS_A_MINUTE", "PATIENCE", "Loop", "Outcome"]
 
 PATIENCE = 60.0
 """Seconds for which a batch is tried while MongoDB is away; below Kafka's `max_poll_interval_ms`."""
-UNOPENED = "what is sealed in its record does not open"
-CUT = "its record's history is shorter than it says"
 BUGS_A_MINUTE = 5
 """More unexpected failures than this in a minute are a bug of ours, not poison: the service stops."""
 
@@ -193,12 +191,12 @@ class Loop:
         """Read and decide the whole batch once, as if no earlier try had been."""
         seen = tries.seen_in(messages)
         heads = await self.store.read(list(tries.open(messages) - seen.keys()))
-        found = {head["_id"]: self._opened(head) for head in heads}
+        found = {head["_id"]: opened(head, self.sealer, self._log) for head in heads}
         found |= {name: record.kept() for name, record in seen.items() if record.version}
         for record in found.values():
             tries.recognise(record)
         if wanted := tries.wanted & tries.open(messages) & found.keys():
-            await self._read_histories({name: found[name] for name in wanted}, seen.keys())
+            await read_histories(self.store, {name: found[name] for name in wanted}, seen.keys(), self._log)
         batch = _Batch([], found, set())
         for place, message in enumerate(messages):
             batch.outcomes.append(tries.settled.get(place) or self._one(message, batch, now, tries))
@@ -208,35 +206,6 @@ class Loop:
             await self._encode(batch, messages, now)
             tries.remember(batch.fresh, messages, batch.outcomes)
         return batch
-
-    def _opened(self, head: Mapping[str, Any]) -> Record:
-        """The record of a stored head; one whose key does not open holds no other up, but takes no more events."""
-        try:
-            return record_of(head, self.sealer)
-        except Broken:
-            self._log.error("key does not open", record=head["_id"])
-            record = record_of({**head, "key": None}, self.sealer)
-            record.broken = UNOPENED
-            return record
-
-    async def _read_histories(self, records: Mapping[str, Record], seen: Collection[str]) -> None:
-        """Read the events of records, none of them older than its head."""
-        histories = {one["_id"]: one["history"] for one in await self.store.histories(list(records))}
-        if short := [name for name, record in records.items() if not _reaches(histories.get(name, ()), record)]:
-            # Between both reads another primary may have been elected, which does not know yet that it has the rest.
-            histories |= {one["_id"]: one["history"] for one in await self.store.histories(short, sure=True)}
-        for name, record in records.items():
-            forms = histories.get(name, ())
-            if _reaches(forms, record):
-                try:
-                    record.history = [event_of(record.id, form, record.key) for form in forms[: record.stored_version]]
-                except Broken:
-                    record.broken = UNOPENED
-            elif name in seen:
-                raise TryAgain("what was seen of a record is not what there is")
-            else:
-                self._log.error("history is shorter than its head says", record=name)
-                record.broken = CUT
 
     def _one(self, message: Message, batch: _Batch, now: datetime, tries: Tries) -> Outcome:
         record = batch.records.get(message.record)
@@ -311,8 +280,3 @@ class Loop:
         for event_type, number in Counter(e.type for record in landed for e in record.fresh).items():
             self._metrics.events.labels(event_type).inc(number)
         self._metrics.batch_seconds.labels(source).observe(seconds)
-
-
-def _reaches(history: Sequence[Any], record: Record) -> bool:
-    """Whether a history has all that a record's head counts."""
-    return len(history) >= record.stored_version
