@@ -36,6 +36,8 @@ DEADLINE = 30.0
 """Seconds for one wave; an idempotent send never ends by itself while Kafka is away."""
 _HESITATION = 3.0
 """Seconds after which a wave without an answer is said."""
+_DOUBTED = 15.0
+"""Seconds after which "no such topic", said again, is believed: a broker that has just started knows none yet."""
 _LOOK_AGAIN = 60.0
 """Seconds for which a topic that was not there is taken for missing."""
 _MAX_BATCH = 1_000_000
@@ -80,6 +82,7 @@ class Producer:
         self._away = Away("Kafka", logger(part="producer"))
         self._producer: AIOKafkaProducer | None = None
         self._partitions: dict[str, int] = {}
+        self._doubted: dict[str, float] = {}
         self._missing: dict[str, float] = {}
 
     @property
@@ -99,7 +102,8 @@ class Producer:
                 await self._send_alone(outgoing[index], index, results)
                 if isinstance(results[index], Unknown):
                     break  # Kafka has gone meanwhile: each further one would wait as long
-        if any(isinstance(result, Unknown) for result in results):
+        silent = (out.topic for out, result in zip(outgoing, results, strict=True) if isinstance(result, Unknown))
+        if any(topic not in self._doubted for topic in silent):
             self._lost("no answer in time")
         elif self.is_away and None in results:
             self._back()
@@ -145,9 +149,14 @@ class Producer:
     async def _grouped(
         self, producer: AIOKafkaProducer, outgoing: Sequence[Outgoing], results: list[Result]
     ) -> dict[tuple[str, int], list[int]]:
-        """The indexes by topic and partition; what goes to a topic that is not there is refused."""
-        unknown = {out.topic for out in outgoing} - self._partitions.keys()
-        unknown = {topic for topic in unknown if time.monotonic() >= self._missing.get(topic, 0)}
+        """The indexes by topic and partition; what goes to a topic that is surely not there is refused."""
+        unknown, now = {out.topic for out in outgoing} - self._partitions.keys(), time.monotonic()
+        # Everything else waits for a look: the next one is not soon.
+        unknown = {
+            topic
+            for topic in unknown
+            if now >= self._missing.get(topic, 0) and now >= self._doubted.get(topic, -_DOUBTED) + _DOUBTED
+        }
         if unknown:
             await asyncio.gather(*(self._look_up(producer, topic) for topic in unknown))
         groups: dict[tuple[str, int], list[int]] = {}
@@ -160,14 +169,20 @@ class Producer:
         return groups
 
     async def _look_up(self, producer: AIOKafkaProducer, topic: str) -> None:
+        self._missing.pop(topic, None)
+        doubted = self._doubted.pop(topic, None)
         with contextlib.suppress(TimeoutError, KafkaError):
             self._partitions[topic] = len(await asyncio.wait_for(producer.partitions_for(topic), 5))
             return
         # Kafka that is away does not know the topic either: only one that answers says that it is not there.
         with contextlib.suppress(TimeoutError, KafkaError):
             if await asyncio.wait_for(producer.client.force_metadata_update(), 5):
-                # Everything else waits for this look: the next one is not soon.
-                self._missing[topic] = time.monotonic() + _LOOK_AGAIN
+                now = time.monotonic()
+                # What was doubted long ago was another start of Kafka's.
+                if doubted is not None and now < doubted + _LOOK_AGAIN:
+                    self._missing[topic] = now + _LOOK_AGAIN
+                else:
+                    self._doubted[topic] = now
 
     async def _send_groups(
         self,

@@ -271,17 +271,18 @@ async def test_failures_that_pile_up_break_the_loop(start: Start) -> None:
 
 
 async def test_an_event_for_a_topic_that_is_not_there_harms_nobody_and_is_told_once(
-    start: Start, kafka: Kafka, topic: str, prefix: str
+    start: Start, kafka: Kafka, topic: str, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("shared.producer._DOUBTED", 1.0)
     process = start()
     process.send()
+    process.sweep()  # finds it and tries again
 
     async with hearing(kafka, topic, ALERTS_RAISED) as ear:
         refused, good = message("refused", "a", Say((f"{prefix}.nowhere",))), message("good", "a", Say((topic,)))
         await process.loop.handle([refused, good], "kafka")
         await ear.wait_for(of("good"))
         [alert] = await ear.wait_for(lambda one: one.type == ALERT_RAISED and one.data.get("record") == "refused")
-        process.sweep()  # finds it and tries again
         await process.loop.handle([message("good", "b", Say((topic,)))], "kafka")
         heard = await ear.wait_for(of("good"), 2)
 
@@ -289,6 +290,27 @@ async def test_an_event_for_a_topic_that_is_not_there_harms_nobody_and_is_told_o
     assert sequences(heard, "good") == [1, 2]
     assert not await marked(process, "refused")
     assert [one.data["alert"] for one in ear.heard if one.data.get("record") == "refused"] == [alert.data["alert"]]
+
+
+async def test_a_topic_that_kafka_does_not_know_yet_is_not_taken_for_missing(
+    start: Start, kafka: Kafka, kafka_topics: MakeTopics, topic: str, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker that has just started answers before it knows its topics."""
+    monkeypatch.setattr("shared.producer._DOUBTED", 1.0)
+    process, late = start(), f"{prefix}.late"
+    process.send()
+
+    await process.loop.handle([message("early", "a", Say((late,))), message("good", "a", Say((topic,)))], "kafka")
+    await eventually(lambda: marked(process, "good"), "the mark")
+    kafka_was_away = process.sender.is_kafka_away
+    await kafka_topics({late: 1})
+    process.sweep()
+    async with hearing(kafka, late, ALERTS_RAISED) as ear:
+        await ear.wait_for(of("early"))
+        await ear.read_to_the_end()
+
+    assert not kafka_was_away
+    assert [one for one in ear.heard if one.type == ALERT_RAISED and one.data.get("record") == "early"] == []
 
 
 async def test_an_event_over_the_brokers_limit_does_not_poison_the_producer(
