@@ -30,6 +30,10 @@ def terms_of(quantity: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*sums, *(part for parts in sums.values() for part in parts)]))
 
 
+NAMES = frozenset(f"{quantity}/{term}" for quantity in ADDS_UP for term in terms_of(quantity))
+"""Every name that a total may have."""
+
+
 def quantities(totals: Mapping[str, int]) -> list[str]:
     """The quantities of which these totals say something, in the order of the table."""
     known = {name.partition("/")[0] for name in totals}

@@ -7,6 +7,7 @@ nothing (aiokafka issue 1038). This replaces a method of aiokafka's own; a test 
 
 from typing import Any
 
+from aiokafka.client import AIOKafkaClient
 from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import KafkaConnectionError
 
@@ -23,6 +24,11 @@ def send(connection: Any, request: Any, expect_response: bool = True) -> Any:
             raise
         connection.close(reason=CloseReason.CONNECTION_BROKEN)
         raise KafkaConnectionError("the connection is closed") from error
+
+
+def is_deaf(client: AIOKafkaClient) -> bool:
+    """Whether the task that looks for brokers has ended, of whatever: such a client hears of no new leader."""
+    return client._sync_task is not None and client._sync_task.done()
 
 
 def install() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from faststream.kafka.subscriber.usecase import BatchSubscriber
 
+from shared.closed_connections import is_deaf
 from shared.committing import Commits
 from shared.pace import PACE, Pace
 from shared.precedence import Portion, Precedence
@@ -39,13 +40,14 @@ class Fetching:
     def __init__(self, lane: Lane, commits: Commits, precedence: Precedence) -> None:
         self._lane, self._commits, self._precedence = lane, commits, precedence
         self._pace, self._portion = Pace(_PACE[lane]), Portion(precedence, AT_ONCE[lane])
+        self._consumer: AIOKafkaConsumer | None = None
         self._looked = math.inf
         self._given: float | None = None
         """When the batch in hand was given."""
 
     async def __call__(self, consumer: AIOKafkaConsumer) -> tuple[ConsumerRecord[Any, Any], ...]:
         """The records that have come, as soon as there is one and the last batch is long enough ago."""
-        self._looked = time.monotonic()
+        self._consumer, self._looked = consumer, time.monotonic()
         given, self._given = self._given, None
         if given is not None:
             self._portion.took(self._looked - given)
@@ -65,8 +67,9 @@ class Fetching:
 
     @property
     def stands_still(self) -> bool:
-        """Whether nobody fetches any more, once somebody has: the consumer has ended, or waits for its partitions."""
-        return time.monotonic() - self._looked > _STILL_AFTER
+        """Whether nothing is fetched any more: the consumer has ended, waits for partitions or hears of no broker."""
+        is_alone = self._consumer is not None and is_deaf(self._consumer._client)
+        return is_alone or time.monotonic() - self._looked > _STILL_AFTER
 
     def install(self, subscriber: BatchSubscriber) -> None:
         """Let a subscriber fetch so."""

@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from shared.closing import closed_within
 from shared.log import logger
 from shared.metrics import Metrics
 from shared.time_source import Time
@@ -23,7 +24,7 @@ EVERY = 0.3
 """Seconds between two looks."""
 MOST_MARKS = 1_000
 """Moments that are remembered while the readers are behind; of more, every second one is forgotten."""
-_ANSWER_IN = 10.0
+_ANSWER_IN, _CLOSED_IN = 10.0, 3.0
 _SUSPICIOUS = 2.0
 """Seconds for which a partition stands still before its rest is looked at."""
 _SMALL_REST = 1_000
@@ -157,10 +158,8 @@ class _Kafka:
 
     async def stop(self) -> None:
         """Close; one that hangs is left behind."""
-        with contextlib.suppress(KafkaError, TimeoutError, OSError):
-            await asyncio.wait_for(self._consumer.stop(), 3)
-        with contextlib.suppress(KafkaError, TimeoutError, OSError):
-            await asyncio.wait_for(self._admin.close(), 3)
+        await closed_within(_CLOSED_IN, self._consumer.stop())
+        await closed_within(_CLOSED_IN, self._admin.close())
 
     async def ends(self) -> dict[TopicPartition, int]:
         """The offset that the next record of each partition will have."""

@@ -21,6 +21,7 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 
 from shared import lenient_records
 from shared.arrivals import Enrich, Heard, Read, Reader
+from shared.closing import closed_within
 from shared.committing import EVERY, Commits
 from shared.company import Company
 from shared.failures import NewerBuild, TryAgain
@@ -34,6 +35,7 @@ from shared.vocabulary import Lane
 
 _PAUSE = 5.0
 """Seconds before a batch that failed as a whole comes again."""
+_CLOSED_IN = 20.0
 
 _Record = ConsumerRecord[Any, Any]
 
@@ -221,8 +223,7 @@ class KafkaSource:
                 if not away:
                     self._log.warning("away", what="Kafka", reason=type(error).__name__, doing="waiting")
                 away = True
-                with contextlib.suppress(Exception):
-                    await self._broker.stop()
+                await closed_within(_CLOSED_IN, self._broker.stop())
                 await asyncio.sleep(1)
             else:
                 if away:
@@ -231,14 +232,13 @@ class KafkaSource:
 
     @property
     def is_reading(self) -> bool:
-        """Whether every consumer still asks for more; one that has ended alone does not, and its service runs on."""
+        """Whether every consumer still reads; one that has ended alone does not, and its service runs on."""
         return not any(fetching.stands_still for fetching in self._fetching)
 
     async def stop(self) -> None:
         """Let the batches in hand finish and commit, then leave."""
         await asyncio.gather(*(commits.leave() for commits in self._commits))
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._broker.stop(), 20)
+        await closed_within(_CLOSED_IN, self._broker.stop())
 
     async def watch_lag(self) -> None:
         """Measure how far behind the consumers are, every five seconds, until cancelled."""

@@ -27,6 +27,8 @@ from aiokafka.errors import (
 )
 
 from shared import times
+from shared.closed_connections import is_deaf
+from shared.closing import closed_within
 from shared.envelope import Headers
 from shared.log import Away, logger
 from shared.metrics import Metrics
@@ -40,6 +42,7 @@ _DOUBTED = 15.0
 """Seconds after which "no such topic", said again, is believed: a broker that has just started knows none yet."""
 _LOOK_AGAIN = 60.0
 """Seconds for which a topic that was not there is taken for missing."""
+_CLOSED_IN = 5.0
 _MAX_BATCH = 1_000_000
 _SPENT = (OutOfOrderSequenceNumber, ProducerFenced)
 _TOPIC = (TopicAuthorizationFailedError, UnknownTopicOrPartitionError, InvalidTopicError)
@@ -112,12 +115,13 @@ class Producer:
     async def stop(self) -> None:
         """Close; an unfinished send does not hold the process."""
         if self._producer:
-            with contextlib.suppress(TimeoutError, KafkaError):
-                await asyncio.wait_for(self._producer.stop(), 5)
+            await closed_within(_CLOSED_IN, self._producer.stop())
             self._producer = None
 
     async def _ready(self) -> AIOKafkaProducer:
         """The producer, started; waits while Kafka is away."""
+        if self._producer and is_deaf(self._producer.client):
+            self._spend(self._producer)
         while self._producer is None:
             producer = AIOKafkaProducer(
                 bootstrap_servers=self._bootstrap,
@@ -142,8 +146,7 @@ class Producer:
     async def _renew(self) -> None:
         old, self._producer = self._producer, None
         if old:
-            with contextlib.suppress(TimeoutError, KafkaError):
-                await asyncio.wait_for(old.stop(), 5)
+            await closed_within(_CLOSED_IN, old.stop())
         await self._ready()
 
     async def _grouped(
@@ -223,7 +226,7 @@ class Producer:
         """Let a refused producer go; the next send makes a new one."""
         if self._producer is producer:
             self._producer = None
-            self._closing = asyncio.ensure_future(_close(producer))
+            self._closing = asyncio.ensure_future(closed_within(_CLOSED_IN, producer.stop()))
 
     async def _send_group(
         self, producer: AIOKafkaProducer, place: tuple[str, int], outgoing: Sequence[Outgoing], indexes: list[int]
@@ -289,8 +292,3 @@ class Producer:
     def _back(self) -> None:
         self._away.back()
         self._metrics.away.labels("kafka").set(0)
-
-
-async def _close(producer: AIOKafkaProducer) -> None:
-    with contextlib.suppress(TimeoutError, KafkaError):
-        await asyncio.wait_for(producer.stop(), 5)

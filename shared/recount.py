@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from shared import totals
-from shared.accounts import Terms, difference, total
+from shared.accounts import NAMES, Terms, difference, total
 from shared.failures import DAMAGED, TryAgain
 from shared.mongo import Moment, Mongo
 from shared.times import text_of
@@ -64,6 +64,8 @@ async def _recount(mongo: Mongo, collection: str, terms: Terms) -> Recount:
             records += 1
             try:
                 counts = terms(document["state"])
+                if not counts.keys() <= NAMES:
+                    raise ValueError("a status that is none")
             except DAMAGED:
                 damaged.append(str(document["_id"]))
                 continue

@@ -1,6 +1,7 @@
 """Child processes that say how they died and never outlive us, not even when we are killed with -9."""
 
 import ctypes
+import json
 import os
 import signal
 import subprocess
@@ -99,7 +100,17 @@ def _start(command: Sequence[str], log: Path, environment: Mapping[str, str] | N
 
 def last_lines(log: Path, count: int = 15) -> str:
     """The end of a log."""
-    return "\n".join(line[:_WIDTH] for line in log.read_text(errors="replace").splitlines()[-count:])
+    return "\n".join(_readable(line)[:_WIDTH] for line in log.read_text(errors="replace").splitlines()[-count:])
+
+
+def _readable(line: str) -> str:
+    """MongoDB logs in JSON: when and what it says, and of a warning or worse what it says of it."""
+    try:
+        said = json.loads(line)
+        text = f"{said['t']['$date']} {said['s']} {said['msg']}"
+    except (ValueError, TypeError, KeyError):
+        return line
+    return f"{text} {said.get('attr', '')}" if said["s"] in {"W", "E", "F"} else text
 
 
 def stop_all(children: Iterable[Child], patience: float = 10) -> None:

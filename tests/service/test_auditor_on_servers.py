@@ -267,6 +267,29 @@ async def test_kafka_and_mongodb_may_go_away_and_nothing_of_that_is_a_gap(
         assert await world.alerts() == []
 
 
+async def test_an_auditor_that_hears_of_no_broker_any_more_connects_anew(
+    fresh_kafka: Kafka, mongo: Server, database: str, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Any] = []
+    start = audit_reading.Reading.start
+
+    async def noted(reading: audit_reading.Reading) -> None:
+        await start(reading)
+        made.append(reading)
+
+    monkeypatch.setattr(audit_reading.Reading, "start", noted)
+    async with world_on(fresh_kafka, mongo, database) as world, world.auditing():
+        await world.audited(times.now())
+        deaf = made[0]._consumer._client._sync_task
+        deaf.cancel()
+        await asyncio.wait({deaf})
+        await world.happen(1)
+        await world.notify()
+        await world.audited(times.now())
+
+    assert len(made) == 2
+
+
 async def test_where_a_topic_is_not_there_the_auditor_makes_none_and_waits_for_it(
     fresh_kafka: Kafka, mongo: Server, database: str, quick: None
 ) -> None:

@@ -313,6 +313,21 @@ async def test_a_topic_that_kafka_does_not_know_yet_is_not_taken_for_missing(
     assert [one for one in ear.heard if one.type == ALERT_RAISED and one.data.get("record") == "early"] == []
 
 
+async def test_a_producer_that_hears_of_no_broker_any_more_is_replaced(start: Start, topic: str) -> None:
+    process = start()
+    process.send()
+    await process.loop.handle([message("one", "a", Say((topic,)))], "kafka")
+    await eventually(lambda: marked(process, "one"), "the mark")
+    deaf: Any = process.producer._producer
+
+    deaf.client._sync_task.cancel()
+    await asyncio.wait({deaf.client._sync_task})
+    await process.loop.handle([message("one", "b", Say((topic,)))], "kafka")
+    await eventually(lambda: marked(process, "one"), "the mark")
+
+    assert process.producer._producer is not deaf
+
+
 async def test_an_event_over_the_brokers_limit_does_not_poison_the_producer(
     start: Start, kafka: Kafka, kafka_topics: MakeTopics, prefix: str
 ) -> None:

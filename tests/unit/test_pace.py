@@ -1,5 +1,6 @@
 """Batches under load wait for company; what comes after a quiet time does not."""
 
+import asyncio
 import inspect
 import time
 from types import SimpleNamespace
@@ -51,6 +52,7 @@ class Consumer:
     """What an aiokafka consumer would bring."""
 
     _fetcher: Any = None
+    _client: Any = SimpleNamespace(_sync_task=None)
 
     def __init__(self, *found: dict[Any, list[str]]) -> None:
         self.found, self.asked = list(found), list[dict[str, int]]()
@@ -128,3 +130,16 @@ async def test_a_consumer_that_asks_no_more_is_seen(monkeypatch: pytest.MonkeyPa
     now += 100
 
     assert (before, soon, subject.stands_still) == (False, False, True)
+
+
+async def test_a_consumer_that_hears_of_no_broker_any_more_is_seen() -> None:
+    subject, looks = fetching(Lane.NORMAL), asyncio.ensure_future(asyncio.sleep(60))
+    consumer: Any = Consumer({})
+    consumer._client = SimpleNamespace(_sync_task=looks)
+    await subject(consumer)
+    before = subject.stands_still
+
+    looks.cancel()
+    await asyncio.wait({looks})
+
+    assert (before, subject.stands_still) == (False, True)

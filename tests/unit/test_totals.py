@@ -14,6 +14,7 @@ from pymongo.errors import DocumentTooLarge
 
 from services.router.domain.accounts import terms_by as accounts_of_cases
 from shared import recount
+from shared.accounts import of_entry
 from shared.failures import TryAgain
 from shared.loop import Loop
 from shared.mongo import Change, Mongo, Slots
@@ -473,3 +474,12 @@ async def test_a_record_that_is_none_of_ours_is_named_and_stops_no_recount(damag
 
     assert (found.records, found.damaged) == (2, ["cas_1"])
     assert found.counted == {"case/opened": 1, "case/ended": 1}
+
+
+async def test_a_status_that_is_none_is_damage_and_not_a_term_of_its_own() -> None:
+    entry = {"kind": "quarantine", "status": "held"}
+    moment: Any = _Moment(entries=[{"_id": "q1", "state": entry}, {"_id": "q2", "state": {**entry, "status": "lost"}}])
+
+    found = await recount.recount(moment, "entries", of_entry)
+
+    assert (found.counted, found.damaged) == ({"quarantine/kept": 1, "quarantine/held": 1}, ["q2"])

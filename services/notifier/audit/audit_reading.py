@@ -5,7 +5,6 @@ for the notifier and does not run ahead of it; a partition on which the notifier
 """
 
 import asyncio
-import contextlib
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +13,10 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
+
+from shared.closed_connections import is_deaf
+from shared.closing import closed_within
 
 GROUP = "rogatory-notifier-audit"
 GRACE = timedelta(seconds=30)
@@ -24,7 +26,7 @@ BEHIND = 600.0
 """Seconds for which the notifier may stand still before an event that is old enough."""
 ASK_EVERY = 1.0
 """Seconds between two questions to Kafka how far the notifier is."""
-_ANSWER_IN = 10.0
+_ANSWER_IN, _CLOSED_IN = 10.0, 3.0
 
 _Record = ConsumerRecord[Any, Any]
 
@@ -123,18 +125,18 @@ class Reading:
             for topic in await self._admin.describe_topics(sorted(self._topics)):
                 if topic["error_code"] or not topic["partitions"]:
                     raise KafkaError(f"no topic {topic['topic']}")
-        self._consumer.subscribe(list(self._topics), listener=_Listener(self._held))
-        await self._consumer.start()
+            self._consumer.subscribe(list(self._topics), listener=_Listener(self._held))
+            await self._consumer.start()
 
     async def stop(self) -> None:
         """Close; one that hangs is left behind."""
-        with contextlib.suppress(KafkaError, TimeoutError, OSError):
-            await asyncio.wait_for(self._consumer.stop(), 3)
-        with contextlib.suppress(KafkaError, TimeoutError, OSError):
-            await asyncio.wait_for(self._admin.close(), 3)
+        await closed_within(_CLOSED_IN, self._consumer.stop())
+        await closed_within(_CLOSED_IN, self._admin.close())
 
     async def take(self) -> list[_Record]:
         """What has become ripe within half a second; raises `KafkaError`."""
+        if is_deaf(self._consumer._client):
+            raise KafkaConnectionError("nobody looks for brokers any more")
         self._held.add(await self._consumer.getmany(timeout_ms=500, max_records=AT_ONCE))
         old_enough = self._old_enough()
         if self._held.waits_for_notifier(old_enough):

@@ -102,7 +102,7 @@ def add_silences(
     @app.get(PATH, responses=PROBLEMS)
     async def list_silences(_desk: Desk) -> SilenceList:
         """Those in force."""
-        await directory.refresh(sure=True)
+        await directory.refresh()
         return SilenceList(silences=[view(one) for one in directory.silences])
 
     @app.delete(PATH + "/{silence}", status_code=204, responses=PROBLEMS)

@@ -120,7 +120,7 @@ def add_subscriptions(app: FastAPI, verifier: Verifier, subscriptions: Subscript
     @app.get(PATH, responses=PROBLEMS)
     async def list_subscriptions(_desk: Desk) -> SubscriptionList:
         """All of them."""
-        await subscriptions.directory.refresh(sure=True)
+        await subscriptions.directory.refresh()
         every = subscriptions.directory.subscriptions.values()
         return SubscriptionList(subscriptions=[subscriptions.seen(one) for one in every])
 
