@@ -21,6 +21,10 @@ from shared.under_way import Bodies
 
 MOST_HEAD = 32 * 1024
 """Bytes of a request's line and headers; a token has at most 8 KiB."""
+MOST_QUEUED = 4
+"""Requests of one connection that wait for the answer to one before them; uvicorn would keep as many as come."""
+LONG_BODY = 5.0
+"""Seconds after which a body that still comes makes room for somebody new, where there is no other."""
 RESERVED = 256
 """Files that a process needs beside its connections: Kafka, MongoDB, its own."""
 _LOOK = 0.5
@@ -91,13 +95,16 @@ class Connections:
             connection.transport.abort()
 
     def make_room(self, new: "_Connection") -> None:
-        """There are too many: the one that has waited longest goes, or the new one if all others are at work."""
-        oldest, _ = self.waiting.popitem(last=False)
+        """There are too many: the one that has waited longest goes, or whose body comes long, or the new one."""
+        oldest, since = self.waiting.popitem(last=False)
         self.metrics.closed.labels("room").inc()
-        if oldest is new:
-            new.refuse(problems.no_room(), in_body=False)
-        else:
+        if oldest is not new:
             oldest.close()
+        elif slow := next(_longer_than(LONG_BODY, self.reading, since), None):
+            self.waiting[new] = since
+            slow.refuse(problems.too_slow(), in_body=True)
+        else:
+            new.refuse(problems.no_room(), in_body=False)
 
 
 def _begin(found: "OrderedDict[_Connection, float]", connection: "_Connection", now: float) -> None:
@@ -158,6 +165,8 @@ class _Connection(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        if len(self.pipeline) >= MOST_QUEUED:
+            raise httptools.HttpParserError("too many requests at once")
         if self._head > MOST_HEAD and len(self.url) + sum(len(n) + len(v) + 4 for n, v in self.headers) > MOST_HEAD:
             self._why = problems.head_too_large(MOST_HEAD)
             raise httptools.HttpParserError("the head is too large")
@@ -217,6 +226,7 @@ class _Connection(HttpToolsProtocol):
         if not in_body and cycle is not None and not cycle.response_complete:
             # A whole request came before: it gets its answer, and then the connection is closed.
             self._is_deaf, cycle.keep_alive = True, False
+            self._all.waiting.pop(self, None)
             return
         if not (in_body and (cycle.response_started or self.pipeline)):
             self._all.metrics.refused(problem.status)

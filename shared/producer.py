@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -39,10 +39,14 @@ DEADLINE = 30.0
 _HESITATION = 3.0
 """Seconds after which a wave without an answer is said."""
 _DOUBTED = 15.0
-"""Seconds after which "no such topic", said again, is believed: a broker that has just started knows none yet."""
-_LOOK_AGAIN = 60.0
-"""Seconds for which a topic that was not there is taken for missing."""
-_CLOSED_IN = 5.0
+"""Seconds for which "no such topic" is said before it is believed: a broker that has just started knows none yet."""
+_LOOK_AGAIN = {False: 1.0, True: 60.0}
+"""Seconds to the next look for a topic that was not there, by whether that is believed: all else waits for it."""
+_FORGOTTEN = 60.0
+"""Seconds without a look after which what was said before may have been said by another start of Kafka's."""
+_LOOK, _CLOSED_IN = 2.0, 5.0
+"""Seconds for which a look tries, and in which a producer must be closed."""
+_PAUSE = 0.1
 _MAX_BATCH = 1_000_000
 _SPENT = (OutOfOrderSequenceNumber, ProducerFenced)
 _TOPIC = (TopicAuthorizationFailedError, UnknownTopicOrPartitionError, InvalidTopicError)
@@ -71,6 +75,22 @@ class Unknown:
     """Kafka did not answer in time: it may have the record or not."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """A topic that Kafka says is not there: since when it says so, and when it is asked again."""
+
+    since: float
+    is_believed: bool
+    next_look: float
+
+    @classmethod
+    def said(cls, now: float, before: "_Missing | None") -> "_Missing":
+        """Said now, and maybe before."""
+        since = before.since if before and now < before.next_look + _FORGOTTEN else now
+        is_believed = now >= since + _DOUBTED
+        return cls(since, is_believed, now + _LOOK_AGAIN[is_believed])
+
+
 Result = Refused | Unknown | None
 """None: acknowledged by all in-sync replicas."""
 
@@ -85,8 +105,7 @@ class Producer:
         self._away = Away("Kafka", logger(part="producer"))
         self._producer: AIOKafkaProducer | None = None
         self._partitions: dict[str, int] = {}
-        self._doubted: dict[str, float] = {}
-        self._missing: dict[str, float] = {}
+        self._missing: dict[str, _Missing] = {}
 
     @property
     def is_away(self) -> bool:
@@ -106,7 +125,7 @@ class Producer:
                 if isinstance(results[index], Unknown):
                     break  # Kafka has gone meanwhile: each further one would wait as long
         silent = (out.topic for out, result in zip(outgoing, results, strict=True) if isinstance(result, Unknown))
-        if any(topic not in self._doubted for topic in silent):
+        if any(topic not in self._missing for topic in silent):
             self._lost("no answer in time")
         elif self.is_away and None in results:
             self._back()
@@ -153,39 +172,38 @@ class Producer:
         self, producer: AIOKafkaProducer, outgoing: Sequence[Outgoing], results: list[Result]
     ) -> dict[tuple[str, int], list[int]]:
         """The indexes by topic and partition; what goes to a topic that is surely not there is refused."""
-        unknown, now = {out.topic for out in outgoing} - self._partitions.keys(), time.monotonic()
-        # Everything else waits for a look: the next one is not soon.
-        unknown = {
-            topic
-            for topic in unknown
-            if now >= self._missing.get(topic, 0) and now >= self._doubted.get(topic, -_DOUBTED) + _DOUBTED
-        }
-        if unknown:
-            await asyncio.gather(*(self._look_up(producer, topic) for topic in unknown))
+        now = time.monotonic()
+        unknown = {out.topic for out in outgoing} - self._partitions.keys()
+        if due := [topic for topic in unknown if topic not in self._missing or now >= self._missing[topic].next_look]:
+            await self._look_up(producer, due)
         groups: dict[tuple[str, int], list[int]] = {}
         for index, out in enumerate(outgoing):
             partitions = self._partitions.get(out.topic)
             if partitions is not None:
                 groups.setdefault((out.topic, partition_of(out.key, partitions)), []).append(index)
-            elif out.topic in self._missing:
+            elif out.topic in self._missing and self._missing[out.topic].is_believed:
                 results[index] = Refused("the topic does not exist or may not be seen")
         return groups
 
-    async def _look_up(self, producer: AIOKafkaProducer, topic: str) -> None:
-        self._missing.pop(topic, None)
-        doubted = self._doubted.pop(topic, None)
+    async def _look_up(self, producer: AIOKafkaProducer, topics: Collection[str]) -> None:
+        """Ask for their partitions; where Kafka does not answer nothing is known, for then it knows no topic either."""
+        said = {topic: self._missing.pop(topic, None) for topic in topics}
+        client, is_answer = producer.client, False
         with contextlib.suppress(TimeoutError, KafkaError):
-            self._partitions[topic] = len(await asyncio.wait_for(producer.partitions_for(topic), 5))
-            return
-        # Kafka that is away does not know the topic either: only one that answers says that it is not there.
-        with contextlib.suppress(TimeoutError, KafkaError):
-            if await asyncio.wait_for(producer.client.force_metadata_update(), 5):
-                now = time.monotonic()
-                # What was doubted long ago was another start of Kafka's.
-                if doubted is not None and now < doubted + _LOOK_AGAIN:
-                    self._missing[topic] = now + _LOOK_AGAIN
-                else:
-                    self._doubted[topic] = now
+            async with asyncio.timeout(_LOOK):
+                for topic in topics:
+                    client.add_topic(topic)
+                while said:
+                    is_answer = await client.force_metadata_update()
+                    for topic in [topic for topic in said if client.cluster.partitions_for_topic(topic)]:
+                        self._partitions[topic] = len(client.cluster.partitions_for_topic(topic))
+                        del said[topic]
+                    if all(said.values()):
+                        break  # only the first look for a topic waits for it
+                    await asyncio.sleep(_PAUSE)
+        if is_answer:
+            now = time.monotonic()
+            self._missing |= {topic: _Missing.said(now, before) for topic, before in said.items()}
 
     async def _send_groups(
         self,

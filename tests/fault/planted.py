@@ -1,14 +1,16 @@
 """`python -m tests.fault.planted SERVICE BUG`: a service with a bug planted in it, for the kill test to catch."""
 
 import asyncio
+import inspect
 import os
+import re
 import runpy
 import secrets
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from pymongo import UpdateOne
@@ -18,11 +20,19 @@ from deploy.local.processes import Child
 from deploy.local.services import Service
 from services.notifier.domain import ladders
 from services.notifier.following import Following
-from shared import horizon, ids, kafka, loop, records, sweep
+from shared import horizon, ids, kafka, records, records_read, sweep
 from shared.mongo import Change, Store
 from shared.records import Record
 from shared.sealing import Sealer
 from shared.times import text_of
+
+
+def _plant(owner: ModuleType | type, name: str, bug: object) -> None:
+    """Put a bug in the place of something that is there, and that its module uses under this name."""
+    if isinstance(owner, ModuleType):
+        assert re.search(rf"(?<!def )\b{name}\(", inspect.getsource(owner)), f"{owner.__name__} calls no {name}"
+    assert hasattr(owner, name), f"{owner.__name__} has no {name}"
+    setattr(owner, name, bug)
 
 
 def commit_first() -> None:
@@ -33,7 +43,7 @@ def commit_first() -> None:
     async def handle_later(*args: Any) -> None:
         running.add(asyncio.create_task(handle(*args)))
 
-    kafka.KafkaSource._handle = handle_later  # type: ignore[method-assign, assignment]  # a bug on purpose
+    _plant(kafka.KafkaSource, "_handle", handle_later)
 
 
 def mark_first() -> None:
@@ -45,7 +55,7 @@ def mark_first() -> None:
         marked.pop("unsent_since", None)
         return {**marked, "published": record.version}
 
-    records._head = marked
+    _plant(records, "_head", marked)
 
 
 def no_sweep() -> None:
@@ -54,7 +64,7 @@ def no_sweep() -> None:
     async def sleep(_sweep: sweep.Sweep, _stores: Sequence[Store]) -> None:
         await asyncio.Event().wait()
 
-    sweep.Sweep.run = sleep  # type: ignore[method-assign, assignment]  # a bug on purpose
+    _plant(sweep.Sweep, "run", sleep)
 
 
 def remember_in_memory() -> None:
@@ -71,23 +81,23 @@ def remember_in_memory() -> None:
         append(self, *args, cause=cause, **more)
         heard[self.id].add(cause)
 
-    loop.record_of = forgetful  # type: ignore[attr-defined]  # a bug on purpose; the loop's own name for it
-    Record.append = remembered  # type: ignore[method-assign]  # a bug on purpose
+    _plant(records_read, "record_of", forgetful)
+    _plant(Record, "append", remembered)
 
 
 def another_case_id() -> None:
     """A measure that is read twice becomes two cases."""
-    ids.Ids.case = lambda *_: f"cas_{secrets.token_hex(16)}"  # type: ignore[method-assign]  # a bug on purpose
+    _plant(ids.Ids, "case", lambda *_: f"cas_{secrets.token_hex(16)}")
 
 
 def another_event_id() -> None:
     """An event that is sent twice has two ids."""
-    ids.Ids.event = lambda *_: f"evt_{secrets.token_hex(16)}"  # type: ignore[method-assign]  # a bug on purpose
+    _plant(ids.Ids, "event", lambda *_: f"evt_{secrets.token_hex(16)}")
 
 
 def no_horizon() -> None:
     """A clock rings although not all has been read that was said before it was due."""
-    horizon.Horizon.until = property(lambda self: self._time.now())  # type: ignore[method-assign, assignment]  # a bug
+    _plant(horizon.Horizon, "until", property(lambda self: self._time.now()))
 
 
 def told_first() -> None:
@@ -101,7 +111,7 @@ def told_first() -> None:
                 await self.notices.handle(self._fanout.raisings(one["_id"], one["state"], body.at, body.tells), "clock")
         return await step(self, found)
 
-    Following._step = told  # type: ignore[method-assign]  # a bug on purpose
+    _plant(Following, "_step", told)
 
 
 def nobody_owes() -> None:
@@ -112,7 +122,7 @@ def nobody_owes() -> None:
         now = text_of(self.notices.now())
         await tell(self, [(alert, state) for alert, state in owing if state["follow_at"] > now])
 
-    Following._tell = own  # type: ignore[method-assign]  # a bug on purpose
+    _plant(Following, "_tell", own)
 
 
 def no_guard() -> None:
@@ -125,7 +135,7 @@ def no_guard() -> None:
             return made
         return Change(update=UpdateOne({"_id": record.id}, records.update(record, now)))
 
-    Store.change = unguarded  # type: ignore[method-assign]  # a bug on purpose
+    _plant(Store, "change", unguarded)
 
 
 BUGS: MappingProxyType[str, Callable[[], None]] = MappingProxyType(

@@ -11,7 +11,7 @@ import pytest
 import uvicorn
 from prometheus_client import CollectorRegistry
 
-from shared.connections import LINGER, MOST_HEAD, Connections, HttpMetrics, bounded, room_for
+from shared.connections import LINGER, LONG_BODY, MOST_HEAD, MOST_QUEUED, Connections, HttpMetrics, bounded, room_for
 from shared.under_way import Bodies
 
 GOOD = b"GET /good HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -64,6 +64,7 @@ class Server:
     connections: Connections
     registry: CollectorRegistry
     port: int = 0
+    uvicorn: Any = None
     bodies: list[bytes] = field(default_factory=list)
     scopes: list[Mapping[str, Any]] = field(default_factory=list)
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
@@ -95,6 +96,10 @@ class Server:
         await asyncio.sleep(0.02)
         return made
 
+    def at_work(self) -> list[Any]:
+        """The connections, as uvicorn keeps them."""
+        return [*self.uvicorn.server_state.connections]
+
     def look(self, later: float) -> None:
         """What is seen at a later time."""
         self.connections.look(asyncio.get_running_loop().time() + later)
@@ -120,6 +125,7 @@ async def serving(most: int = 100) -> AsyncIterator[Server]:
         timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
+    made.uvicorn = server
     task = asyncio.create_task(server.serve())
     async with asyncio.timeout(10):
         while not server.started:  # noqa: ASYNC110 - uvicorn tells it in no other way
@@ -309,6 +315,21 @@ async def test_noise_behind_a_request_that_is_worked_for_is_not_its_answer(serve
     assert len(server.scopes) == 1
 
 
+async def test_of_many_requests_at_once_the_first_are_answered_and_the_rest_are_not_kept(server: Server) -> None:
+    pipe = await server.pipe()
+    await pipe.says(GOOD.replace(b"/good", b"/work"))
+    await pipe.says(GOOD * 10_000)
+    [connection] = server.at_work()
+    kept = len(connection.pipeline)
+    server.look(HEAD + 1)  # what is not read any more is not too slow either
+    server.go_on.set()
+
+    for _ in range(1 + MOST_QUEUED):
+        assert (await pipe.answer())[0] == 200
+    await pipe.is_closed()
+    assert (kept, len(server.scopes)) == (MOST_QUEUED, 1 + MOST_QUEUED)
+
+
 async def test_a_trailer_is_no_header(server: Server) -> None:
     pipe = await server.pipe()
     await pipe.says(CHUNKED + b"2\r\nok\r\n0\r\nauthorization: other\r\n\r\n")
@@ -347,6 +368,26 @@ async def test_where_all_are_at_work_the_new_one_is_told_to_come_again() -> None
         assert (status, headers["retry-after"]) == (503, "5")
         await new.is_closed()
         assert server.count("connections") == 2
+
+
+async def test_a_body_that_has_long_been_coming_makes_room_and_one_that_just_began_does_not() -> None:
+    async with serving(most=2) as server:
+        slow, quick = [await server.pipe() for _ in range(2)]
+        await slow.says(POST)
+        await quick.says(POST)
+        for connection in [*server.connections.reading][:1]:
+            server.connections.reading[connection] -= LONG_BODY
+
+        served = await server.pipe()
+        await served.says(GOOD.replace(b"/good", b"/work"))
+        refused = await server.pipe()
+        server.go_on.set()
+
+        assert await slow.problem() == "too-slow"
+        assert (await refused.answer())[0] == 503
+        assert (await served.answer())[0] == 200
+        await quick.says(b"1234567890")
+        assert (await quick.answer())[0] == 200
 
 
 async def test_who_takes_no_answer_is_not_held_for_ever(server: Server) -> None:
