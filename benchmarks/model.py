@@ -91,14 +91,15 @@ class Model:
         """What gives first comes first."""
         cpu, a = self.costs.fast, self.assumed
         shared_out = "one for each partition of {}"
-        of = {"router": topics.letters_received(Lane.NORMAL), "notifier": topics.case_events(Lane.NORMAL)}
+        events = topics.case_events(Lane.NORMAL)
+        of = {"router": topics.letters_received(Lane.NORMAL), "notifier": events}
         found = [
             Part(
                 f"{name}, processes",
                 1e6 / cpu[name],
                 self.replicas,
                 self.partitions if name in of else None,
-                shared_out.format(of[name]) if name in of else "more of them need nothing else",
+                shared_out.format(of[name]) if name in of else f"the door nothing; who shall read news, a partition of {events}",
             )
             for name in SERVICES
         ]
@@ -133,7 +134,7 @@ class Model:
         return Need(
             rate,
             processes,
-            max(self.partitions, *(processes[name] for name in ("router", "notifier"))),
+            max(self.partitions, *processes.values()),
             cores("mongod"),
             shards,
             written,

@@ -17,18 +17,20 @@ from shared.topics import all_topics
 from tests.fault.results import Results
 from tests.fault.trial import Trial
 
-FAILED = pytest.StashKey[set[str]]()
+FAILED, PASSED = pytest.StashKey[set[str]](), pytest.StashKey[set[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Nothing has failed yet."""
-    config.stash[FAILED] = set()
+    """Nothing has failed yet, and nothing has passed."""
+    config.stash[FAILED], config.stash[PASSED] = set(), set()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Remember what failed, also what failed after it had run."""
+    """Remember what passed, and what failed, also after it had run."""
     report = yield
+    if report.passed and report.when == "call":
+        item.config.stash[PASSED].add(item.name)
     if report.failed:
         item.config.stash[FAILED].add(item.name)
     return report
@@ -40,9 +42,10 @@ def results(request: pytest.FixtureRequest) -> Iterator[Results]:
     seed = int(os.environ.get("ROGATORY_FAULT_SEED") or random.randrange(1_000_000))
     counted = Results(seed)
     yield counted
-    if os.environ.get("ROGATORY_FAULT_RESULTS") == "1":
-        failed: set[str] = request.config.stash[FAILED]
-        counted.failed = sorted(failed)
+    if os.environ.get("ROGATORY_FAULT_RESULTS") == "1" and counted.tests:
+        # What was interrupted has not failed, and has shown nothing either.
+        unfinished = {*counted.tests} - request.config.stash[PASSED]
+        counted.failed = sorted(request.config.stash[FAILED] | unfinished)
         counted.write(add=os.environ.get("ROGATORY_FAULT_ADD") == "1")
 
 

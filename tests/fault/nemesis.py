@@ -153,6 +153,7 @@ class Nemesis:
         return max(self.reading.usual, timedelta(seconds=self._most_behind / (_CASES * self._load.rate)))
 
     async def _do(self, together: Sequence[Harm]) -> None:
+        self._all_run()
         began, left = times.now(), f"{self.behind} cases behind, {self._load.in_flight} posts in flight"
         await asyncio.gather(*(self._one(harm, self._rng.uniform(*harm.seconds) * _HOLD) for harm in together))
         ended = times.now()
@@ -177,8 +178,7 @@ class Nemesis:
     async def until_well(self, moment: datetime) -> datetime:
         """When no more is behind than usual, and what was said until a moment is read."""
         began = told = time.monotonic()
-        for service in self._system.services.values():
-            service.running().check()
+        self._all_run()
         while self.behind > self._most_behind or not self._is_read(moment):
             said = f"{self.behind} cases behind, read is what was said until {self.reading.until}"
             assert time.monotonic() < began + _PATIENCE, f"not well after {_PATIENCE:.0f} s: {said}"
@@ -187,7 +187,13 @@ class Nemesis:
                 ports = {instance: service.port for instance, service in self._system.services.items()}
                 self._say(f"    after {told - began:.0f} s: {said}; waiting: {await asyncio.to_thread(waiting, ports)}")
             await asyncio.sleep(_LOOK)
+            self._all_run()
         return times.now()
+
+    def _all_run(self) -> None:
+        """Raise where a service has ended by itself, which must not count as a kill."""
+        for service in self._system.services.values():
+            service.running().check()
 
     def _is_read(self, moment: datetime) -> bool:
         until = self.reading.until

@@ -1,13 +1,15 @@
 """schemathesis, run over a service as one who calls: every operation of its document, and what came of each try."""
 
 import itertools
+import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import schemathesis
+from schemathesis.core.parameters import ParameterLocation
 from schemathesis.engine import events, from_schema
 
 Config = dict[str, Any]
@@ -72,9 +74,40 @@ class Tried:
         return ", ".join(f"{status}: {count:,}" for status, count in sorted(together.items()))
 
 
+@dataclass
+class There:
+    """What is there, so that some inputs of every operation meet it: chance alone finds no id, and no time to come."""
+
+    ids: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """By the name of a path's parameter. Every second one is for what takes something away."""
+    bodies: Mapping[str, Callable[[int], Config]] = field(default_factory=dict)
+    """By operation, a body that is taken; it is given a number."""
+
+
+THERE = There()
+_OFTEN = 0.4
+_TAKES_AWAY = re.compile(r"DELETE .*|.*/discard")
+
+
+def _meet(case: "schemathesis.Case[Any]", number: int) -> None:
+    label = case.operation.label
+    if case.meta is None or not case.meta.is_negative_at(ParameterLocation.PATH):
+        for name in case.path_parameters.keys() & THERE.ids.keys():
+            found = THERE.ids[name][bool(_TAKES_AWAY.fullmatch(label)) :: 2]
+            case.path_parameters = {**case.path_parameters, name: found[number % len(found)]}
+    if label in THERE.bodies and (case.meta is None or not case.meta.generation.mode.is_negative):
+        case.body = THERE.bodies[label](number)
+
+
 @schemathesis.hook
 def before_call(context: schemathesis.HookContext, case: "schemathesis.Case[Any]", kwargs: Config) -> None:
-    """Give every letter a reference and every update an id of its own: the same one again gets the answer of before."""
+    """Let some inputs meet what is there; and give every letter a reference and every update an id of its own.
+
+    The same one again would get the answer of before.
+    """
+    number = next(_NUMBERS)
+    if random.Random(number).random() < _OFTEN:  # in no step with what schemathesis makes in turn
+        _meet(case, number)
     if isinstance(case.body, dict):
         said = {name: case.body.get(name) for name in ("reference", "id")}
         fresh = {
