@@ -90,7 +90,7 @@ class Model:
     def parts(self) -> list[Part]:
         """What gives first comes first."""
         cpu, a = self.costs.fast, self.assumed
-        shared_out = "one for each partition of {}"
+        shared_out, at_the_door = "one for each partition of {}", "the door nothing; what it reads, a partition of {}"
         events = topics.case_events(Lane.NORMAL)
         of = {"router": topics.letters_received(Lane.NORMAL), "notifier": events}
         found = [
@@ -99,7 +99,7 @@ class Model:
                 1e6 / cpu[name],
                 self.replicas,
                 self.partitions if name in of else None,
-                shared_out.format(of[name]) if name in of else f"the door nothing; who shall read news, a partition of {events}",
+                shared_out.format(of[name]) if name in of else at_the_door.format(events),
             )
             for name in SERVICES
         ]

@@ -3,6 +3,8 @@
 New records and replayed ones go the same way.
 """
 
+import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -13,9 +15,9 @@ from aiokafka import ConsumerRecord
 from shared.company import MESSAGES, Company
 from shared.decisions import Message
 from shared.failures import NeverWill, NewerBuild, NotForUs
+from shared.lenient_records import UnreadBatch
 from shared.log import logger
 from shared.loop import Loop, Outcome
-from shared.pace import breathe
 from shared.tries import Source
 
 _Record = ConsumerRecord[Any, Any]
@@ -25,6 +27,8 @@ Enrich = Callable[[Sequence[Message]], Awaitable[Sequence[Message]]]
 """The messages of a batch with what MongoDB knows beside, and messages that follow; raises `TryAgain`."""
 Heard = Callable[[Sequence[Message], Sequence[Outcome]], None]
 """Told of every batch that is in MongoDB."""
+TURN = 0.02
+"""Seconds of reading after which the others have their turn, among them what is urgent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +84,14 @@ class Reader:
         messages: list[Message] = []
         origins: list[_Record | None] = []
         aside: list[tuple[_Record, str]] = []
-        for number, record in enumerate(records, 1):
-            await breathe(number)
+        began = time.monotonic()
+        for record in records:
+            if time.monotonic() - began > TURN:
+                await asyncio.sleep(0)
+                began = time.monotonic()
             found: Sequence[Message] = ()
             try:
-                found = self.read(record)
+                found = self._read_one(record)
             except NewerBuild:
                 raise
             except NotForUs:
@@ -101,6 +108,11 @@ class Reader:
             return messages, origins, aside
         enriched = await self.enrich(messages)
         return enriched, _origins_of(enriched, messages, origins), aside
+
+    def _read_one(self, record: _Record) -> Sequence[Message]:
+        if isinstance(record.value, UnreadBatch):
+            raise NeverWill(record.value.why)
+        return self.read(record)
 
 
 def _refused(

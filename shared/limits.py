@@ -19,5 +19,7 @@ class Limits:
 
 CONTRACT = Limits()
 """What partners may rely on, and what everything behind the door is made for."""
+MOST_VALUES = 50_000
+"""In one letter, message or update: entries of lists and members of objects. 22,000 are all that the forms name."""
 SMALLEST = Limits(letter_bytes=4_096, measures=1, attachments=1, depth=6, batch_lines=1, batch_bytes=4_096)
 """Below that, no letter of a usual kind could come in."""

@@ -195,9 +195,10 @@ class Producer:
                     client.add_topic(topic)
                 while said:
                     is_answer = await client.force_metadata_update()
-                    for topic in [topic for topic in said if client.cluster.partitions_for_topic(topic)]:
-                        self._partitions[topic] = len(client.cluster.partitions_for_topic(topic))
-                        del said[topic]
+                    for topic in [*said]:
+                        if found := client.cluster.partitions_for_topic(topic):
+                            self._partitions[topic] = len(found)
+                            del said[topic]
                     if all(said.values()):
                         break  # only the first look for a topic waits for it
                     await asyncio.sleep(_PAUSE)

@@ -9,7 +9,7 @@ BURST = 5.0
 
 
 class Rates:
-    """A token bucket per caller. What comes may overdraw it; the next one then waits until it is paid back.
+    """A token bucket per caller. A full one may be overdrawn; the next one then waits until it is paid back.
 
     So many letters in one body need no decision in the middle, and the rate holds all the same.
     """
@@ -19,12 +19,14 @@ class Rates:
         self._rate, self._most, self._now = per_second, max(1.0, per_second * BURST), now
         self._left: dict[str, tuple[float, float]] = {}
 
-    def wait(self, caller: str) -> int:
-        """Whole seconds until the caller may come, 0 if now. Callers are known names, so there are not many."""
-        left = self._balance(caller)
-        lacks = 1 - left
+    def wait(self, caller: str, count: int = 1, taken: int = 0) -> int:
+        """Whole seconds until so many may come together, 0 if now. Callers are known names, so there are not many.
+
+        More than the bucket holds may come when it is full. `taken`: how many of them were spent before.
+        """
+        lacks = min(count, self._most) - self._balance(caller)
         # What adding up small parts rounds away is not waited for.
-        return math.ceil(lacks / self._rate) if self._rate and lacks > 1e-6 else 0
+        return math.ceil(lacks / self._rate) if self._rate and lacks - taken > 1e-6 else 0
 
     def spend(self, caller: str, count: int = 1) -> None:
         """Count what came."""

@@ -16,7 +16,7 @@ import orjson
 import rfc8785
 
 from shared.bad_letter import MOST_ERRORS, BadLetter, FieldError, pointer
-from shared.limits import CONTRACT
+from shared.limits import CONTRACT, MOST_VALUES
 
 LARGEST = 2**53 - 1
 """The largest integer that every system reads alike (RFC 7493 section 2.2); RFC 8785 has no form for larger ones."""
@@ -58,12 +58,30 @@ def read(raw: bytes, deepest: int = CONTRACT.depth) -> tuple[Any, Any, list[Fiel
     """
     sent = _loads(raw)
     defects = _Defects(deepest)
+    if _may_be_crowded(raw) and (crowded := _crowded(sent)) is not None:
+        defects.add(crowded, _CROWDED)
+        return sent, None, defects.errors, defects.settled
     try:
         cleaned = _clean(sent, (), defects)
     except _TooDeepError:
         cleaned = None
         defects.add((), f"Objects and lists must not stand in each other more than {deepest} deep.")
     return sent, cleaned, defects.errors, defects.settled
+
+
+def refuse_many(raw: bytes) -> None:
+    """Raise `BadLetter` for JSON of more than `MOST_VALUES` values before anything dearer is done with it.
+
+    What is no JSON is for others to refuse.
+    """
+    if not _may_be_crowded(raw):
+        return
+    try:
+        crowded = _crowded(orjson.loads(raw))
+    except orjson.JSONDecodeError:
+        return
+    if crowded is not None:
+        raise BadLetter(422, (FieldError(pointer(crowded), _CROWDED),))
 
 
 def holds_a_large_number(raw: bytes) -> bool:
@@ -116,6 +134,28 @@ def differing(a: Any, b: Any, place: _Place = ()) -> Iterator[str]:
 
 _BEYOND_BMP = (b"\xf0", b"\xf1", b"\xf2", b"\xf3", b"\xf4")
 """The first byte of a UTF-8 character beyond U+FFFF."""
+
+
+_CROWDED = f"With these, there are more than {MOST_VALUES} values: entries of lists and members of objects."
+
+
+def _may_be_crowded(raw: bytes) -> bool:
+    """Whether there is what parts so many values; it may also stand in texts."""
+    return len(raw) > MOST_VALUES and sum(map(raw.count, (b",", b"[", b"{"))) > MOST_VALUES
+
+
+def _crowded(value: Any) -> _Place | None:
+    """The list or object with which there are more than `MOST_VALUES` values; None where there are not so many."""
+    waiting: list[tuple[_Place, Any]] = [((), value)]
+    count = 0
+    while waiting:
+        place, value = waiting.pop()
+        count += len(value) if isinstance(value, dict | list) else 0
+        if count > MOST_VALUES:
+            return place
+        inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        waiting += [((*place, name), one) for name, one in inner if isinstance(one, dict | list)]
+    return None
 
 
 class _TooDeepError(Exception):

@@ -24,8 +24,10 @@ _TOPIC = """\
 apiVersion: kafka.strimzi.io/v1
 kind: KafkaTopic
 metadata: {{name: {name}, labels: {{strimzi.io/cluster: rogatory}}}}
-spec: {{topicName: {name}, partitions: {partitions}, replicas: 3, config: {{min.insync.replicas: 2{more}}}}}
+spec: {{topicName: {name}, partitions: {partitions}, replicas: 3, config: {{{config}{more}}}}}
 """
+_CONFIG = "min.insync.replicas: 2, max.message.bytes: 1048588"
+"""A batch has 1 MB, Kafka's default: readers are made for that, whatever the cluster lets through elsewhere."""
 _MORE = {CHECKPOINTS: ", retention.ms: -1"}
 """What must be there for as long as the records are."""
 
@@ -39,7 +41,10 @@ def topics_of(partners_file: Path, law_file: Path | None = None) -> dict[str, in
 
 def manifest(topics: Mapping[str, int]) -> str:
     """The KafkaTopics as YAML, in the order of their names."""
-    forms = (_TOPIC.format(name=name, partitions=topics[name], more=_MORE.get(name, "")) for name in sorted(topics))
+    forms = (
+        _TOPIC.format(name=name, partitions=topics[name], config=_CONFIG, more=_MORE.get(name, ""))
+        for name in sorted(topics)
+    )
     return _HEAD + "".join(forms)
 
 

@@ -3,13 +3,16 @@
 One letter as JSON, or many as NDJSON, each answered for itself.
 """
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import orjson
 
 from services.intake.domain import Conflict, filing
-from shared import problems, times
+from shared import problems, strict_json, times
+from shared.arrivals import TURN
 from shared.bad_letter import BadLetter, FieldError
 from shared.decisions import Message
 from shared.failures import Bug, TryAgain, place_of
@@ -102,20 +105,33 @@ class Door:
         return _told(letter, outcome)
 
     async def _many(self, agency: str, raw: bytes) -> bytes:
-        lines = [(number, line) for number, line in enumerate(raw.split(b"\n"), 1) if line.strip()]
-        if len(lines) > self._limits.batch_lines:
-            raise ProblemError(problems.too_large(f"An NDJSON body has at most {self._limits.batch_lines} lines."))
+        lines = self._lines(raw)
+        if len(lines) > 1 and (wait := self._rates.wait(agency, len(lines), taken=1)):
+            raise ProblemError(problems.too_many(wait))
         self._rates.spend(agency, len(lines) - 1)
         answers: list[bytes] = []
         for at in range(0, len(lines), AT_ONCE):
             answers += await self._some(agency, lines[at : at + AT_ONCE])
         return b"".join(answers)
 
+    def _lines(self, raw: bytes) -> list[tuple[int, bytes]]:
+        """The lines that are not empty, with their numbers."""
+        most = self._limits.batch_lines
+        split = raw.split(b"\n", 2 * most + 1)  # with room for empty ones, and for no more
+        lines = [(number, line) for number, line in enumerate(split, 1) if line.strip()]
+        if len(lines) > most or len(split) > 2 * most + 1:
+            raise ProblemError(problems.too_large(f"An NDJSON body has at most {most} lines."))
+        return lines
+
     async def _some(self, agency: str, lines: Sequence[tuple[int, bytes]]) -> list[bytes]:
         """Lines that are written together; each has its own answer."""
         answers: dict[int, tuple[int, Any]] = {}
         good: list[tuple[int, Letter, Message]] = []
+        began = time.monotonic()
         for number, line in lines:
+            if time.monotonic() - began > TURN:
+                await asyncio.sleep(0)
+                began = time.monotonic()
             try:
                 letter = self._letter(agency, line)
             except ProblemError as error:
@@ -134,6 +150,7 @@ class Door:
 
     def _letter(self, agency: str, raw: bytes) -> Letter:
         try:
+            strict_json.refuse_many(raw)
             letter = parse_letter(raw, self._types, self._limits)
         except BadLetter as bad:
             raise ProblemError(problems.bad_letter(bad)) from None

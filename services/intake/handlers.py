@@ -32,6 +32,7 @@ from shared.limits import CONTRACT, Limits
 from shared.own_events import read_event
 from shared.partners import Agency
 from shared.payloads import CaseEvent
+from shared.strict_json import refuse_many
 
 _VERSION_1 = re.compile(r"(^|[:/.])v1($|[:/.])")
 _PARTS = re.compile(r"[/:]")
@@ -73,6 +74,7 @@ def on_letter(
 def _filing(
     agency: str, event: Envelope, cause: str, known_types: Collection[str], ids: Ids, limits: Limits
 ) -> Message:
+    refuse_many(event.data)
     letter = parse_letter(event.data, known_types, limits)
     if letter.agency not in (None, agency):
         raise NeverWill("another agency's name")

@@ -44,14 +44,30 @@ class Copy:
         new = tuple((name, text) for name, text in headers.items() if text is not None)
         return replace(self, value=self.value if value is None else value, headers=kept + new)
 
-    def as_content(self, most: int | None = None) -> dict[str, Any]:
-        """As JSON values: bytes as base64 (RFC 4648 section 4), for they may be anything; at most so many of each."""
+    def cut(self, most: int | None, headers: int) -> "Copy":
+        """At most so many headers; of each part and name at most so many bytes or characters, None: all."""
+        few = [(name[:most], text and text[:most]) for name, text in self.headers[:headers]]
+        return replace(self, key=self.key and self.key[:most], value=self.value and self.value[:most], headers=(*few,))
+
+    def lacks(self, whole: "Copy") -> dict[str, int]:
+        """How many bytes, characters and headers the whole has beside this, by the parts that lack any."""
+        pairs = zip(self.headers, whole.headers, strict=False)
+        lacking = {
+            "key": len(whole.key or b"") - len(self.key or b""),
+            "value": len(whole.value or b"") - len(self.value or b""),
+            "headers": len(whole.headers) - len(self.headers),
+            "of_headers": sum(len(w) + len(x or b"") - len(n) - len(t or b"") for (n, t), (w, x) in pairs),
+        }
+        return {part: count for part, count in lacking.items() if count}
+
+    def as_content(self) -> dict[str, Any]:
+        """As JSON values: bytes as base64 (RFC 4648 section 4), for they may be anything."""
         odd = [place for place, (name, _) in enumerate(self.headers) if _HALF.search(name)]
         return {
-            "key": _text(self.key, most),
-            "value": _text(self.value, most),
+            "key": _text(self.key),
+            "value": _text(self.value),
             "sha256": hashlib.sha256(self.value or b"").hexdigest(),
-            "headers": [[_name(name), _text(text, most)] for name, text in self.headers],
+            "headers": [[_name(name), _text(text)] for name, text in self.headers],
             "timestamp": self.timestamp,
         } | ({"odd_names": odd} if odd else {})
 
@@ -64,10 +80,9 @@ class Copy:
         )
 
 
-def copy_of(record: "ConsumerRecord[Any, Any]", most_headers: int) -> Copy:
+def copy_of(record: "ConsumerRecord[Any, Any]") -> Copy:
     """The copy of a record as it came."""
-    headers = tuple((record.headers or ())[:most_headers])
-    return Copy(record.key, record.value, headers, record.timestamp)
+    return Copy(record.key, record.value, tuple(record.headers or ()), record.timestamp)
 
 
 def original(history: Sequence[Event]) -> Copy:
@@ -108,8 +123,8 @@ def _read(event: Event) -> Copy:
     return Copy(_bytes(told["key"]), _bytes(told["value"]), headers, told["timestamp"])
 
 
-def _text(raw: bytes | None, most: int | None) -> str | None:
-    return None if raw is None else base64.b64encode(raw[:most]).decode()
+def _text(raw: bytes | None) -> str | None:
+    return None if raw is None else base64.b64encode(raw).decode()
 
 
 def _bytes(text: str | None) -> bytes | None:

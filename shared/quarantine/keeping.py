@@ -16,15 +16,20 @@ from shared.decisions import Message
 from shared.events import QUARANTINE
 from shared.failures import TryAgain
 from shared.ids import Ids
+from shared.lenient_records import UnreadBatch
 from shared.loop import Loop
 from shared.metrics import REASONS, Metrics
 from shared.quarantine.copies import copy_of
 from shared.quarantine.deciding import Alert
 from shared.vocabulary import Lane
 
-KEPT_OF_HUGE = 1_000
-"""Bytes that are kept of each part of a record that is too large for a document."""
+KEPT_OF_HUGE, HEADERS_OF_HUGE = 1_000, 100
+"""Bytes that are kept of each part of a record that is too large for a document, and its headers.
+
+Written out, a character of a header's name has six bytes at most: 0.8 MB altogether, so that every such entry fits.
+"""
 MAX_HEADERS = 1_000
+"""That are kept of any record."""
 
 
 class Quarantine:
@@ -67,15 +72,19 @@ def entry_of(record: ConsumerRecord[Any, Any], reason: str, service: str, ids: I
         "urgent": urgent,
         "partition": record.partition,
         "offset": record.offset,
-        "size": len(value),
+        "size": value.size if isinstance(value, UnreadBatch) else len(value),
         "reason": reason,
     }
     if record.key is not None:
         facts["order"] = ids.order(record.topic, record.partition, record.key)
-    if most is not None:
+    if isinstance(value, UnreadBatch):
         facts["cut"] = True
-    content = orjson.dumps(copy_of(record, MAX_HEADERS).as_content(most))
+    whole = copy_of(record)
+    kept = whole.cut(most, MAX_HEADERS if most is None else HEADERS_OF_HUGE)
+    if left_out := kept.lacks(whole):
+        facts |= {"cut": True, "left_out": left_out}
     digest = hashlib.sha256(value).hexdigest()
+    content = orjson.dumps(kept.as_content() | {"sha256": digest})
     return Message(
         ids.quarantined(service, record.topic, record.partition, record.offset, value),
         f"{record.topic}/{record.partition}/{record.offset}",

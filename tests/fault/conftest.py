@@ -44,8 +44,9 @@ def results(request: pytest.FixtureRequest) -> Iterator[Results]:
     yield counted
     if os.environ.get("ROGATORY_FAULT_RESULTS") == "1" and counted.tests:
         # What was interrupted has not failed, and has shown nothing either.
-        unfinished = {*counted.tests} - request.config.stash[PASSED]
-        counted.failed = sorted(request.config.stash[FAILED] | unfinished)
+        passed: set[str] = request.config.stash[PASSED]
+        failed: set[str] = request.config.stash[FAILED]
+        counted.failed = sorted(failed | {*counted.tests} - passed)
         counted.write(add=os.environ.get("ROGATORY_FAULT_ADD") == "1")
 
 

@@ -210,7 +210,8 @@ def test_a_topic_keeps_its_name_and_partitions_everywhere(folder: str, copies: i
         assert topic["metadata"]["name"] == spec["topicName"]
         assert topic["metadata"]["labels"] == {"strimzi.io/cluster": "rogatory"}
         for_ever = {"retention.ms": -1} if spec["topicName"] == CHECKPOINTS else {}
-        assert (spec["replicas"], spec["config"]) == (copies, {"min.insync.replicas": in_sync, **for_ever})
+        config = {"min.insync.replicas": in_sync, "max.message.bytes": 1_048_588, **for_ever}
+        assert (spec["replicas"], spec["config"]) == (copies, config)
         found[spec["topicName"]] = spec["partitions"]
 
     assert found == topics_of(ROOT / "partners.yaml")
@@ -492,10 +493,10 @@ def _seconds_in_code(file: str, pattern: str) -> float:
 def test_a_pod_has_longer_to_stop_than_the_longest_orderly_stop(folder: str) -> None:
     stop = (
         _seconds_in_code("shared/service.py", r"timeout_graceful_shutdown=([\d.]+)")
-        + _seconds_in_code("shared/kafka.py", r"_broker\.stop\(\), ([\d.]+)\)")
+        + _seconds_in_code("shared/kafka.py", r"_CLOSED_IN = ([\d.]+)")
         + _seconds_in_code("shared/service.py", r"_settle\(platform, ([\d.]+)\)")
         + _seconds_in_code("shared/service.py", r"sender\.drain\(([\d.]+)\)")
-        + _seconds_in_code("shared/producer.py", r"_producer\.stop\(\), ([\d.]+)\)")
+        + _seconds_in_code("shared/producer.py", r"_LOOK, _CLOSED_IN = [\d.]+, ([\d.]+)")
     )
     ping = _seconds_in_code("shared/platform.py", r"asyncio\.timeout\(([\d.]+)\):\s+await self\.mongo\.ping")
     for pod, container in services(objects(folder)).values():

@@ -1,14 +1,29 @@
-"""A header name that is no UTF-8 costs its record, not its neighbours."""
+"""A header name that is no UTF-8 costs its record, a batch that cannot be unpacked itself; neither its neighbours."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cramjam
 import pytest
+from aiokafka import TopicPartition
 from aiokafka.consumer import fetcher
+from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 
 from shared import kafka
 from shared.envelope import read_envelope
 from shared.failures import NeverWill
-from shared.lenient_records import LenientRecords
+from shared.lenient_records import (
+    ALWAYS_UNPACKED,
+    KEPT_OF_UNREAD,
+    MOST_PARTS,
+    MOST_UNPACKED,
+    LenientRecords,
+    UnreadBatch,
+)
 
 _CRC, _CHECKED_FROM = 17, 21
 
@@ -57,3 +72,132 @@ def test_every_consumer_of_a_service_reads_so() -> None:
     kafka.broker_at("127.0.0.1:1", "test")
 
     assert fetcher.MemoryRecords is LenientRecords  # type: ignore[attr-defined]
+
+
+GZIP, SNAPPY, LZ4, ZSTD = 1, 2, 3, 4
+_ATTRIBUTES = 21
+
+
+def packed(codec: int, *values: bytes, headers: int = 0) -> bytes:
+    """One batch of these values, packed as a client packs it."""
+    builder = DefaultRecordBatchBuilder(2, codec, False, -1, -1, -1, 2**30)
+    for offset, value in enumerate(values):
+        builder.append(offset, timestamp=1, key=None, value=value, headers=[("", b"")] * headers)
+    return bytes(builder.build())
+
+
+def changed(raw: bytes, at: int, new: bytes) -> bytes:
+    """The same batch with other bytes at a place, and the sum that goes with them."""
+    other = bytearray(raw)
+    other[at : at + len(new)] = new
+    other[_CRC : _CRC + 4] = calc_crc32c(bytes(other[_CHECKED_FROM:])).to_bytes(4, "big")
+    return bytes(other)
+
+
+def fetched(*batches: bytes) -> list[Any]:
+    """What the fetcher hands out of a partition on which these batches stand one after another."""
+    raw, offset = b"", 0
+    for one in batches:
+        raw += offset.to_bytes(8, "big") + one[8:]
+        offset += int.from_bytes(one[23:27], "big") + 1 if one[16] >= 2 else 1
+    records = PartitionRecords(TopicPartition("t", 0), LenientRecords(raw), [], 0, None, None, True, "read_uncommitted")
+    found = [*records]
+    assert records.next_fetch_offset == offset
+    return found
+
+
+def xerial(raw: bytes) -> bytes:
+    """A batch of Snappy's in which a block says that it has more bytes than there are."""
+    return changed(raw, 61 + 16, b"\xff\xff\xff\xfc")
+
+
+BAD: dict[str, tuple[Callable[[], bytes], str]] = {
+    "gzip": (lambda: packed(GZIP, bytes(2**26)), "a batch that unpacks to too much"),
+    "snappy": (lambda: packed(SNAPPY, bytes(2**26)), "a batch that unpacks to too much"),
+    "lz4": (lambda: packed(LZ4, bytes(2**26)), "a batch that unpacks to too much"),
+    "zstd": (lambda: packed(ZSTD, bytes(2**26)), "a batch that unpacks to too much"),
+    "many records": (lambda: packed(ZSTD, *[b""] * (MOST_PARTS + 1)), "a batch of too many parts"),
+    "many headers": (lambda: packed(ZSTD, b"", headers=600_000), "a batch of too many parts"),
+    "an unknown codec": (lambda: changed(packed(0, b"x"), _ATTRIBUTES, b"\0\5"), "a batch packed in an unknown way"),
+    "another codec": (
+        lambda: changed(packed(ZSTD, b"x" * 999), _ATTRIBUTES, b"\0\1"),
+        "a batch that does not unpack",
+    ),
+    "not gzip": (lambda: changed(packed(GZIP, b"x" * 999), 71, b"\xff" * 8), "a batch that does not unpack"),
+    "not lz4": (lambda: changed(packed(LZ4, b"x" * 999), 61, b"\xff" * 8), "a batch that does not unpack"),
+    "not snappy": (lambda: changed(packed(SNAPPY, b"x" * 999), 61, b"\xff" * 8), "a batch that does not unpack"),
+    "endless blocks": (lambda: xerial(packed(SNAPPY, b"x" * 999)), "a batch that does not unpack"),
+    "no records": (lambda: changed(packed(0, b"x"), 61, b"\xff" * 5), "a batch that is broken"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_batch_that_cannot_be_unpacked_is_one_record_that_says_so(name: str) -> None:
+    make, why = BAD[name]
+    bad = make()
+
+    before, standing, after = fetched(packed(0, b"before"), bad, packed(ZSTD, b"after"))
+
+    assert (before.value, after.value) == (b"before", b"after")
+    assert isinstance(standing.value, UnreadBatch)
+    assert (standing.value.why, standing.value.size) == (why, len(bad))
+    assert standing.value == bad[61:][:KEPT_OF_UNREAD]
+    told = dict(standing.headers)
+    assert told["batch_first_offset"] == b"1"
+    assert int(told["batch_last_offset"]) == standing.offset == after.offset - 1
+    assert told["batch_bytes"] == b"%d" % len(bad)
+    with pytest.raises(NeverWill):
+        read_envelope(standing.headers, standing.value)
+
+
+@pytest.mark.parametrize("codec", [GZIP, SNAPPY, LZ4, ZSTD])
+@pytest.mark.parametrize("size", [0, 100, 1_000_000, ALWAYS_UNPACKED - 100])
+def test_what_a_client_sends_unless_told_otherwise_is_read_however_well_it_packs(codec: int, size: int) -> None:
+    assert [one.value for one in fetched(packed(codec, b"\0" * size, b"next"))] == [b"\0" * size, b"next"]
+
+
+def test_a_large_batch_may_unpack_to_more() -> None:
+    value = bytes(range(256)) * 400 + bytes(6_000_000)
+    half = bytes.fromhex("".join(f"{n:08x}" for n in range(200_000)))  # packs badly
+
+    assert [one.value for one in fetched(packed(ZSTD, value, half))] == [value, half]
+    [standing] = fetched(packed(ZSTD, half * 25))
+    assert standing.value.why == "a batch that unpacks to too much"
+    assert len(half * 25) > MOST_UNPACKED
+
+
+@pytest.mark.parametrize("codec", [GZIP, SNAPPY, LZ4, ZSTD])
+def test_a_bomb_costs_no_more_memory_than_is_allowed(codec: int) -> None:
+    bomb = packed(codec, bytes(2**27))
+    Path("/proc/self/clear_refs").write_text("5")  # what was held at most is measured from now on
+    before = held_at_most()
+
+    fetched(bomb, bomb)
+
+    assert held_at_most() - before < 4 * MOST_UNPACKED
+
+
+def held_at_most() -> int:
+    """Bytes that this process has held at most."""
+    [line] = [one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith("VmHWM:")]
+    return int(line.split()[1]) * 1024
+
+
+def test_a_bad_name_in_a_packed_batch_keeps_its_bytes() -> None:
+    plain = batch(b"ab", b"\xe9\xff")
+    raw = changed(plain[:61] + bytes(cramjam.zstd.compress(plain[61:])), _ATTRIBUTES, b"\0\4")
+    raw = raw[:8] + (len(raw) - 12).to_bytes(4, "big") + raw[12:]
+
+    assert [name for _, name in read(raw)] == ["ab", b"\xe9\xff".decode("utf-8", "surrogateescape")]
+
+
+def test_the_old_form_is_read_where_it_is_not_packed() -> None:
+    def old(codec: int) -> bytes:
+        builder = LegacyRecordBatchBuilder(1, codec, 100_000)
+        builder.append(0, timestamp=1, key=b"k", value=b"v" * 100)
+        return bytes(builder.build())
+
+    plain, standing = fetched(old(0), old(GZIP))
+
+    assert plain.value == b"v" * 100
+    assert (standing.offset, standing.value.why) == (1, "a packed batch in an old form")

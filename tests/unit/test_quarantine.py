@@ -9,6 +9,8 @@ from typing import Any
 import orjson
 import pytest
 from aiokafka import ConsumerRecord
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from shared import quarantine
 from shared.decisions import Message
@@ -16,7 +18,7 @@ from shared.failures import NeverWill, TryAgain
 from shared.ids import Ids
 from shared.loop import Loop, Outcome
 from shared.metrics import Metrics
-from shared.quarantine.copies import original
+from shared.quarantine.copies import Copy, original
 from shared.records import Record
 from shared.sealing import Sealer
 from shared.tries import Source
@@ -102,3 +104,37 @@ async def test_a_header_name_that_does_not_decode_is_written_out() -> None:
     content = await kept(Keeping(), consumed(b"x", [(name, b"\xff")]))
 
     assert content["headers"] == [["d\\xe9p", base64.b64encode(b"\xff").decode()]]
+
+
+_WORST = ("\x01", "\udcff", '"', "\\", "\U0001f4a9", "a", "\u2028")
+"""What takes the most room when it is written as JSON, for the bytes that it has on Kafka."""
+
+
+@given(
+    name=st.sampled_from(_WORST),
+    long=st.integers(0, 1_000_000),
+    count=st.sampled_from((0, 1, 2, 99, 1_000, 1_001, 30_000)),
+    text=st.one_of(st.none(), st.integers(0, 1_000_000)),
+    key=st.one_of(st.none(), st.integers(0, 1_000_000)),
+    value=st.one_of(st.none(), st.integers(0, 1_000_000)),
+)
+@example(name="\x01", long=700_000, count=1, text=0, key=None, value=0)
+@example(name="\udcff", long=850_000, count=1, text=0, key=None, value=0)
+@example(name="\x01", long=0, count=500_000, text=None, key=None, value=None)
+@settings(max_examples=60, deadline=None)
+async def test_whatever_its_parts_are_it_is_kept_and_what_was_cut_is_said(
+    name: str, long: int, count: int, text: int | None, key: int | None, value: int | None
+) -> None:
+    """A record that is refused whole and cut would come again for ever."""
+    each = max(1, count)
+    header = (name * (long // each), None if text is None else b"\xff" * (text // each))
+    headers: Any = (header,) * count
+    came = Copy(None if key is None else b"\xff" * key, None if value is None else b"\xff" * value, headers, 2**62)
+    loop = Keeping()
+
+    await kept(loop, came.as_record("a" * 249, 2**31 - 1, 2**62))
+
+    [entry] = loop.kept
+    data, again = entry.fresh[0].data, original(entry.fresh)
+    assert data.get("cut", False) == (again != came)
+    assert data.get("left_out", {}) == again.lacks(came)
