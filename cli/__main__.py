@@ -43,7 +43,7 @@ app.add_typer(subscriber, name="subscriber")
 
 
 def main() -> None:
-    """Run one command; exit 0 for yes, 1 for no, 2 for wrong use or a wrong setting."""
+    """Run one command; exit 0 for yes, 1 for no, 2 for wrong use, a wrong setting or where the machine cannot."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it has to say, we say in one sentence
     try:
         app()
@@ -53,6 +53,9 @@ def main() -> None:
     except ChildStopped as died:
         print(died, file=sys.stderr)
         sys.exit(1)
+    except OSError as refused:  # a full disk, a folder without rights: neither a yes nor a no
+        print(f"the machine does not let it: {refused}", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -52,6 +52,9 @@ def verify(
     from verify.telling import sentences
 
     if mend_totals or by:
+        others = {"--since": since, "--only": only, "--state": state, "--wait": wait}
+        if told := [name for name, value in others.items() if value]:
+            raise BadStart(f"--mend-totals mends all totals and verifies nothing: leave out {', '.join(told)}")
         _mend(settings_of(data), by if mend_totals else None, as_json)
         return
 

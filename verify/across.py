@@ -8,14 +8,17 @@ from datetime import datetime, timedelta
 import orjson
 
 from services.notifier.audit.audit_steps import DUE, FOLLOWED
+from shared.events import QUARANTINE_REPLAYING
 from shared.ids import Ids
+from shared.quarantine.deciding import Status
 from shared.times import read, text_of
-from verify.arriving import Arriving
+from verify.arriving import Arriving, Standing
 from verify.documents import Documents, text_at
 from verify.findings import Finding, Kind
 from verify.history import GRACE, Known
 from verify.rows import Heard, packed
 from verify.sending import SKEW
+from verify.unread import TOO_LONG
 
 ACCEPTED = "received"
 """The status of a letter that was accepted."""
@@ -118,6 +121,10 @@ class Across:
                 counts["clocks that wait for updates"] += 1
             else:
                 yield Finding(Kind.NEVER_FIRED, known.record, f"due {due}", settles=True)
+        if state.get("status") == Status.REPLAYING and not simulated:
+            asked = [event.at for event in known.events if event.type == QUARANTINE_REPLAYING]
+            if asked and asked[-1] < text_of(now - TOO_LONG):
+                yield Finding(Kind.OVERDUE, known.record, f"it is to be replayed since {asked[-1]}", settles=True)
         if name != "notices":
             return
         follow = state.get("follow_at")
@@ -162,18 +169,24 @@ class Across:
     def _stand(
         self, apart: Sequence[_Apart], met: Met, counts: Counter[str], toward: Callable[[], Iterable[Heard]]
     ) -> Iterator[Finding]:
-        """Of these the ones that wait for nothing of their own."""
+        """Of these the ones that wait for nothing of their own, and of which no person decided."""
         sources = {packed(one.source) for one in apart}
         rows: defaultdict[bytes, list[Heard]] = defaultdict(list)
         for row in toward() if apart else ():
             if row.source in sources:
                 rows[row.source].append(row)
+        discarded = set()
         for one in apart:
             mine = rows.get(packed(one.source), ())
-            if self._arriving.waits(mine) or self._is_later(one, met, is_seen=bool(mine)):
+            standing = self._arriving.standing(mine)
+            if standing is Standing.DISCARDED:
+                discarded.add((one.finding.kind, one.source))
+            elif standing is Standing.WAITS or self._is_later(one, met, is_seen=bool(mine)):
                 counts["measures that wait"] += 1
             else:
                 yield one.finding
+        for kind, _ in discarded:
+            counts["discarded" if kind == Kind.NO_CASE else "discarded news"] += 1
 
     def _is_later(self, one: _Apart, met: Met, *, is_seen: bool) -> bool:
         """Whether it was said after the topics were read, to a reader that was behind: no row tells of that."""

@@ -2,14 +2,15 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from verify.findings import Finding, Tally
 from verify.sending import Missing
 from verify.shard import Checker
 from verify.shards import Shards
 from verify.topics import Topics
-from verify.world import Bounds
+from verify.unread import Waiting
+from verify.world import Bounds, Reader
 
 WAITS = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 22.0)
 """Seconds before each further look at what may settle: a minute in all."""
@@ -31,6 +32,20 @@ async def still_missing(missing: Sequence[Missing], topics: Topics, bounds: Boun
             name = headers.get("ce_source", b"").rpartition(b"/")[2].decode("ascii", "replace")
             came.add((record.topic, name, headers.get("ce_sequence", b"")))
     return [one.finding for one in missing if (one.topic, one.record, b"%010d" % one.sequence) not in came]
+
+
+async def still_unread(
+    overdue: Mapping[Reader, Waiting], topics: Topics, waits: Sequence[float]
+) -> dict[Reader, Waiting]:
+    """Of readers that were too late those that have not caught up a moment later."""
+    standing = dict(overdue)
+    for wait in waits:
+        if not standing:
+            break
+        await asyncio.sleep(wait)
+        committed = await topics.committed(sorted({group for group, *_ in standing}))
+        standing = {reader: one for reader, one in standing.items() if committed.get(reader, 0) <= one.overdue_to}
+    return standing
 
 
 async def settle(

@@ -4,15 +4,19 @@ import contextlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Any
 
+import orjson
 from pydantic import ValidationError
 
 from services.intake.domain import CaseNews, news
-from shared.events import ANSWER_STATUS, Event
+from shared.events import ANSWER_STATUS, QUARANTINE_REPLAYED, Event
 from shared.failures import DAMAGED, NeverWill
 from shared.ids import Ids
 from shared.payloads import CaseEvent
+from shared.quarantine.deciding import Status
+from shared.quarantine.replaying import TAKEN
 from shared.records import Record
 from verify.documents import Document, Documents, text_at
 from verify.findings import Finding, Kind
@@ -33,6 +37,15 @@ class _Said:
     measure: int
     agency: str
     data: bytes
+
+
+class Standing(Enum):
+    """What is still to come of something."""
+
+    WAITS = auto()
+    DISCARDED = auto()
+    """Nothing, as a person decided."""
+    HEARD = auto()
 
 
 @dataclass
@@ -92,32 +105,49 @@ class Arriving:
                 waiting[self._inputs[one[1]].service].append(one)
         found = []
         for service, group in waiting.items():
-            there = self._documents.present(f"{service}_quarantine", sorted({entry for entry, *_ in group}))
+            there = self._set_aside(service, sorted({entry for entry, *_ in group}))
             for entry, number, partition, offset, record in group:
-                if entry in there:
+                if entry in there and record not in there[entry]:
                     counts["quarantined"] += 1
-                else:
-                    counts["passed over"] += 1
-                    detail = f"{service} passed over {partition}/{offset}"
-                    found.append(Finding(Kind.NOT_TAKEN, record, detail, self._inputs[number].topic, settles=True))
+                    continue
+                counts["passed over"] += 1
+                detail = f"{service} passed over {partition}/{offset}"
+                if entry in there:
+                    detail = f"{service} replayed {partition}/{offset}, and says that it was heard here"
+                found.append(Finding(Kind.NOT_TAKEN, record, detail, self._inputs[number].topic, settles=True))
         return found
+
+    def _set_aside(self, service: str, entries: Sequence[str]) -> dict[str, frozenset[str]]:
+        """Of these entries those that are there, each with the records in which its replay was heard."""
+        name = f"{service}_quarantine"
+        heads = self._documents.heads(name, entries, ("state.outcome",))
+        outcomes = {one["_id"]: text_at(one, "state", "outcome") for one in heads}
+        there: dict[str, frozenset[str]] = dict.fromkeys(outcomes, frozenset())
+        replayed = [entry for entry, outcome in outcomes.items() if outcome == TAKEN]
+        for one in self._documents.heads(name, replayed, ("history.type", "history.data")):
+            with contextlib.suppress(*DAMAGED):  # its own look says what it is
+                there[one["_id"]] = _heard_in(one["history"])
+        return there
 
     def is_in_flight(self, number: int, partition: int, offset: int) -> bool:
         """Whether its reader had not committed it when the reading began."""
         one = self._inputs[number]
         return offset >= self._bounds.committed.get((one.group, one.topic, partition), 0)
 
-    def waits(self, rows: Iterable[Heard]) -> bool:
+    def standing(self, rows: Iterable[Heard]) -> Standing:
         """Whether any of these is still to be read, or set aside and not heard since."""
         entries: defaultdict[str, list[str]] = defaultdict(list)
         for row in rows:
             if self.is_in_flight(row.input, row.partition, row.offset):
-                return True
+                return Standing.WAITS
             entries[f"{self._inputs[row.input].service}_quarantine"].append(
                 self.entry_of(row.input, row.partition, row.offset, row.digest.hex())
             )
         found = (one for name, ids in entries.items() for one in self._documents.heads(name, ids, ("state.status",)))
-        return any(text_at(one, "state", "status") != "replayed" for one in found)
+        left = {text_at(one, "state", "status") for one in found} - {Status.REPLAYED}
+        if left == {Status.DISCARDED}:
+            return Standing.DISCARDED
+        return Standing.WAITS if left else Standing.HEARD
 
     def entry_of(self, number: int, partition: int, offset: int, sha256: str) -> str:
         """The entry in quarantine of what one input set aside."""
@@ -155,6 +185,14 @@ def gone_unread(
             elif 0 <= committed < begin:
                 detail = f"{one.service} has read to {partition}/{committed}, and the topic begins at {begin}"
                 yield Finding(Kind.UNREAD, "", detail, one.topic)
+
+
+def _heard_in(history: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """The records in which a replay was heard; an edited copy is another message, of which no row tells."""
+    said = [(form["type"], orjson.loads(form["data"])) for form in history]
+    if any("edited" in data for _, data in said):
+        return frozenset()
+    return frozenset(name for kind, data in said if kind == QUARANTINE_REPLAYED for name in data["records"])
 
 
 def _told_by(case: Document) -> dict[int, _Said]:

@@ -6,7 +6,7 @@ What is right and what is wrong is said by `anchored`, which is pure.
 import hashlib
 import struct
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -20,7 +20,8 @@ from verify.findings import Finding, Kind, Tally
 from verify.history import Known
 from verify.rows import packed, unpacked
 from verify.shards import Shards
-from verify.world import Bounds
+from verify.topics import Topics
+from verify.world import SERVICES, Bounds
 
 _LEAF = struct.Struct(">20sI32s")
 LEAVES, LINKS = "leaves", "links"
@@ -77,6 +78,27 @@ class Checkpoints:
     def _is_kept(self, service: str, instance: str, number: int) -> bool:
         name = self._ids.checkpoint(service, instance, number)
         return bool(self._documents.present(f"{service}_checkpoints", [name]))
+
+    async def gone(self, bounds: Bounds, topics: Topics) -> AsyncIterator[Finding]:
+        """Whether MongoDB holds checkpoints that were sent, and their topic, read from its beginning, holds nothing."""
+        collections = [f"{service}_checkpoints" for service in SERVICES]
+        kept = (one for name in collections for one in self._documents.between(name, OWN, f"{OWN}g"))
+        if not any(one.get("published") for one in kept):
+            return
+        # What was marked as sent stands there by now, also where the topics were read a moment before.
+        places = [place for place in bounds.ends if place[0] == CHECKPOINTS]
+        ends = await topics.ends(places) if places else {}
+        if all(ends[place] == bounds.starts[place] for place in places):
+            yield Finding(Kind.MISSING, "", "MongoDB holds checkpoints, and none stands on their topic", CHECKPOINTS)
+
+
+def cut_off(bounds: Bounds) -> Iterator[Finding]:
+    """Topics that keep for ever, and begin later than at their beginning all the same."""
+    for (topic, partition), begin in bounds.begins.items():
+        if begin and topic in bounds.for_ever:
+            kind = Kind.MISSING if topic == CHECKPOINTS else Kind.LOST
+            detail = f"{partition} begins at {begin}: what stood before was removed, though it is kept for ever"
+            yield Finding(kind, "", detail, topic)
 
 
 class Held:

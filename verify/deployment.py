@@ -15,7 +15,7 @@ from shared.sealing import Sealer
 from shared.vocabulary import DESK, Lane
 from verify.anchored import keys_of
 from verify.inputs import Input, inputs_of
-from verify.settings import VerifySettings
+from verify.settings import VerifySettings, servers_in
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ class Deployment:
     """By which a state of a verification is known again."""
     checkpoint_keys: Mapping[str, bytes] = field(default_factory=dict)
     """The public keys by which checkpoints are checked, by their names."""
+    servers: Mapping[str, str] = field(default_factory=dict)
+    """Kafka, MongoDB and the database, as people are told of them: without credentials."""
 
     @classmethod
     def of(cls, settings: VerifySettings) -> Self:
@@ -39,7 +41,9 @@ class Deployment:
         law = load_law(settings.law or partners.law_file, settings.law_assumptions)
         sealer = Sealer(settings.sealing_key.get_secret_value()) if settings.sealing_key else None
         ids, life = Ids(settings.id_key.get_secret_value()), load_life_cycle(settings.life_cycle, law)
-        return cls(ids, sealer, law, life, partners, f"{settings.kafka} {settings.database}", _keys(settings))
+        name, mongo = f"{settings.kafka} {settings.database}", servers_in(settings.mongo.get_secret_value())
+        servers = {"kafka": servers_in(settings.kafka), "mongo": mongo, "database": settings.database}
+        return cls(ids, sealer, law, life, partners, name, _keys(settings), servers)
 
     @cached_property
     def outputs(self) -> list[str]:

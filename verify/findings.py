@@ -1,7 +1,7 @@
 """What a verification can find, and how it is counted. No finding holds personal data."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
@@ -29,6 +29,7 @@ class Kind(StrEnum):
     MISROUTED = "misrouted"
     NOT_TAKEN = "not taken"
     UNREAD = "unread"
+    NOT_READ = "not read"
     NO_CASE = "no case"
     NO_LETTER = "no letter"
     NEVER_ENDED = "never ended"
@@ -66,19 +67,20 @@ SAYS: dict[str, str] = {
     Kind.MISROUTED: "An event stands on a topic to which it was not sent.",
     Kind.NOT_TAKEN: "Something arrived, was passed over, and left no trace.",
     Kind.UNREAD: "Records were removed from a topic, by its retention or by hand, before their reader had read them.",
+    Kind.NOT_READ: "Records wait for their reader for more than a quarter of an hour: it stands still or never came.",
     Kind.NO_CASE: "A measure of an accepted letter has no case.",
     Kind.NO_LETTER: "A case stands for a letter that is not there.",
     Kind.NEVER_ENDED: "A case has ended, and its letter does not know.",
     Kind.NEVER_FIRED: "A clock is past due and has not rung.",
     Kind.NEVER_ALERTED: "Somebody had to be told of an event, and no notice says so.",
-    Kind.OVERDUE: "A notice waits past its time.",
+    Kind.OVERDUE: "A notice, or a replay from quarantine, waits past its time.",
     Kind.UNBALANCED: "A whole is not the sum of its parts.",
     Kind.TOTALS: "The running totals are not what the records add up to.",
     Kind.UNREADABLE: "What stands among the checkpoints is none.",
     Kind.FORGED: "A checkpoint was changed, or somebody else made it: its signature or its root does not hold.",
     Kind.UNKNOWN_KEY: "A checkpoint is signed by a key that is not among those given.",
     Kind.UNLINKED: "A checkpoint does not follow from the one before it, or two have one number.",
-    Kind.MISSING: "A checkpoint between others is missing.",
+    Kind.MISSING: "Checkpoints are missing: between others, from the beginning of their topic, or all of them.",
     Kind.REWRITTEN: "A history is not what it was when it was anchored.",
     Kind.REMOVED: "A record, or its latest events, were anchored and are gone.",
 }
@@ -158,6 +160,8 @@ class Report:
     """Per quantity its terms."""
     totals: str = ""
     """What is said of the durable totals."""
+    of: Mapping[str, str] = field(default_factory=dict)
+    """What was verified: Kafka, MongoDB and the database."""
 
     @property
     def is_right(self) -> bool:
@@ -172,9 +176,10 @@ class Report:
     def as_json(self) -> dict[str, Any]:
         """The same for programs."""
         counts = dict(sorted(self.tally.counts.items()))
-        apart = {name: counts.pop(name, 0) for name in ("beyond_retention", "erased", "cannot_tell")}
+        apart = {name: counts.pop(name, 0) for name in ("beyond_retention", "erased", "cannot_tell", "discarded")}
         return {
             "verdict": "ok" if self.is_right else "failed",
+            "of": dict(self.of),
             "counts": counts,
             "numbers": self.numbers,
             "findings": [one.as_json() for one in self.tally.findings],

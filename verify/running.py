@@ -18,7 +18,7 @@ from verify import accounts, again
 from verify.across import Across, Delays
 from verify.again import WAITS, Told
 from verify.arriving import Arriving, gone_unread
-from verify.checkpoints import Checkpoints
+from verify.checkpoints import Checkpoints, cut_off
 from verify.deployment import Deployment
 from verify.documents import Documents
 from verify.findings import Finding, Kind, Report, Tally
@@ -27,6 +27,7 @@ from verify.sending import Missing, Sending
 from verify.shard import Checker
 from verify.shards import Shards, digits_for
 from verify.topics import Topics
+from verify.unread import Unread, not_read
 from verify.world import COLLECTIONS, Bounds, Place, Rules, as_json, of_json
 
 SAVE_EVERY = 200_000
@@ -95,9 +96,11 @@ class Verification:
 
     async def _begin(self, note: dict[str, Any]) -> None:
         since = int(self._asked.since.timestamp() * 1000) if self._asked.since else None
-        bounds = await self._topics.bounds(self._deployment.topics, self._deployment.groups, since)
+        groups = dict.fromkeys(one.group for one in self._deployment.inputs if one.collection in self._asked.only)
+        bounds = await self._topics.bounds(self._deployment.topics, list(groups), since)
         tally = Tally()
         tally.found(gone_unread(self._deployment.inputs, self._asked.only, bounds, tally.counts))
+        tally.found(cut_off(bounds))
         count = sum(end - bounds.starts[place] for place, end in bounds.ends.items())
         count += sum(self._documents.count(name) for name in self._asked.only)
         self._shards.digits = digits_for(count)
@@ -106,7 +109,8 @@ class Verification:
             "phase": "reading",
             "bounds": as_json(bounds),
             "positions": [[*place, start] for place, start in bounds.starts.items()],
-            "behind": {},
+            "behind": [],
+            "began": int(self._documents.now().timestamp() * 1000),
             "checked": [],
             "missing": [],
             "tally": tally.as_json(),
@@ -117,7 +121,8 @@ class Verification:
         """The first pass."""
         positions: dict[Place, int] = {(topic, n): offset for topic, n, offset in note["positions"]}
         tally = Tally.of_json(note["tally"])
-        scan = self._scan(tally, bounds, note["behind"])
+        behind = Unread.of_json(note["behind"])
+        scan = self._scan(tally, bounds, behind)
         whole = sum(end - bounds.starts[place] for place, end in bounds.ends.items())
         saved = done = sum(offset - bounds.starts[place] for place, offset in positions.items())
         async for batch in self._topics.records(positions, bounds.ends):
@@ -135,16 +140,19 @@ class Verification:
             self._told("reading topics", done, whole)
             if done - saved >= SAVE_EVERY or self._shards.is_full:
                 saved = done
-                self._note_reading(note, bounds, positions, tally)
+                self._note_reading(note, bounds, positions, tally, behind)
         note["phase"] = "checking"
-        self._note_reading(note, bounds, positions, tally)
+        self._note_reading(note, bounds, positions, tally, behind)
 
-    def _note_reading(self, note: dict[str, Any], bounds: Bounds, positions: Mapping[Place, int], tally: Tally) -> None:
+    def _note_reading(
+        self, note: dict[str, Any], bounds: Bounds, positions: Mapping[Place, int], tally: Tally, behind: Unread
+    ) -> None:
+        note["behind"] = behind.as_json()
         note["positions"] = [[*place, offset] for place, offset in positions.items()]
         note["bounds"], note["tally"] = as_json(bounds), tally.as_json()
         self._shards.save()
 
-    def _scan(self, tally: Tally, bounds: Bounds, behind: dict[str, int]) -> Scan:
+    def _scan(self, tally: Tally, bounds: Bounds, behind: Unread) -> Scan:
         deployment, only = self._deployment, self._asked.only
         sets, began = remembered(self._documents.one(*KEPT_AS))
         prefixes = {prefix.encode() for name in only for prefix in COLLECTIONS[name].prefixes}
@@ -160,6 +168,7 @@ class Verification:
             self._checkpoints,
             bounds.committed,
             behind,
+            self._shards.note["began"],
         )
 
     async def _check(self, note: dict[str, Any], bounds: Bounds) -> Report:
@@ -182,8 +191,14 @@ class Verification:
             self._told("checking records", len(note["checked"]), self._shards.count)
             await asyncio.sleep(0)
         tally.found(self._outside())
+        if self._asked.since is None:
+            tally.found([one async for one in self._checkpoints.gone(bounds, self._topics)])
         tally.found(await again.still_missing(missing, self._topics, bounds))
-        await again.settle(tally, lambda: self._checker(bounds), self._shards, self._waits, self._told)
+        overdue, _ = await asyncio.gather(
+            again.still_unread(Unread.of_json(note["behind"]).overdue(), self._topics, self._waits),
+            again.settle(tally, lambda: self._checker(bounds), self._shards, self._waits, self._told),
+        )
+        tally.found(not_read(overdue, note["began"]))
         return await self._report(tally)
 
     async def _report(self, tally: Tally) -> Report:
@@ -194,7 +209,7 @@ class Verification:
         says, differs = await accounts.against_totals(tally.counts, counted, self._documents, self._recount)
         tally.found(differs)
         tally.counts = accounts.without(tally.counts)
-        return Report(tally, told, says)
+        return Report(tally, told, says, self._deployment.servers)
 
     def _checker(self, bounds: Bounds) -> Checker:
         deployment = self._deployment
@@ -217,16 +232,11 @@ class Verification:
 
     def _delays(self) -> Delays:
         """What waits to be read, by consumer group."""
-        behind: Mapping[str, int] = self._shards.note["behind"]
-
-        def since(service: str, name: str) -> int | None:
-            found = [at for group, at in behind.items() if group.startswith(f"rogatory-{service}-{name}-")]
-            return min(found, default=None)
-
+        behind = Unread.of_json(self._shards.note["behind"])
         return Delays(
-            updates=since("router", "updates"),
-            letters=since("router", "letters"),
-            news=since("intake", "cases"),
+            updates=behind.since("router", "updates"),
+            letters=behind.since("router", "letters"),
+            news=behind.since("intake", "cases"),
             simulated=self._documents.one(*SIMULATION) is not None,
         )
 

@@ -19,7 +19,8 @@ from verify.findings import Finding, Kind, Tally
 from verify.inputs import Input, number_in
 from verify.rows import DIGEST, NOBODY, is_id, pack_heard, pack_seen, packed
 from verify.shards import Shards
-from verify.world import COLLECTIONS, Rules
+from verify.unread import Unread
+from verify.world import COLLECTIONS, Reader, Rules
 
 _Record = ConsumerRecord[Any, Any]
 TOWARD = "toward"
@@ -56,10 +57,12 @@ class Scan:
     prefixes: Collection[bytes]
     """Of the records of these collections."""
     checkpoints: Checkpoints
-    committed: Mapping[tuple[str, str, int], int]
+    committed: Mapping[Reader, int]
     """How far the services had read."""
-    behind: dict[str, int]
-    """By consumer group, when the earliest came that it had not read, in milliseconds."""
+    behind: Unread
+    """What they had not."""
+    began: int
+    """When the run began, in milliseconds."""
 
     def __post_init__(self) -> None:
         """Sort the inputs by topic."""
@@ -81,8 +84,9 @@ class Scan:
             if letter is not None and one.read is not None:
                 place = at, record.partition, record.offset, max(record.timestamp, 0), 0, 0
                 self.shards.add(TOWARD, self.shards.of(letter), pack_heard(letter, b"", digest, source, *place))
-            if record.offset >= self.committed.get((one.group, record.topic, record.partition), 0):
-                self.behind[one.group] = min(self.behind.get(one.group, record.timestamp), record.timestamp)
+            reader = one.group, record.topic, record.partition
+            if record.offset >= self.committed.get(reader, 0):
+                self.behind.add(reader, record.offset, record.timestamp, self.began)
             if one.read is None:
                 self._owed(record, at, digest)
             else:

@@ -77,7 +77,8 @@ class Sending:
                     sent.counts["cannot_tell"] += 1
                     continue
                 if topic not in self._bounds.partitions:
-                    sent.findings.append(Finding(Kind.LOST, known.record, "its topic is not there", topic))
+                    if event.seq <= known.document["published"]:
+                        sent.findings.append(Finding(Kind.LOST, known.record, "its topic is not there", topic))
                     continue
                 partition = partition_of(subject, self._bounds.partitions[topic])
                 found = there.get((place, number), ())

@@ -1,5 +1,6 @@
 """What a verification is told: the same variables as the services, of which it needs few."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,6 +12,11 @@ from shared.settings import Brokers, Database, Key, Paths
 
 def _parts(value: Any) -> Any:
     return [part for part in value.split(",") if part] if isinstance(value, str) else value
+
+
+def servers_in(address: str) -> str:
+    """The servers that an address names, without whoever logs in there and how."""
+    return re.split("[/?]", address.rpartition("://")[2].rpartition("@")[2])[0]
 
 
 class VerifySettings(BaseSettings):

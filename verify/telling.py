@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from verify.findings import SAYS, Report
+from verify.findings import SAYS, Kind, Report
 
 SHOWN = 20
 """Findings of each kind that are shown; the number is always said."""
@@ -19,11 +19,13 @@ def verdict(report: Report) -> str:
 
 
 def sentences(report: Report) -> Iterator[str]:
-    """All of it, the verdict last."""
+    """All of it: what was verified first, the verdict last."""
     counts = report.tally.counts
+    if report.of:
+        yield "Kafka at {kafka}, the database {database} of MongoDB at {mongo}.".format(**report.of)
     yield from _accounts(report)
     for name, says in _APART.items():
-        if counts[name] and (name != "unanchored" or counts["checkpoints"]):
+        if counts[name] and (name != "unanchored" or counts["checkpoints"] or Kind.MISSING in report.numbers):
             yield f"{counts[name]:,} {says}"
     for kind, number in report.numbers.items():
         yield ""
@@ -42,7 +44,10 @@ _APART = {
     "beyond_retention": "events lie before what the topics still hold: they were not looked for.",
     "erased": "times an event's content was erased with its key: its bytes are not compared.",
     "in flight": "messages were on their way to their reader.",
-    "quarantined": "messages stand in quarantine.",
+    "measures that wait": "measures wait for a record that is still to be read, or that stands in quarantine.",
+    "quarantined": "messages stand in quarantine, or stood there until they were replayed or discarded.",
+    "discarded": "times a letter was accepted and its record discarded by a person: no case came of it.",
+    "discarded news": "times the news of a case's end was discarded by a person: its letter does not know.",
     "signatures_unchecked": "checkpoints, whose signatures were not checked: set ROGATORY_CHECKPOINT_PUBLIC_KEYS.",
     "unanchored": "records are, as they stand, under no checkpoint that was read: they changed since, or are older.",
     "cannot_tell": "times nothing can be told: a topic or rules that are gone, content without the sealing key, "

@@ -9,15 +9,27 @@ from typing import Any, Protocol, Self
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    KafkaError,
+    NotCoordinatorForGroupError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
+from aiokafka.structs import OffsetAndMetadata
 
 from shared import lenient_records
 from shared.failures import TryAgain
-from verify.world import GONE, Bounds, Place
+from verify.world import GONE, Bounds, Place, Reader
 
 AT_ONCE = 2_000
+TRIES = (0.0, 1.0, 2.0, 4.0, 8.0)
+"""Seconds before each try, where a broker may not have loaded yet what it is asked for."""
 ANSWER_IN = 60.0
 """Seconds without a record after which Kafka counts as away."""
+_LOADING = (GroupLoadInProgressError, GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError)
+"""What is said of a group while brokers begin; nobody has it before Kafka has made its own topic for offsets."""
 
 Batch = Sequence[ConsumerRecord[Any, Any]]
 
@@ -40,6 +52,10 @@ class Topics(Protocol):
         """How far they reach now."""
         ...
 
+    async def committed(self, groups: Sequence[str]) -> Mapping[Reader, int]:
+        """What these groups have read now."""
+        ...
+
 
 @contextmanager
 def _away() -> Iterator[None]:
@@ -54,6 +70,18 @@ def _kept_for(config: Mapping[str, str]) -> int | None:
     """Milliseconds for which a topic holds everything; None where age is not what it goes by."""
     kept, size = int(config.get("retention.ms") or -1), int(config.get("retention.bytes") or -1)
     return kept if kept >= 0 > size else None
+
+
+def _is_kept_for_ever(config: Mapping[str, str]) -> bool:
+    return config.get("retention.ms") == "-1" == config.get("retention.bytes")
+
+
+def _emptied(begins: _Offsets, ends: _Offsets, configs: Mapping[str, Mapping[str, str]]) -> dict[TopicPartition, int]:
+    """Of partitions of which nothing is left, before when it was said, in milliseconds: their retention says so."""
+    now = int(time.time() * 1000)
+    kept = {topic: _kept_for(config) for topic, config in configs.items()}
+    emptied = [place for place, end in ends.items() if end and begins[place] == end]
+    return {place: GONE if (age := kept.get(place.topic)) is None else now - age for place in emptied}
 
 
 class Kafka:
@@ -98,17 +126,13 @@ class Kafka:
             return await self._bounds(names, groups, since)
 
     async def _bounds(self, names: Sequence[str], groups: Sequence[str], since: int | None) -> Bounds:
-        committed: dict[tuple[str, str, int], int] = {}
-        for group in groups:
-            found = await self._admin.list_consumer_group_offsets(group)
-            for place, offset in found.items():
-                committed[group, place.topic, place.partition] = offset.offset
-        described = await self._admin.describe_topics(list(names))
-        partitions = {one["topic"]: len(one["partitions"]) for one in described if not one["error_code"]}
+        committed = await self._committed(groups)
+        partitions = await self._partitions(names)
         places = [TopicPartition(topic, n) for topic, count in partitions.items() for n in range(count)]
         begins = await self._consumer.beginning_offsets(places) if places else {}
         ends = await self._consumer.end_offsets(places) if places else {}
-        starts, first_at = dict(begins), await self._emptied(begins, ends)
+        configs = await self._configs(sorted({place.topic for place, begin in begins.items() if begin}))
+        starts, first_at = dict(begins), _emptied(begins, ends, configs)
         if since is not None:
             asked = await self._consumer.offsets_for_times(dict.fromkeys(places, since))
             for place in places:
@@ -123,15 +147,63 @@ class Kafka:
             partitions,
             {(p.topic, p.partition): at for p, at in first_at.items()},
             {(p.topic, p.partition): offset for p, offset in begins.items()},
+            frozenset(topic for topic, config in configs.items() if _is_kept_for_ever(config)),
         )
 
-    async def _emptied(self, begins: _Offsets, ends: _Offsets) -> dict[TopicPartition, int]:
-        """Of partitions of which nothing is left, before when it was said, in milliseconds: their retention says so."""
-        now = int(time.time() * 1000)
-        emptied = [place for place, end in ends.items() if end and begins[place] == end]
-        configs = await self._configs(sorted({place.topic for place in emptied}))
-        kept = {topic: _kept_for(config) for topic, config in configs.items()}
-        return {place: GONE if (age := kept.get(place.topic)) is None else now - age for place in emptied}
+    async def committed(self, groups: Sequence[str]) -> Mapping[Reader, int]:
+        """What these groups have read now; raises `TryAgain`."""
+        with _away():
+            return await self._committed(groups)
+
+    async def _committed(self, groups: Sequence[str]) -> dict[Reader, int]:
+        committed: dict[Reader, int] = {}
+        for group in groups:
+            for place, offset in (await self._offsets_of(group)).items():
+                committed[group, place.topic, place.partition] = offset.offset
+        return committed
+
+    async def _offsets_of(self, group: str) -> Mapping[TopicPartition, OffsetAndMetadata]:
+        """What a group has committed, if anything, as its coordinator says once it has loaded it."""
+        for wait in TRIES:
+            await asyncio.sleep(wait)
+            try:
+                return await self._offsets_now(group)
+            except _LOADING as error:
+                why = type(error).__name__
+        raise TryAgain(f"Kafka does not tell what {group} has read: {why}")
+
+    async def _offsets_now(self, group: str) -> Mapping[TopicPartition, OffsetAndMetadata]:
+        """aiokafka gives nothing also where the coordinator gives an error for the whole group.
+
+        Then everything would be on its way and nothing lost: so the group itself must be without an error.
+        """
+        if found := await self._admin.list_consumer_group_offsets(group):
+            return found
+        [answer] = await self._admin.describe_consumer_groups([group])
+        [[error, *_]] = answer.groups  # type: ignore[attr-defined]  # aiokafka makes it from a schema
+        if error:
+            raise for_code(error)
+        return await self._admin.list_consumer_group_offsets(group)  # it may have loaded between the two
+
+    async def _partitions(self, names: Sequence[str]) -> dict[str, int]:
+        """Of each topic that is there. That one is not is believed once it is said again and again.
+
+        Any broker answers, and one that has just started knows no topics yet.
+        """
+        partitions: dict[str, int] = {}
+        errors: dict[str, int] = {}
+        for wait in TRIES:
+            await asyncio.sleep(wait)
+            left = [name for name in names if name not in partitions]
+            described = await self._admin.describe_topics(left) if left else []
+            errors = {one["topic"]: one["error_code"] for one in described if one["error_code"]}
+            partitions |= {one["topic"]: len(one["partitions"]) for one in described if not one["error_code"]}
+            if not errors:
+                break
+        for topic, error in errors.items():
+            if error != UnknownTopicOrPartitionError.errno:
+                raise TryAgain(f"Kafka does not tell of the topic {topic}: {for_code(error).__name__}")
+        return partitions
 
     async def _configs(self, topics: Sequence[str]) -> dict[str, dict[str, str]]:
         """Of those topics that we may ask for."""

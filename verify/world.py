@@ -49,6 +49,8 @@ class Rules:
 
 Place = tuple[str, int]
 """A topic and one of its partitions."""
+Reader = tuple[str, str, int]
+"""A consumer group, a topic and one of its partitions."""
 GONE = 2**62
 """Later than every time: of a partition of which nothing is left, and nobody can tell until when."""
 
@@ -59,14 +61,15 @@ class Bounds:
 
     starts: Mapping[Place, int]
     ends: Mapping[Place, int]
-    committed: Mapping[tuple[str, str, int], int]
-    """By consumer group, topic and partition."""
+    committed: Mapping[Reader, int]
     partitions: Mapping[str, int]
     """Of each topic that is there."""
     first_at: dict[Place, int]
     """When the first record came that was read, in milliseconds, where something lies before it."""
     begins: Mapping[Place, int] = field(default_factory=dict)
     """What lies before these offsets the topics no longer hold; not kept between two runs."""
+    for_ever: frozenset[str] = frozenset()
+    """Of topics that begin later than at 0 those that keep everything for ever; not kept between two runs either."""
 
 
 def as_json(bounds: Bounds) -> dict[str, Any]:

@@ -29,7 +29,7 @@ async def test_of_an_empty_partition_it_is_known_until_when_it_is_gone(kafka: Se
         for _ in range(3):
             await producer.send_and_wait(place[0], b"x", partition=0)
     async with Kafka(kafka.bootstrap) as topics:
-        whole = await topics.bounds([place[0]], [], None)
+        whole = await topics.bounds([place[0]], [f"{prefix}-nobody"], None)
         await admin.delete_records({TopicPartition(*place): RecordsToDelete(3)})
         before = time.time() * 1000
         empty = await topics.bounds([place[0]], [], None)
@@ -38,7 +38,19 @@ async def test_of_an_empty_partition_it_is_known_until_when_it_is_gone(kafka: Se
     assert (whole.begins[place], whole.ends[place], whole.first_at) == (0, 3, {})
     assert (empty.begins[place], empty.starts[place], empty.ends[place]) == (3, 3, 3)
     assert empty.first_at.keys() == {place}
+    assert whole.committed == {}
+    assert empty.for_ever == ({place[0]} if config == "for-ever" else set())
     if config == "by-age":
         assert before - DAY <= empty.first_at[place] <= before - DAY + 60_000
     else:
         assert empty.first_at[place] == GONE
+
+
+async def test_a_topic_that_is_not_there_is_left_out(
+    kafka: Server, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("verify.topics.TRIES", (0.0, 0.1))
+    async with Kafka(kafka.bootstrap) as topics:
+        found = await topics.bounds([f"{prefix}-nowhere"], [], None)
+
+    assert (found.partitions, found.ends) == ({}, {})

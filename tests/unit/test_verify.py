@@ -2,7 +2,7 @@
 
 import copy
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache
@@ -11,25 +11,34 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
+import bson
 import pytest
 from aiokafka import ConsumerRecord
 
-from shared import topics
+from shared import quarantine, topics
 from shared.accounts import total
+from shared.decisions import Message
 from shared.failures import BadStart
 from shared.ids import Ids
+from shared.quarantine.deciding import Replay, Settled
+from shared.quarantine.replaying import TAKEN
+from shared.records import Record, insertion
 from shared.sealing import Sealer
 from shared.times import text_of
 from shared.vocabulary import Lane
-from tests.unit.verify_world import IDS, NOW, World, a_good_world
-from verify import accounts, rows
+from tests.unit.verify_world import _AWARE, IDS, NOW, SEALER, World, a_good_world, set_aside
+from verify import accounts, again, rows
 from verify.findings import Kind
 from verify.running import Verification
 from verify.shard import Checked, Checker
 from verify.shards import Shards
+from verify.telling import sentences
+from verify.unread import TOO_LONG
+from verify.world import Reader
 
 CASE_EVENTS = topics.case_events(Lane.NORMAL)
 RECEIVED = topics.letters_received(Lane.NORMAL)
+_LETTERS = topics.letters_from("contact-point", Lane.NORMAL)
 
 
 @cache
@@ -189,10 +198,22 @@ def _misrouted(world: World) -> None:
 
 def _passed_over(world: World) -> None:
     """A letter comes, its reader has committed it, and nothing says so."""
-    topic = topics.letters_from("contact-point", Lane.NORMAL)
-    good = next(one for one in world.topics[topic, world.on(topic)[0].partition] if one.value)
+    good = next(one for one in world.topics[_LETTERS, world.on(_LETTERS)[0].partition] if one.value)
     world.again(good, headers=_header(good, "ce_id", b"another"))
-    world.committed["rogatory-intake-letters-normal", topic, good.partition] = 1_000
+    world.committed["rogatory-intake-letters-normal", _LETTERS, good.partition] = 1_000
+
+
+def _replay(world: World, record: ConsumerRecord[Any, Any], *after: Replay | Settled) -> None:
+    """Set a record aside that intake has passed over, and say what became of it."""
+    first = set_aside("intake", record, "a reason")
+    entry = Record(first.record, first.subject or first.record, first.context)
+    said = (Message(entry.id, f"act/{n}", "intake", one) for n, one in enumerate(after))
+    for message in (first, *said):
+        for draft in quarantine.decide(entry, message, NOW).events:
+            by, cause = message.by, message.cause
+            entry.append(draft, by=by, cause=cause, now=NOW, evolve=quarantine.evolve, sealer=SEALER)
+    document = {**insertion(entry, NOW), "unsent_since": NOW}
+    world.documents["intake_quarantine"][entry.id] = bson.decode(bson.encode(document), codec_options=_AWARE)
 
 
 def _no_news(world: World) -> None:
@@ -505,6 +526,102 @@ def test_what_its_reader_has_not_committed_is_on_its_way(world: World, tmp_path:
     assert report.tally.counts["in flight"] == 3
 
 
+def _unread(world: World, ages: Sequence[timedelta]) -> Reader:
+    """The last records of a partition of the router's are these ages, and it has read none of them."""
+    reader = next(one for one in world.committed if one[1] == RECEIVED and len(world.topics[one[1:]]) >= len(ages))
+    records = world.topics[reader[1:]]
+    for record, age in zip(records[-len(ages) :], ages, strict=True):
+        record.timestamp = int((NOW - age).timestamp() * 1000)
+    world.committed[reader] = len(records) - len(ages)
+    return reader
+
+
+YOUNG, OLD = TOO_LONG - timedelta(seconds=1), TOO_LONG + timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(("ages", "is_dead"), [((YOUNG, YOUNG), False), ((OLD, YOUNG), True), ((YOUNG, OLD), True)])
+def test_a_reader_that_stands_still_is_said_once_for_each_partition(
+    world: World, tmp_path: Path, ages: tuple[timedelta, ...], is_dead: bool
+) -> None:
+    """Not for each record, which counts as on its way."""
+    group, topic, partition = _unread(world, ages)
+
+    report = world.verify(tmp_path)
+
+    detail = f"{group}: 2 records wait on {partition}, the oldest for {OLD}"
+    found = [(one.kind, one.topic, one.detail) for one in report.tally.findings]
+    assert found == ([(Kind.NOT_READ, topic, detail)] if is_dead else [])
+
+
+def test_a_reader_that_was_never_there_is_said_where_its_records_are_old(world: World, tmp_path: Path) -> None:
+    del world.committed[_unread(world, (OLD,))]
+
+    assert world.verify(tmp_path).numbers == {Kind.NOT_READ: 1}
+
+
+@pytest.mark.parametrize(("caught_up_to", "is_said"), [(2, False), (1, True), (0, True)])
+async def test_a_reader_that_catches_up_while_it_is_looked_at_again_is_not_dead(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caught_up_to: int, is_said: bool
+) -> None:
+    """A system that was down and has just started; of three that waited two are too old."""
+    reader = _unread(world, (OLD, OLD, YOUNG))
+    still_unread = again.still_unread
+
+    async def later(*asked: Any) -> Any:
+        world.committed[reader] += caught_up_to
+        return await still_unread(*asked)
+
+    monkeypatch.setattr(again, "still_unread", later)
+
+    report = await world.verification(Shards(tmp_path)).run()
+
+    assert report.numbers == ({Kind.NOT_READ: 1} if is_said else {})
+
+
+def test_only_readers_of_the_collections_that_are_asked_for_are_missed(world: World, tmp_path: Path) -> None:
+    _unread(world, (OLD,))
+
+    assert world.verify(tmp_path, only=("letters", "notices")).is_right
+
+
+@pytest.mark.parametrize(
+    ("is_edited", "is_named", "is_lost"), [(False, True, True), (False, False, False), (True, True, False)]
+)
+def test_what_a_replay_is_said_to_have_brought_must_stand_there(
+    world: World, tmp_path: Path, is_edited: bool, is_named: bool, is_lost: bool
+) -> None:
+    """An edited copy is another message, and what is not named may have been heard before."""
+    _passed_over(world)
+    (letter,) = [one.record for one in world.verify(tmp_path).tally.findings]
+    record = next(one for one in world.on(_LETTERS) if dict(one.headers).get("ce_id") == b"another")
+    copy = (record.value or b"") + b" " if is_edited else None
+    named = letter if is_named else world.some("letters", status="received")["_id"]
+    _replay(world, record, Replay("Ana", "why", asked_at=text_of(NOW), value=copy), Settled(3, TAKEN, (named,)))
+
+    report = world.verify(tmp_path)
+
+    said = [(one.kind, one.record) for one in report.tally.findings]
+    assert said == ([(Kind.NOT_TAKEN, letter)] if is_lost else [])
+    assert report.tally.counts["passed over"] == is_lost
+
+
+@pytest.mark.parametrize(("minutes", "is_late"), [(14, False), (16, True)])
+def test_a_replay_that_nobody_makes_is_late(world: World, tmp_path: Path, minutes: int, is_late: bool) -> None:
+    _passed_over(world)
+    record = next(one for one in world.on(_LETTERS) if dict(one.headers).get("ce_id") == b"another")
+    _replay(world, record, Replay("Ana", "why", asked_at=text_of(NOW)))
+    for of in world.documents.values():
+        for one in of.values():
+            one.update(published=one["version"])
+            one.pop("unsent_since", None)
+    world.time += timedelta(minutes=minutes)
+
+    report = world.verify(tmp_path)
+
+    late = [one.detail for one in report.tally.findings if "replay" in one.detail]
+    assert late == ([f"it is to be replayed since {text_of(NOW)}"] if is_late else [])
+
+
 def _case_unheard(world: World, *, own: bool) -> ConsumerRecord[Any, Any]:
     """A case is gone; the event that opened it, or another letter's, as the last of its partition that was read."""
     case = world.some("cases")
@@ -531,18 +648,26 @@ def test_a_case_waits_for_its_own_letter_and_for_no_other(world: World, tmp_path
     assert (report.tally.counts["measures that wait"] > 0) is own
 
 
-@pytest.mark.parametrize(("status", "waits"), [("open", True), ("discarded", True), ("replayed", False), (None, False)])
-def test_a_letter_whose_own_event_was_set_aside_has_no_case_yet(
-    world: World, tmp_path: Path, status: str | None, waits: bool
+@pytest.mark.parametrize(
+    ("status", "waits", "discarded"),
+    [("held", 1, 0), ("replaying", 1, 0), ("discarded", 0, 1), ("replayed", 0, 0), (None, 0, 0)],
+)
+def test_a_letter_whose_own_event_was_set_aside_has_no_case_yet_and_none_by_decision_where_it_was_discarded(
+    world: World, tmp_path: Path, status: str | None, waits: int, discarded: int
 ) -> None:
     aside = _case_unheard(world, own=status is not None)
     value = hashlib.sha256(aside.value or b"").hexdigest()
     entry = IDS.quarantined_as("router", aside.topic, aside.partition, aside.offset, value)
     like = next(iter(world.documents["router_quarantine"].values()))
-    state = {**like["state"], "topic": aside.topic, "status": status or "open"}
+    state = {**like["state"], "topic": aside.topic, "status": status or "held"}
     world.documents["router_quarantine"][entry] = {**like, "_id": entry, "state": state}
 
-    assert (Kind.NO_CASE not in world.verify(tmp_path).numbers) is waits
+    report = world.verify(tmp_path)
+
+    assert (Kind.NO_CASE not in report.numbers) is bool(waits or discarded)
+    assert (report.tally.counts["measures that wait"], report.as_json()["discarded"]) == (waits, discarded)
+    says = "1 times a letter was accepted and its record discarded by a person: no case came of it."
+    assert (says in sentences(report)) is bool(discarded)
 
 
 @pytest.mark.parametrize("own", [True, False])
@@ -662,6 +787,32 @@ def test_a_topic_that_is_gone_has_lost_its_events(world: World, tmp_path: Path) 
     world.partitions = {name: count for name, count in world.partitions.items() if name != gone}
 
     assert world.verify(tmp_path).numbers.keys() == {Kind.LOST}
+
+
+def test_what_is_still_to_be_sent_to_a_topic_that_is_not_there_is_not_lost(world: World, tmp_path: Path) -> None:
+    gone = topics.answers_to("contact-point")
+    world.topics = {place: records for place, records in world.topics.items() if place[0] != gone}
+    world.partitions = {name: count for name, count in world.partitions.items() if name != gone}
+    lost = world.verify(tmp_path).numbers[Kind.LOST]
+    for one in (*world.documents["letters"].values(), *world.documents["intake_quarantine"].values()):
+        one.update(published=0, unsent_since=NOW)
+
+    assert lost > 10
+    assert Kind.LOST not in world.verify(tmp_path).numbers
+
+
+@pytest.mark.parametrize("topic", [RECEIVED, topics.answers_to("contact-point")])
+def test_a_topic_that_is_kept_for_ever_has_lost_what_stood_before_its_beginning(
+    world: World, tmp_path: Path, topic: str
+) -> None:
+    place = next(place for place in world.topics if place[0] == topic)
+    world.starts[place] = 1
+    assert world.verify(tmp_path).is_right
+
+    world.for_ever = frozenset({topic})
+    report = world.verify(tmp_path)
+
+    assert [(one.kind, one.topic) for one in report.tally.findings] == [(Kind.LOST, topic)]
 
 
 def test_only_what_came_since_a_time_is_looked_for(world: World, tmp_path: Path) -> None:

@@ -196,8 +196,62 @@ def test_only_some_collections_are_held_against_what_was_anchored_of_them(anchor
     assert report.tally.counts["anchored"] == len(world.documents["letters"])
 
 
+def emptied(world: World) -> None:
+    """By hand, from its end or its middle: the topic is kept for ever."""
+    world.starts[CHECKPOINTS, 0] = len(world.on(CHECKPOINTS))
+    world.for_ever |= {CHECKPOINTS}
+
+
+def cut_off(world: World) -> None:
+    world.starts[CHECKPOINTS, 0] = 2
+    world.for_ever |= {CHECKPOINTS}
+
+
+def made_anew(world: World) -> None:
+    world.topics[CHECKPOINTS, 0].clear()
+
+
+def kept_too_short(world: World) -> None:
+    """All of it is older than what its retention holds since somebody changed that."""
+    world.starts[CHECKPOINTS, 0] = len(world.on(CHECKPOINTS))
+    world.emptied[CHECKPOINTS, 0] = int((NOW + timedelta(hours=1)).timestamp() * 1000)
+
+
+@pytest.mark.parametrize(
+    ("plant", "expected"),
+    [
+        (emptied, {Kind.MISSING: 2}),
+        (cut_off, {Kind.MISSING: 1}),
+        (made_anew, {Kind.MISSING: 1, Kind.LOST: 3}),
+        (kept_too_short, {Kind.MISSING: 1}),
+    ],
+)
+def test_checkpoints_that_were_removed_from_their_topic_are_missed_and_what_they_anchored_is_told(
+    anchored: World, tmp_path: Path, plant: Callable[[World], None], expected: dict[str, int]
+) -> None:
+    world = anchored.copy()
+    plant(world)
+
+    report = world.verify(tmp_path)
+
+    assert found(report) == {str(kind): number for kind, number in expected.items()}
+    assert any("under no checkpoint that was read" in line for line in sentences(report))
+
+
+def test_what_lies_before_a_time_is_not_missed(anchored: World, tmp_path: Path) -> None:
+    assert found(anchored.copy().verify(tmp_path, since=NOW + timedelta(hours=1))) == {}
+
+
+def test_the_first_checkpoint_may_be_on_its_way_to_an_empty_topic(anchored: World, tmp_path: Path) -> None:
+    world = anchored.copy()
+    place = CHECKPOINTS, 0
+    world.topics[place], world.later[place] = [], world.topics[place]
+
+    assert found(world.verify(tmp_path)) == {}
+
+
 def test_every_kind_of_finding_was_planted() -> None:
     planted = {kind for _, kinds in PLANTED.values() for kind in kinds}
     planted |= {kind for kinds in OF_RECORDS.values() for kind in kinds}
 
-    assert {*Kind} - planted == {Kind.TOTALS, Kind.UNREAD}  # which tests of their own plant
+    assert {*Kind} - planted == {Kind.TOTALS, Kind.UNREAD, Kind.NOT_READ}  # which tests of their own plant

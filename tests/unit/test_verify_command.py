@@ -1,17 +1,23 @@
 """`rogatory verify`: how it is asked, and what it says and returns."""
 
+import errno
 import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from typer.testing import CliRunner
 
 from cli import verify as command
-from cli.__main__ import app
+from cli.__main__ import app, main
+from deploy.local.deployment import Deployment as Local
 from shared.failures import BadStart, TryAgain
+from verify.command import settings_from
+from verify.deployment import Deployment
 from verify.findings import Finding, Kind, Report, Tally
+from verify.settings import servers_in
 from verify.telling import sentences
 
 RUNNER = CliRunner()
@@ -153,6 +159,79 @@ def test_totals_are_put_right_in_somebodys_name(monkeypatch: pytest.MonkeyPatch)
     assert (done.exit_code, asked) == (0, ["Maud Vernier"])
     assert done.stdout == "cases: case/open was 7, and is 8 now\nPut right by Maud Vernier.\n"
     assert "who puts the totals right?" in str(nobodys.exception)
+
+
+@pytest.mark.parametrize(
+    "option", [["--only", "letters"], ["--since", "2026-11-24T16:00+04:00"], ["--state", "f"], ["--wait", "5"]]
+)
+def test_what_does_not_go_with_mending_is_refused_and_nothing_is_mended(
+    monkeypatch: pytest.MonkeyPatch, option: list[str]
+) -> None:
+    monkeypatch.setattr("verify.command.mended", Mock(side_effect=AssertionError("mended")))
+    monkeypatch.setenv("ROGATORY_MONGO", "mongodb://127.0.0.1:1")
+
+    done = RUNNER.invoke(app, ["verify", "--mend-totals", "--by", "Maud Vernier", *option])
+
+    assert isinstance(done.exception, BadStart)
+    assert str(done.exception).endswith(f"leave out {option[0]}")
+
+
+@pytest.mark.parametrize("what", ["no folder", "full"])
+def test_where_the_machine_cannot_it_is_one_sentence_and_not_a_no(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], what: str
+) -> None:
+    told = Local.prepare(tmp_path / "local").settings("127.0.0.1:1", "mongodb://127.0.0.1:1", "http://127.0.0.1:1")
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / "state" if what == "no folder" else tmp_path
+    if what == "full":
+        full = OSError(errno.ENOSPC, "No space left on device")
+        monkeypatch.setattr("verify.command.Shards", Mock(side_effect=full))
+    monkeypatch.setattr("sys.argv", ["rogatory", "verify", "--state", str(folder)])
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    says = capsys.readouterr().err.splitlines()[-1]
+    assert ended.value.code == 2
+    assert says.startswith("the machine does not let it: ")
+    assert ("Not a directory" if what == "no folder" else "No space left on device") in says
+
+
+def test_it_says_what_it_verified(monkeypatch: pytest.MonkeyPatch) -> None:
+    servers = {"kafka": "kafka-0:9092,kafka-1:9092", "mongo": "mongo-0:27017", "database": "rogatory"}
+    answering(monkeypatch, Report(Tally(), of=servers))
+
+    done, for_programs = RUNNER.invoke(app, ["verify"]), RUNNER.invoke(app, ["verify", "--json"])
+
+    first = "Kafka at kafka-0:9092,kafka-1:9092, the database rogatory of MongoDB at mongo-0:27017."
+    assert done.stdout.splitlines()[0] == first
+    assert json.loads(for_programs.stdout)["of"] == servers
+
+
+@pytest.mark.parametrize(
+    ("address", "servers"),
+    [
+        ("mongodb://mongo-0:27017,mongo-1:27017/?replicaSet=rs", "mongo-0:27017,mongo-1:27017"),
+        ("mongodb://me:secret@mongo-0:27017/admin?tls=true", "mongo-0:27017"),
+        ("mongodb://me:sec@ret/secret?secret@mongo-0", "mongo-0"),
+        ("mongodb+srv://me:secret@mongo.example", "mongo.example"),
+        ("kafka-0:9092,kafka-1:9092", "kafka-0:9092,kafka-1:9092"),
+        ("me:secret@kafka-0:9092", "kafka-0:9092"),
+    ],
+)
+def test_of_an_address_only_the_servers_are_shown(address: str, servers: str) -> None:
+    assert servers_in(address) == servers
+
+
+def test_a_deployment_is_told_of_without_credentials(tmp_path: Path) -> None:
+    mongo = "mongodb://me:secret@127.0.0.1:1/?replicaSet=rs"
+    told = Local.prepare(tmp_path).settings("127.0.0.1:2", mongo, "http://127.0.0.1:1")
+
+    servers = Deployment.of(settings_from(told)).servers
+
+    assert servers == {"kafka": "127.0.0.1:2", "mongo": "127.0.0.1:1", "database": told["ROGATORY_DATABASE"]}
 
 
 def test_every_kind_has_its_sentence_and_none_is_said_of_nothing() -> None:

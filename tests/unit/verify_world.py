@@ -47,7 +47,7 @@ from verify.deployment import Deployment
 from verify.findings import Report
 from verify.running import Asked, Verification
 from verify.shards import Shards
-from verify.world import COLLECTIONS, GONE, Bounds, Place
+from verify.world import COLLECTIONS, GONE, Bounds, Place, Reader
 
 NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
 IDS, SEALER = Ids(b"i" * 32), Sealer(b"s" * 32)
@@ -63,6 +63,12 @@ def deployment() -> Deployment:
     return Deployment(IDS, SEALER, law, load_life_cycle(ROOT / "life-cycle.yaml", law), partners, "in memory")
 
 
+def set_aside(service: str, record: ConsumerRecord[Any, Any], reason: str) -> Message:
+    """What a service tells its quarantine of a record."""
+    kept = Quarantine(service, None, IDS, Metrics(f"v{uuid.uuid4().hex}"))  # type: ignore[arg-type]
+    return kept._entry(record, reason)
+
+
 @dataclass
 class World:
     """What stands in MongoDB and on the topics; a test may change anything."""
@@ -75,6 +81,8 @@ class World:
     others: dict[tuple[str, str], Document] = field(default_factory=dict)
     emptied: dict[Place, int] = field(default_factory=dict)
     """Before when, in milliseconds, what lay in a partition of which nothing is left; otherwise nobody knows."""
+    for_ever: frozenset[str] = frozenset()
+    """Topics that are kept for ever."""
     later: dict[Place, list[ConsumerRecord[Any, Any]]] = field(default_factory=dict)
     """What comes to a partition while the documents are checked."""
     time: datetime = NOW
@@ -194,8 +202,7 @@ class _Run:
             self.world.committed[place] = record.offset + 1
 
     def _keep(self, service: str, record: ConsumerRecord[Any, Any], reason: str) -> None:
-        kept = Quarantine(service, None, IDS, Metrics(f"v{uuid.uuid4().hex}"))  # type: ignore[arg-type]
-        self.say(f"{service}_quarantine", kept._entry(record, reason))
+        self.say(f"{service}_quarantine", set_aside(service, record, reason))
 
     def _climb(self, message: Message) -> None:
         alert = self.say("notices", message)
@@ -285,13 +292,17 @@ class Topics:
                 early = [one.offset for one in world.topics.get(place, ()) if one.timestamp < since]
                 if early and max(early) >= begins[place]:
                     starts[place], first_at[place] = max(early) + 1, since
-        return Bounds(starts, ends, dict(world.committed), partitions, first_at, begins)
+        return Bounds(starts, ends, dict(world.committed), partitions, first_at, begins, world.for_ever)
 
     async def ends(self, places: Sequence[Place]) -> Mapping[Place, int]:
         """How far they reach after what came meanwhile."""
         for place in places:
             self._world.topics.setdefault(place, []).extend(self._world.later.pop(place, ()))
         return {place: len(self._world.topics[place]) for place in places}
+
+    async def committed(self, groups: Sequence[str]) -> Mapping[Reader, int]:
+        """What these groups have read."""
+        return {reader: offset for reader, offset in self._world.committed.items() if reader[0] in groups}
 
     async def records(
         self, starts: Mapping[Place, int], ends: Mapping[Place, int]
