@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import sys
+import time
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -32,6 +33,8 @@ OlderThan = Annotated[
 ]
 Entry = Annotated[str, typer.Argument(metavar="ID", help="The entry, such as qua_...")]
 _ANY = "any"
+_AGAIN = 1.0
+"""Seconds between two looks at what came of a replay."""
 
 
 @quarantine.command("list")
@@ -54,7 +57,7 @@ def list_entries(
     if as_json:
         _print_json({"entries": shown, "more": are_more, "not_answered": silent})
     else:
-        _print_table(shown, are_more)
+        _print_table(shown, are_more, are_all=not silent)
     not_all(silent)
 
 
@@ -110,6 +113,9 @@ def replay(
     ] = None,
     by: By = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would do now.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until it is heard or held again; exit 1 if it is held again.")
+    ] = False,
     edited: Annotated[
         Path | None, typer.Option("--edited", metavar="FILE", help="Try this file instead; if urgent, two people must.")
     ] = None,
@@ -126,13 +132,19 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Try one entry again, or all held ones that match, as if they had just come; exit 1 where a dry run is refused."""
+    from cli.quarantine_words import became
+    from cli.telling import plain
+
     if because is None and not dry_run:
         raise BadStart("say why: --because WHY")
-    where, act = Where(service, token, data), said(by, because) if because is not None else {}
+    where = Where(service, token, data)
+    act = {name: value for name, value in said(by, because or "").items() if value}
     chosen = filter_of(topic, reason, older_than)
     if entry is None:
         if edited or header:
             raise BadStart("an edited copy is one entry's: name it")
+        if wait:
+            raise BadStart("--wait waits for one entry: name it")
         if not chosen and not everything:
             raise BadStart("name an entry, or say which: --topic, --reason, --older-than, or --all")
         _replay_all(where, {"filter": chosen, "dry_run": dry_run, **act}, as_json)
@@ -141,15 +153,18 @@ def replay(
         raise BadStart("name an entry, or say which, but not both")
     body = {**act, "dry_run": dry_run, **_edit(edited, header)}
     found = of_entry(where, entry, lambda one: one.ask("POST", f"{PATH}/{entry}/replay", "", body=body).data)
-    sentence = found["says"] if dry_run else f"{entry}: {_became(found)}."
-    _print_json(found) if as_json else typer.echo(sentence)
+    waits = wait and found.get("status") == "replaying"
+    while waits and found["status"] == "replaying":
+        time.sleep(_AGAIN)
+        found = of_entry(where, entry, lambda one: one.ask("GET", f"{PATH}/{entry}", "").data)
+    if as_json:
+        _print_json(found)
+    else:
+        typer.echo(plain(found["says"]) if dry_run else f"{entry}: {became(found)}.")
     if dry_run and any(one["what"] == "refused" for one in found["would"]):
         raise typer.Exit(1)
-
-
-def _became(found: dict[str, Any]) -> str:
-    is_proposed = (found["proposal"] or {}).get("act") == "replay"
-    return "it may be urgent: somebody else must try the same copy too" if is_proposed else str(found["status"])
+    if waits and found["status"] == "held":
+        raise typer.Exit(1)
 
 
 def _edit(edited: Path | None, header: list[str] | None) -> dict[str, Any]:
@@ -169,7 +184,7 @@ def _edit(edited: Path | None, header: list[str] | None) -> dict[str, Any]:
 def _replay_all(where: Where, body: dict[str, Any], as_json: bool) -> None:
     from cli.quarantine_words import forecast
 
-    told, silent = of_all(where, lambda one: one.ask("POST", f"{PATH}/replay", "", body=body).data)
+    told, silent = of_all(where, lambda one: _replay_in(one, body))
     if as_json:
         _print_json({**told, "not_answered": silent})
     else:
@@ -177,6 +192,15 @@ def _replay_all(where: Where, body: dict[str, Any], as_json: bool) -> None:
             for line in forecast(name, answer):
                 typer.echo(line)
     not_all(silent)
+
+
+def _replay_in(service: "Asking", body: dict[str, Any]) -> dict[str, Any]:
+    """Ask on until there are no more: all calls are one asking."""
+    told: dict[str, Any] = service.ask("POST", f"{PATH}/replay", "", body=body).data
+    while told.get("next"):
+        found = service.ask("POST", f"{PATH}/replay", "", body={**body, "after": told["next"]}).data
+        told = found | {name: told[name] + found[name] for name in ("marked", "cut")}
+    return told
 
 
 @quarantine.command()
@@ -190,15 +214,15 @@ def discard(
     as_json: AsJson = False,
 ) -> None:
     """Discard one entry; what may be urgent only once a second person does the same. Its bytes stay kept."""
+    from cli.quarantine_words import became
+
     body = said(by, because)
     found = of_entry(
         Where(service, token, data),
         entry,
         lambda one: one.ask("POST", f"{PATH}/{entry}/discard", "", body=body).data,
     )
-    is_proposed = found["status"] != "discarded"
-    sentence = "it may be urgent: somebody else must discard it too" if is_proposed else "discarded"
-    _print_json(found) if as_json else typer.echo(f"{entry}: {sentence}.")
+    _print_json(found) if as_json else typer.echo(f"{entry}: {became(found)}.")
 
 
 @quarantine.command()
@@ -240,13 +264,16 @@ def _print_json(told: Any) -> None:
     typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
 
 
-def _print_table(shown: list[dict[str, Any]], are_more: bool) -> None:
+def _print_table(shown: list[dict[str, Any]], are_more: bool, *, are_all: bool) -> None:
     from rich.console import Console
 
-    from cli.quarantine_words import entry_table
+    from cli.quarantine_words import NARROWEST, entry_table
 
     if shown:
         # Into a file or a pipe nothing is shortened.
-        Console(width=None if sys.stdout.isatty() else 240).print(entry_table(shown))
+        width = max(Console().width, NARROWEST) if sys.stdout.isatty() else 240
+        Console(width=width).print(entry_table(shown, width))
     number = "1 entry" if len(shown) == 1 else f"{len(shown)} entries"
-    typer.echo((number if shown else "Nothing matches") + ("; there are more: --limit." if are_more else "."))
+    nothing = "Nothing matches" if are_all else "Nothing found"
+    more = "; there are more: --limit" if are_more else ""
+    typer.echo((number if shown else nothing) + more + ("." if are_all else ", but not every service answered."))

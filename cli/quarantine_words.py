@@ -12,26 +12,64 @@ from cli.telling import moment, paragraph, plain, words
 
 Entry = Mapping[str, Any]
 _COLUMN = 14
+_TITLES = ("entry", "service", "status", "reason", "where", "bytes", "lane", "kept at")
+_NARROW = ("entry", "status", "reason", "lane")
+NARROWEST, _WIDE = 80, 140
+"""Columns of a terminal: below the first it breaks the lines itself, from the second on there is room for all."""
+_FOLDED = ("status", "reason", "where")
+"""All else stands in one line: an id is there to be copied."""
+_ACTS = {"discard": "discard", "replay": "a copy"}
 _COLOURS = {"held": "bold red", "replaying": "magenta", "replayed": "green"}
 
 
-def entry_table(entries: Sequence[Entry]) -> Table:
-    """One row per entry, as they came."""
+def entry_table(entries: Sequence[Entry], width: int) -> Table:
+    """One row per entry, as they came; where there is no room, what `show` tells is left out, never part of an id."""
+    titles = _TITLES if width >= _WIDE else _NARROW
     table = Table(box=None, pad_edge=False)
-    for title in ("entry", "service", "status", "reason", "where", "bytes", "lane", "kept at"):
-        table.add_column(title, no_wrap=title not in ("reason", "where"))
+    for title in titles:
+        table.add_column(title, no_wrap=title not in _FOLDED, overflow="fold")
     for one in entries:
-        table.add_row(
-            one["entry"],
-            one["service"],
-            Text(one["status"], _COLOURS.get(one["status"], "")),
-            Text(plain(one["reason"])),
-            Text(_place(one)),
-            str(one["size"]),
-            "may be urgent" if one["urgent"] else one["lane"],
-            moment(one["kept_at"]),
-        )
+        cells = {
+            "entry": one["entry"],
+            "service": one["service"],
+            "status": Text(_status(one), _COLOURS.get(one["status"], "")),
+            "reason": Text(plain(one["reason"])),
+            "where": Text(_place(one)),
+            "bytes": str(one["size"]),
+            "lane": "may be urgent" if one["urgent"] else one["lane"],
+            "kept at": moment(one["kept_at"]),
+        }
+        table.add_row(*(cells[title] for title in titles))
     return table
+
+
+def _status(entry: Entry) -> str:
+    """How it stands, and what is under way or was tried."""
+    proposal = entry["proposal"]
+    tried = [f"tried again {moment(entry['failed_at'])}"] if _has_failed(entry) else []
+    proposed = [f"{_ACTS[proposal['act']]} proposed"] if proposal else []
+    return ", ".join([entry["status"], *tried, *proposed])
+
+
+def _has_failed(entry: Entry) -> bool:
+    return entry["status"] == "held" and bool(entry.get("failed_at"))
+
+
+def became(entry: Entry) -> str:
+    """What an act made of an entry, in a sentence's rest."""
+    proposal = entry["proposal"]
+    if entry["status"] == "held" and proposal:
+        same = "discard it too" if proposal["act"] == "discard" else "try the same copy too"
+        return f"proposed; it may be urgent: to confirm it somebody else must {same}"
+    if entry["status"] == "held":
+        return f"held again: {plain(_why(entry))}"
+    if entry["status"] == "replaying":
+        return f"replaying; `rogatory quarantine show {entry['entry']}` tells what comes of it"
+    return f"{entry['status']}, {plain(entry['outcome'])}" if entry["outcome"] else str(entry["status"])
+
+
+def _why(entry: Entry) -> str:
+    return f"behind {entry['behind']}" if entry["behind"] else str(entry["reason"])
 
 
 def told(entry: Entry) -> Iterator[str]:
@@ -59,6 +97,7 @@ def _stands(entry: Entry) -> Mapping[str, str]:
         "lane": "may be urgent: two people are needed to discard it" if entry["urgent"] else entry["lane"],
         "bytes": f"{entry['size']}" + (", of which only the beginning is kept" if entry["cut"] else ""),
         "kept": moment(entry["kept_at"]),
+        "tried again": f"{moment(entry['failed_at'])}, and held again" if _has_failed(entry) else "",
         "outcome": plain(entry["outcome"] or ""),
         "proposed": _proposed(proposal) if proposal else "",
     }
@@ -66,7 +105,7 @@ def _stands(entry: Entry) -> Mapping[str, str]:
 
 def _proposed(proposal: Mapping[str, str]) -> str:
     what = "to discard it" if proposal["act"] == "discard" else "to try the edited copy"
-    return f"{what}, by {plain(proposal['by'])}: {plain(proposal['reason'])}"
+    return f"{what}, by {plain(proposal['by'])}: {plain(proposal['reason'])}; somebody else must confirm it"
 
 
 def _copy(copy: Mapping[str, Any], is_masked: bool) -> Iterator[str]:
@@ -103,12 +142,16 @@ def plain_line(line: str) -> str:
 
 def forecast(service: str, answer: Mapping[str, Any]) -> Iterator[str]:
     """What a replay of many did, or would do, in one service."""
+    cut = answer.get("cut", 0)
     if "marked" in answer:
         more = "; there are more: run it again" if answer["more"] else ""
         yield f"{service}: {answer['marked']} to be tried again{more}."
-        return
-    if not answer["counts"]:
+    elif not answer["counts"] and not cut:
         yield f"{service}: nothing matches."
+    if cut:
+        yield f"{service}: {cut} left out, of which only the beginning is kept: send the whole of each with --edited."
+    if "marked" in answer:
+        return
     for what, number in sorted(answer["counts"].items(), key=lambda one: -one[1]):
         yield f"{service}: {number} would {_would(what)}."
     if answer["more"]:

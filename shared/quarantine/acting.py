@@ -4,9 +4,11 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from aiokafka import ConsumerRecord
+from pydantic import BaseModel
 
 from shared.arrivals import Reader, Taken
 from shared.decisions import Message
@@ -17,7 +19,7 @@ from shared.loop import Loop, Outcome
 from shared.metrics import Metrics
 from shared.quarantine.copies import original
 from shared.quarantine.deciding import Act, Discard, Look, Refused, Replay, Status
-from shared.quarantine.foreseeing import Foreseen, foreseen, refused
+from shared.quarantine.foreseeing import Forecast, Foreseen, counted, foreseen, refused, unchanged
 from shared.quarantine.opening import opened
 from shared.quarantine.reading import Wanted
 from shared.quarantine.replaying import NEWER, NOBODY, Replaying, record_of
@@ -27,13 +29,24 @@ from shared.times import text_of
 PATIENCE = 10.0
 MOST_AT_ONCE = 10_000
 """Entries that one call marks for replay; whoever wants more calls again."""
-MOST_FORESEEN = 1_000
+MOST_FORESEEN, MOST_TOLD = 1_000, 100
 _PAGE = 200
 _LOOKED_AT_ONCE = 50
 
 _Record = ConsumerRecord[Any, Any]
-_WHOLE: Mapping[str, Any] = {"state.cut": {"$exists": False}}
-_PLACE = ("state.topic", "state.partition", "state.offset")
+_Head = Mapping[str, Any]
+_PLACE = ("state.topic", "state.partition", "state.offset", "_id")
+
+
+class Marked(BaseModel):
+    """What one call has marked for replay, and where the next goes on."""
+
+    marked: int = 0
+    cut: int = 0
+    """Those of which only the beginning is kept: each needs an edited copy, so they are left out."""
+    more: bool = False
+    next: str | None = None
+    """Sent as `after` with the same filter, it goes on where this call ended; None: there are no more."""
 
 
 class Acting:
@@ -62,23 +75,31 @@ class Acting:
         self._count(act, outcome)
         return outcome
 
-    async def replay_all(self, wanted: Wanted, asked: Replay, caller: str) -> tuple[int, bool]:
-        """Mark every held entry that is meant, in the order of their places; how many, and whether there are more."""
-        asked = replace(asked, asked_at=text_of(self._now()))
-        marked, seen = 0, 0
+    async def replay_all(
+        self, wanted: Wanted, asked: Replay, caller: str, asked_at: str | None = None, after: _Head | None = None
+    ) -> Marked:
+        """Mark every held entry that is meant, in the order of their places.
+
+        `asked_at`, `after`: when the call before was asked for and the last entry that it came to. All calls are then
+        one asking: none meets again what has failed meanwhile, and what failed holds those of its key behind it.
+        """
+        now = text_of(self._now())
+        asked = replace(asked, asked_at=now if asked_at is None else min(asked_at, now))
+        told, seen, last = Marked(), 0, after
         while seen < MOST_AT_ONCE:
-            found = await self._held(wanted, _PAGE, {"state.asked_at": {"$ne": asked.asked_at}, **_WHOLE})
-            if not found:
-                return marked, False
-            messages = [_message(one["_id"], asked, caller) for one in found]
-            outcomes = await self._entries.handle(messages, "http", PATIENCE)
-            fresh = sum(outcome.fresh for outcome in outcomes)
-            if not fresh:
-                return marked, True  # what is left takes no more events
-            marked += fresh
-            seen += len(found)
+            found = await self._held(wanted, _PAGE, {"state.asked_at": {"$ne": asked.asked_at}}, last)
+            whole = [one["_id"] for one in found if not one["state"].get("cut")]
+            outcomes = await self._entries.handle([_message(one, asked, caller) for one in whole], "http", PATIENCE)
+            told.marked += sum(outcome.fresh for outcome in outcomes)
+            told.cut += len(found) - len(whole)
             self._replaying.wake()
-        return marked, True
+            told.more = len(found) == _PAGE
+            if not told.more:
+                break
+            seen, last = seen + len(found), found[-1]
+        if told.more and last is not None:
+            told.next = f"{asked.asked_at}~{last['_id']}"
+        return told
 
     async def foresee(self, entry: str, asked: Replay, caller: str) -> Foreseen | None:
         """What a replay of one entry would do now; None where there is no such entry."""
@@ -87,27 +108,38 @@ class Acting:
             return None if not outcome.record.version else refused(entry, outcome.reply.says.rstrip("."))
         if outcome.refused is not None:
             return refused(entry, str(outcome.refused))
+        if not outcome.fresh:
+            return unchanged(entry, outcome.record.state["status"])
         found = await self._foreseen(await self._entries.store.histories([entry]), asked)
         if found and any(event.type == QUARANTINE_REPLAY_PROPOSED for event in outcome.record.fresh):
             found[0].says = f"Somebody else must confirm it first. {found[0].says}"
         return found[0] if found else None
 
-    async def foresee_all(self, wanted: Wanted) -> tuple[list[Foreseen], bool]:
-        """What a replay of all that are meant would do, as far as `MOST_FORESEEN`; and whether there are more.
+    async def foresee_all(self, wanted: Wanted) -> Forecast:
+        """What a replay of all that are meant would do, as far as `MOST_FORESEEN`; the first are told one by one.
 
         Each is judged for itself: what one of them would change for a later one is not seen.
         """
         heads = await self._held(wanted, MOST_FORESEEN + 1)
-        ids = [head["_id"] for head in heads[:MOST_FORESEEN]]
+        looked_at = heads[:MOST_FORESEEN]
+        ids = [head["_id"] for head in looked_at if not head["state"].get("cut")]
         found: list[Foreseen] = []
         for at in range(0, len(ids), _LOOKED_AT_ONCE):
             chunk = ids[at : at + _LOOKED_AT_ONCE]
             documents = {one["_id"]: one for one in await self._entries.store.histories(chunk)}
             found += await self._foreseen([documents[entry] for entry in chunk if entry in documents], None)
-        return found, len(heads) > MOST_FORESEEN
+        return Forecast(
+            entries=found[:MOST_TOLD],
+            counts=counted(found),
+            cut=len(looked_at) - len(ids),
+            more=len(heads) > MOST_FORESEEN,
+        )
 
-    async def _held(self, wanted: Wanted, limit: int, more: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-        query = replace(wanted, status=Status.HELD).query | (more or {})
+    async def _held(
+        self, wanted: Wanted, limit: int, more: Mapping[str, Any] = MappingProxyType({}), last: _Head | None = None
+    ) -> list[dict[str, Any]]:
+        query = {**replace(wanted, status=Status.HELD).query, **more}
+        query = query if last is None else _behind(last, query)
         return await self._entries.store.find(query, {"state": 1}, limit=limit, sort=_PLACE)
 
     async def _foreseen(self, documents: Sequence[Mapping[str, Any]], asked: Replay | None) -> list[Foreseen]:
@@ -148,6 +180,16 @@ class Acting:
                 self._metrics.discards.labels("discarded" if is_done else "proposed").inc()
             elif isinstance(outcome.reply, Refused):
                 self._metrics.discards.labels("refused").inc()
+
+
+def _behind(last: _Head, query: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a query that stand behind this entry in the order of places.
+
+    The whole query in each branch: so MongoDB begins at the place, and reads nothing before it.
+    """
+    values = [*(last["state"][name.removeprefix("state.")] for name in _PLACE[:-1]), last["_id"]]
+    same = [dict(zip(_PLACE[:n], values, strict=False)) for n in range(len(_PLACE))]
+    return {"$or": [{"$and": [query, {**same[n], name: {"$gt": values[n]}}]} for n, name in enumerate(_PLACE)]}
 
 
 def _message(entry: str, act: Act, caller: str) -> Message:

@@ -6,11 +6,9 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Query, Request, Response
-from pydantic import BaseModel
 
 from shared import problems, times
 from shared.bad_letter import FieldError
@@ -21,11 +19,11 @@ from shared.log import logger
 from shared.loop import Outcome
 from shared.moment import Moment
 from shared.problems import Problem, ProblemError
-from shared.quarantine.acting import Acting
+from shared.quarantine.acting import Acting, Marked
 from shared.quarantine.copies import original
 from shared.quarantine.deciding import Act, Discard, Look, Refused, Replay, Status, Why
-from shared.quarantine.foreseeing import Foreseen, counted
-from shared.quarantine.forms import MOST_BYTES, ReplayMany, ReplayOne, Said
+from shared.quarantine.foreseeing import Forecast, Foreseen
+from shared.quarantine.forms import AFTER, MOST_BYTES, ReplayMany, ReplayOne, Said
 from shared.quarantine.opening import opened
 from shared.quarantine.reading import Entries, EntryPage, EntryView, EntryWhole, Wanted, view
 from shared.sealing import Broken, Sealer
@@ -40,24 +38,8 @@ PAGE, MOST = 100, 500
 OPERATOR = "operator"
 """Whom a token speaks for that names no agency, authority or subscriber."""
 _ENTRY = re.compile(r"qua_[0-9a-f]{32}")
-_AFTER = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z~qua_[0-9a-f]{32}$"
 _SAID = 8_192
 _KEEP_NOWHERE = {"cache-control": "no-store"}
-
-
-class Marked(BaseModel):
-    """How many entries were marked for replay, and whether the call must be made again for the rest."""
-
-    marked: int
-    more: bool
-
-
-class Forecast(BaseModel):
-    """What a replay would do now; nothing was changed."""
-
-    entries: list[Foreseen]
-    counts: dict[str, int]
-    more: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +53,10 @@ class _Caller:
         if name is None:
             raise ProblemError(problems.bad_request([FieldError("/by", "Say who you are: the token names nobody.")]))
         return name, self.account
+
+    def tries(self, by: str | None, **copy: Any) -> Replay:
+        """A dry run as this caller's own replay; it needs no name, for nobody answers for it."""
+        return Replay(by or self.account or "", "a dry run", self.account, **copy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +93,7 @@ def add_quarantine(app: FastAPI, verifier: Verifier, desk: Desk) -> None:
         reason: Annotated[str | None, Query(max_length=500)] = None,
         status: Annotated[str | None, Query(max_length=64, json_schema_extra={"enum": [*Status]})] = None,
         older_than: Moment | None = None,
-        after: Annotated[str | None, Query(max_length=80, pattern=_AFTER)] = None,
+        after: Annotated[str | None, Query(max_length=80, pattern=AFTER)] = None,
         limit: Annotated[int, Query(ge=1, le=MOST)] = PAGE,
     ) -> EntryPage:
         """What this service has set aside, the oldest first."""
@@ -121,11 +107,16 @@ def add_quarantine(app: FastAPI, verifier: Verifier, desk: Desk) -> None:
         older_than = times.text_of(asked.filter.older_than) if asked.filter.older_than else None
         wanted = Wanted(asked.filter.topic, asked.filter.reason, Status.HELD, older_than)
         if asked.dry_run:
-            found, more = await desk.acting.foresee_all(wanted)
-            return Forecast(entries=found[:PAGE], counts=counted(found), more=more)
+            return await desk.acting.foresee_all(wanted)
         by, account = caller.who(asked.by)
-        marked, more = await desk.acting.replay_all(wanted, Replay(by, _why(asked.reason), account), caller.name)
-        return Marked(marked=marked, more=more)
+        act = Replay(by, _why(asked.reason), account)
+        if asked.after is None:
+            return await desk.acting.replay_all(wanted, act, caller.name)
+        asked_at, _, last = asked.after.partition("~")
+        after = await desk.entries.document(last)
+        if after is None:
+            raise ProblemError(problems.not_found())
+        return await desk.acting.replay_all(wanted, act, caller.name, asked_at, after)
 
     @app.get(PATH + "/{entry}", responses=PROBLEMS)
     async def get_entry(entry: str, caller: Reader, response: Response) -> EntryWhole:
@@ -165,7 +156,8 @@ def add_quarantine(app: FastAPI, verifier: Verifier, desk: Desk) -> None:
         asked = typed(await json_in(request, MOST_BYTES), ReplayOne)
         headers = {name: None if text is None else text.encode() for name, text in asked.headers.items()}
         if asked.dry_run:
-            return await _foreseen(desk, entry, caller, asked.edited, headers)
+            tried = caller.tries(asked.by, value=asked.edited, headers=headers)
+            return await _foreseen(desk, entry, tried, caller)
         by, account = caller.who(asked.by)
         act = Replay(by, _why(asked.reason), account, value=asked.edited, headers=headers)
         return view(entry, (await _done(desk.acting, entry, act, caller)).record.state)
@@ -203,7 +195,7 @@ def _status(told: str | None) -> Status | None:
 
 
 async def _whole(desk: Desk, entry: str, caller: _Caller, *, masked: bool) -> EntryWhole:
-    replay = await _foreseen(desk, entry, caller)
+    replay = await _foreseen(desk, entry, caller.tries(None), caller)
     with _opening(entry):
         found = await desk.entries.one(entry, replay, masked=masked)
     if found is None:
@@ -211,15 +203,8 @@ async def _whole(desk: Desk, entry: str, caller: _Caller, *, masked: bool) -> En
     return found
 
 
-async def _foreseen(
-    desk: Desk,
-    entry: str,
-    caller: _Caller,
-    value: bytes | None = None,
-    headers: Mapping[str, bytes | None] = MappingProxyType({}),
-) -> Foreseen:
+async def _foreseen(desk: Desk, entry: str, tried: Replay, caller: _Caller) -> Foreseen:
     """What a replay would do now, of the entry as it is or of an edited copy."""
-    tried = Replay("nobody", "a dry run", value=value, headers=headers)
     with _opening(entry):
         found = await desk.acting.foresee(_id(entry), tried, caller.name)
     if found is None:

@@ -31,7 +31,7 @@ from shared.events import (
     Draft,
     Event,
 )
-from shared.quarantine.copies import Copy, original, proposed
+from shared.quarantine.copies import Copy, at_attempt, original, proposed
 from shared.quarantine.difference import difference, of_headers, sizes
 from shared.quarantine.people import may_be_one
 from shared.records import MAX_RECORD_BYTES, MAX_RECORD_EVENTS, Record, State
@@ -174,11 +174,21 @@ def _replay(record: Record, asked: Replay) -> Decision:
     if state["status"] == Status.DISCARDED:
         return _refused(Why.NOT_NOW, "It was discarded.")
     if state["status"] != Status.HELD:
-        return Decision()  # it is being tried, or was heard: asking again changes nothing
+        return _asked_again(record, asked)
     if state.get("cut") and asked.value is None:
         return _refused(Why.NOT_NOW, "Only its beginning is kept: send the whole as an edited copy.")
     data = {**asked.said, "asked_at": asked.asked_at}
     return _try_copy(record, asked, data) if asked.is_edited else Decision([Draft(QUARANTINE_REPLAYING, (), data)])
+
+
+def _asked_again(record: Record, asked: Replay) -> Decision:
+    """It is being tried, or was heard: asking again changes nothing, but no other copy is dropped in silence."""
+    if asked.is_edited:
+        history = history_of(record)
+        if original(history).edited(asked.value, asked.headers) != at_attempt(history, record.state["attempt"]):
+            stands = "is being tried" if record.state["status"] == Status.REPLAYING else "was heard already"
+            return _refused(Why.NOT_NOW, f"It {stands}: this copy was not taken.")
+    return Decision()
 
 
 def _try_copy(record: Record, asked: Replay, said: Mapping[str, Any]) -> Decision:

@@ -7,6 +7,7 @@ from aiokafka import ConsumerRecord
 from pydantic import BaseModel
 
 from shared.arrivals import Taken
+from shared.quarantine.deciding import Status
 
 _RECORDS = {"let": "letter", "cas": "case", "not": "notice", "alt": "ladder"}
 
@@ -30,6 +31,16 @@ class Foreseen(BaseModel):
     entry: str
     would: list[Would]
     says: str
+
+
+class Forecast(BaseModel):
+    """What a replay of many would do now; nothing was changed."""
+
+    entries: list[Foreseen]
+    counts: dict[str, int]
+    cut: int
+    """Those of which only the beginning is kept: each needs an edited copy, so they are left out."""
+    more: bool
 
 
 def foreseen(entry: str, record: _Record, taken: Taken) -> Foreseen:
@@ -58,6 +69,12 @@ def refused(entry: str, reason: str) -> Foreseen:
     """A replay that would be refused, or that would fail whatever the entry holds."""
     would = [Would(record=None, what="refused", reason=reason)]
     return Foreseen(entry=entry, would=would, says=_sentence(would[0]))
+
+
+def unchanged(entry: str, status: str) -> Foreseen:
+    """A replay of what is being tried, or was heard."""
+    stands = "is being tried" if status == Status.REPLAYING else "was heard"
+    return Foreseen(entry=entry, would=[], says=f"It {stands}: nothing would happen.")
 
 
 def counted(found: Sequence[Foreseen]) -> dict[str, int]:

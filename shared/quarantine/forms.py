@@ -14,7 +14,8 @@ from shared.words import Person, Reason
 MOST_BYTES = 1_600_000
 """Of a body: an edited copy of 1 MiB as base64, and what is said with it."""
 MOST_HEADERS = 50
-
+AFTER = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z~qua_[0-9a-f]{32}$"
+"""Where an answer says that the next one begins: a time and an entry."""
 
 _BASE64 = {
     "type": "string",
@@ -78,6 +79,8 @@ class ReplayMany(_Said):
     """Many entries are to be tried again."""
 
     filter: Filter
+    after: Annotated[str, StringConstraints(max_length=80, pattern=AFTER)] | None = None
+    """The `next` of the answer before, to go on with the same asking."""
     by: Person | None = None
     reason: Reason | None = None
     """Needed unless it is a dry run."""

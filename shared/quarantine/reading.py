@@ -69,6 +69,8 @@ class EntryView(BaseModel):
     kept_at: str
     outcome: str | None
     """What came of the replay."""
+    failed_at: str | None
+    """When it was tried again and held again."""
     proposal: Proposal | None
 
 
@@ -241,6 +243,7 @@ def view(entry: str, state: Mapping[str, Any]) -> EntryView:
         cut=state.get("cut", False),
         kept_at=state["kept_at"],
         outcome=state.get("outcome"),
+        failed_at=state.get("failed_at"),
         proposal=_proposal(state["proposal"]) if "proposal" in state else None,
     )
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from aiokafka import ConsumerRecord
 
+from shared import topics
 from shared.arrivals import Reader, Taken
 from shared.decisions import Message
 from shared.failures import NewerBuild, TryAgain, place_of
@@ -97,10 +98,7 @@ class Replaying:
     async def look(self) -> int:
         """Try what is to be tried, in order; of how many entries it is known what came of them. Raises `TryAgain`."""
         self._others.clear()
-        order = ("state.topic", "state.partition", "state.offset")
-        query = {"state.status": Status.REPLAYING.value}
-        found = await self._entries.store.find(query, {"state": 1}, limit=AT_ONCE, sort=order)
-        waiting: Sequence[Entry] = found
+        waiting: Sequence[Entry] = await self._asked()
         settled = 0
         while waiting:
             wave, waiting = _wave(waiting)
@@ -111,6 +109,17 @@ class Replaying:
             if tried:
                 settled += await self._try([entry["_id"] for entry in tried])
         return settled
+
+    async def _asked(self) -> Sequence[Entry]:
+        """What is to be tried in this look, by its places; what may be urgent first, which goes by the topic alone."""
+        urgent = [topic for topic in self._readers if topics.may_be_urgent(topic)]
+        first = await self._marked({"state.topic": {"$in": urgent}}, AT_ONCE) if urgent else []
+        return [*first, *await self._marked({"state.topic": {"$nin": urgent}}, AT_ONCE - len(first))]
+
+    async def _marked(self, query: Mapping[str, Any], limit: int) -> Sequence[Entry]:
+        order = ("state.topic", "state.partition", "state.offset")
+        query = {"state.status": Status.REPLAYING.value, **query}
+        return await self._entries.store.find(query, {"state": 1}, limit=limit, sort=order)
 
     async def _failed_before(self, wave: Sequence[Entry]) -> dict[str, str]:
         """Which of these stand behind one of their key that has failed since they were asked for."""

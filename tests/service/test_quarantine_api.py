@@ -292,6 +292,61 @@ async def test_an_edited_copy_is_tried_and_both_stay(desk: Api) -> None:
     assert "good" not in masked.text
 
 
+async def test_a_dry_run_of_a_copy_that_waits_is_decided_as_the_caller_would_be(desk: Api) -> None:
+    [entry] = await desk.bench.set_aside(b"bad")
+    copy = {"edited": base64.b64encode(b"good").decode()}
+    first, second = ({"authority": DESK, "account": f"account-{n}"} for n in (1, 2))
+
+    async def replay(claims: dict[str, str], **body: Any) -> httpx.Response:
+        return await desk.call("POST", f"/{entry}/replay", {**copy, **body}, scope=WRITE, claims=claims)
+
+    await replay(first, reason="mended")
+    says = [(await replay(who, dry_run=True)).json()["says"] for who in (first, second)]
+    nameless = (await replay({"authority": DESK}, dry_run=True, by="Bela")).json()["says"]
+    confirmed = await replay(second, reason="mended")
+
+    assert says[0].startswith("It would be refused: It may be urgent: somebody else must confirm")
+    assert says[1].startswith("It would begin the letter let_")
+    assert nameless == says[0]
+    assert confirmed.json()["status"] == "replaying"
+
+
+async def test_a_copy_that_comes_too_late_is_refused_and_what_was_heard_says_that_nothing_would_happen(
+    desk: Api,
+) -> None:
+    [entry] = await desk.bench.set_aside(b"bad")
+    desk.bench.world.refuses = {b"bad"}
+    copy, other = ({"edited": base64.b64encode(value).decode()} for value in (b"good", b"other"))
+    for by in ("Anna", "Bela"):
+        await desk.write(entry, "replay", by=by, reason="mended", **copy)
+
+    for stands in ("is being tried", "was heard"):
+        late = await desk.write(entry, "replay", **ANNA, **other)
+        assert (late.status_code, problem(late)) == (409, "not-now")
+        assert late.json()["detail"].endswith(": this copy was not taken.")
+        assert (await desk.write(entry, "replay", **ANNA, **copy)).status_code == 200
+        nothing = {"entry": entry, "would": [], "says": f"It {stands}: nothing would happen."}
+        assert (await desk.call("GET", f"/{entry}")).json()["replay"] == nothing
+        for body in ({}, copy):
+            assert (await desk.write(entry, "replay", dry_run=True, **body)).json() == nothing
+        refused = (await desk.write(entry, "replay", dry_run=True, **other)).json()
+        assert refused["would"][0]["what"] == "refused"
+        await desk.bench.replaying.look()
+
+
+async def test_what_was_tried_again_and_failed_says_when(desk: Api) -> None:
+    [entry] = await desk.bench.set_aside(b"bad")
+    desk.bench.world.refuses = {b"bad"}
+    await desk.write(entry, "replay", **ANNA)
+    before = (await desk.call("GET")).json()["entries"][0]["failed_at"]
+
+    await desk.bench.replaying.look()
+
+    [state] = await desk.bench.states(entry)
+    [listed] = (await desk.call("GET")).json()["entries"]
+    assert (before, listed["failed_at"]) == (None, state["failed_at"])
+
+
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [
@@ -351,9 +406,29 @@ async def test_many_are_marked_or_judged_at_once(desk: Api) -> None:
     nameless = await desk.call("POST", "/replay", chosen, scope=WRITE)
 
     assert dry["counts"] == {"begin a letter": 5, "refused: still not a letter": 1}
-    assert marked == {"marked": 6, "more": False}
+    assert marked == {"marked": 6, "cut": 0, "more": False, "next": None}
     assert nameless.status_code == 422
     assert await desk.bench.statuses(*entries, other) == ["replaying"] * 6 + ["held"]
+
+
+async def test_who_marks_many_goes_on_where_the_answer_before_ended(desk: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.quarantine.acting._PAGE", 2)
+    monkeypatch.setattr("shared.quarantine.acting.MOST_AT_ONCE", 2)
+    values = [b"%d" % n for n in range(3)]
+    await desk.bench.set_aside(*values, key=None)
+    desk.bench.world.refuses = set(values)
+
+    async def ask(**body: Any) -> httpx.Response:
+        return await desk.call("POST", "/replay", {"filter": {}, **ANNA, **body}, scope=WRITE)
+
+    first = (await ask()).json()
+    await desk.bench.replaying.look()
+    second = (await ask(after=first["next"])).json()
+    odd, unknown = [await ask(after=after) for after in ("x", f"{first['next'][:-32]}{'0' * 32}")]
+
+    assert (first["marked"], first["more"]) == (2, True)
+    assert second == {"marked": 1, "cut": 0, "more": False, "next": None}
+    assert (odd.status_code, odd.json()["errors"][0]["pointer"], problem(unknown)) == (422, "/after", "not-found")
 
 
 async def test_what_is_held_is_counted_by_reason_and_lane(desk: Api) -> None:
@@ -387,7 +462,8 @@ QUERIES: dict[str, dict[str, str]] = {
 }
 
 
-async def test_every_query_uses_an_index_and_sorts_by_it(desk: Api) -> None:
+async def test_every_query_uses_an_index_and_sorts_by_it(desk: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.quarantine.acting._PAGE", 7)
     await desk.bench.set_aside(*(b"%d" % n for n in range(30)))
     with pymongo.MongoClient[dict[str, Any]](desk.server) as client:
         database = client[desk.database]

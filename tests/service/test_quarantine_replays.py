@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -15,11 +16,12 @@ from shared.events import (
 from shared.failures import TryAgain
 from shared.mongo import Mongo
 from shared.quarantine import replaying
+from shared.quarantine.acting import Marked
 from shared.quarantine.deciding import Discard, Replay, Settled
 from shared.quarantine.reading import Wanted
 from tests.service.running import eventually
 from tests.service.set_aside import Bench
-from tests.unit.entries import GATE, IDS
+from tests.unit.entries import GATE, IDS, consumed, messages_of
 
 ASKED = Replay("Anna", "it was mended")
 
@@ -37,6 +39,14 @@ async def bench(mongo: Server, database: str) -> AsyncIterator[Bench]:
 async def ask(bench: Bench, *entries: str, replay: Replay = ASKED) -> None:
     for entry in entries:
         await bench.acting.act(entry, replay, "desk")
+
+
+async def set_aside_cut(bench: Bench, offset: int) -> str:
+    """An entry of which only the beginning is kept."""
+    [message] = await messages_of(consumed(b"beginning", offset=offset, key=None))
+    body = replace(message.body, facts={**message.body.facts, "cut": True})
+    await bench.entries.handle([replace(message, body=body)], "kafka")
+    return message.record
 
 
 async def is_over(bench: Bench, *entries: str) -> bool:
@@ -124,9 +134,71 @@ async def test_one_call_marks_all_that_match_and_none_goes_before_a_failed_one(
     await eventually(lambda: is_over(bench, *entries), "the replay's end")
     looking.cancel()
 
-    assert marked == (10, False)
+    assert marked == Marked(marked=10)
     assert await bench.statuses(*entries) == ["replayed"] * 4 + ["held"] * 6
     assert await bench.statuses(*other) == ["held"]
+
+
+async def test_who_asks_on_meets_nothing_again_and_the_order_of_keys_goes_through_all_calls(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.quarantine.acting._PAGE", 2)
+    monkeypatch.setattr("shared.quarantine.acting.MOST_AT_ONCE", 4)
+    [first] = await bench.set_aside(b"a", first=0)
+    between = await bench.set_aside(*(b"%d" % n for n in range(7)), first=1, key=None)
+    [last] = await bench.set_aside(b"b", first=8)
+    entries = [first, *between, last]
+    cut = [await set_aside_cut(bench, offset) for offset in (100, 101)]
+    bench.world.refuses = {b"%d" % n for n in range(7)} | {b"a"}
+
+    calls: list[Marked] = []
+    asked_at, after = None, None
+    while not calls or calls[-1].more:
+        calls.append(await bench.acting.replay_all(Wanted(), ASKED, "desk", asked_at, after))
+        await bench.replaying.look()
+        if calls[-1].next:
+            asked_at, _, place = calls[-1].next.partition("~")
+            [after] = await bench.entries.store.histories([place])
+
+    assert [(one.marked, one.cut, one.more) for one in calls] == [(4, 0, True), (4, 0, True), (1, 2, False)]
+    stories = [await bench.story(entry) for entry in entries]
+    assert [story.count(QUARANTINE_REPLAYING) for story in stories] == [1] * 9
+    assert await bench.statuses(*entries, *cut) == ["held"] * 11
+    assert (await bench.states(last))[0]["behind"] == first
+
+
+async def test_a_dry_run_of_many_leaves_out_what_a_replay_of_many_leaves_out_and_both_say_how_many(
+    bench: Bench,
+) -> None:
+    cut = [await set_aside_cut(bench, offset) for offset in range(2)]
+    await bench.set_aside(*(b"%d" % n for n in range(3)), first=5, key=None)
+
+    dry = await bench.acting.foresee_all(Wanted())
+    marked = await bench.acting.replay_all(Wanted(), ASKED, "desk")
+    nothing_left = await bench.acting.replay_all(Wanted(), ASKED, "desk")
+
+    assert (dry.counts, dry.cut, dry.more) == ({"begin a letter": 3}, 2, False)
+    assert marked == Marked(marked=3, cut=2)
+    assert nothing_left == Marked(cut=2)
+    assert await bench.statuses(*cut) == ["held"] * 2
+
+
+async def test_what_may_be_urgent_is_tried_before_what_is_not_and_keys_keep_their_order(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replaying, "AT_ONCE", 3)
+    normal = "aaa.cases.v1"  # first by its place
+    bench.readers[normal] = bench.readers[GATE]
+    backlog = await bench.set_aside(*(b"n%d" % n for n in range(4)), topic=normal, key=None)
+    urgent = await bench.set_aside(b"u1", b"u2", first=50)
+    await ask(bench, *backlog, *reversed(urgent))
+
+    await bench.replaying.look()
+    assert bench.world.heard == [b"u1", b"n0", b"u2"]
+    await bench.replaying.look()
+    await bench.replaying.look()
+
+    assert await bench.statuses(*backlog, *urgent) == ["replayed"] * 6
 
 
 async def test_two_replicas_try_the_same_and_one_outcome_is_kept(mongo: Server, bench: Bench, database: str) -> None:
@@ -254,10 +326,10 @@ async def test_a_dry_run_of_many_is_counted(bench: Bench) -> None:
     await bench.set_aside(*(b"%d" % n for n in range(5)), key=None)
     bench.world.refuses = {b"2", b"3"}
 
-    found, are_more = await bench.acting.foresee_all(Wanted(GATE))
+    told = await bench.acting.foresee_all(Wanted(GATE))
 
-    assert sorted(one.would[0].what for one in found) == ["begin"] * 3 + ["refused"] * 2
-    assert not are_more
+    assert sorted(one.would[0].what for one in told.entries) == ["begin"] * 3 + ["refused"] * 2
+    assert (told.cut, told.more) == (0, False)
 
 
 async def test_what_came_of_an_attempt_is_counted_once(bench: Bench) -> None:

@@ -9,11 +9,13 @@ from typing import Any
 
 import httpx
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from cli import of_quarantine
 from cli.__main__ import app
 from cli.asking import INTAKE, NOTIFIER, ROUTER, Asking
+from cli.quarantine_words import entry_table
 
 Run = Callable[..., Result]
 SERVICES = {one.name: one for one in (INTAKE, ROUTER, NOTIFIER)}
@@ -37,6 +39,7 @@ def entry(service: str, number: int, **more: Any) -> dict[str, Any]:
         "cut": False,
         "kept_at": f"2026-03-10T08:00:{number:02}.000000Z",
         "outcome": None,
+        "failed_at": None,
         "proposal": None,
         **more,
     }
@@ -61,6 +64,8 @@ class Services:
         self.asked: list[tuple[str, str, str, dict[str, str], Any]] = []
         self.silent: set[str] = set()
         self.answers: dict[tuple[str, str], httpx.Response] = {}
+        self.then: dict[tuple[str, str], httpx.Response] = {}
+        """What is answered from the second time on."""
 
     def of(self, name: str) -> Callable[[httpx.Request], httpx.Response]:
         """One of them."""
@@ -72,7 +77,9 @@ class Services:
             body = json.loads(request.content) if request.content else None
             self.asked.append((name, request.method, path, query, body))
             if (name, path) in self.answers:
-                return self.answers[name, path]
+                told = self.answers[name, path]
+                self.answers[name, path] = self.then.get((name, path), told)
+                return told
             if path == "":
                 page = {"entries": [entry(name, number) for number in _NUMBERS[name]], "next": None}
                 return httpx.Response(200, json=page)
@@ -110,7 +117,7 @@ def test_one_table_shows_what_all_services_hold_the_oldest_first(run: Run, servi
 
     rows = [line.split()[1] for line in result.output.splitlines() if line.startswith("qua_")]
     assert (result.exit_code, rows) == (0, ["intake", "router", "notifier", "intake"])
-    assert "4 entries." in result.output
+    assert result.output.endswith("\n4 entries.\n")
     assert {asked[3]["status"] for asked in services.asked} == {"held"}
 
 
@@ -124,6 +131,56 @@ def test_a_list_for_programs_is_whole_and_says_who_did_not_answer(run: Run, serv
     assert (result.exit_code, told["more"]) == (1, True)
     assert "does not answer" in told["not_answered"][0]
     assert services.asked[0][3] == {"topic": "t", "reason": "r", "limit": "500"}
+
+
+def test_nothing_matches_is_said_only_where_all_services_answered(run: Run, services: Services) -> None:
+    for name in SERVICES:
+        services.answers[name, ""] = httpx.Response(200, json={"entries": [], "next": None})
+    nothing = run("list")
+    services.silent = {"notifier"}
+    not_all = run("list")
+    services.answers["intake", ""] = httpx.Response(200, json={"entries": [entry("intake", 1)], "next": None})
+    some = run("list")
+    services.silent = set(SERVICES)
+    nobody = run("list")
+
+    assert (nothing.exit_code, nothing.stdout) == (0, "Nothing matches.\n")
+    assert (not_all.exit_code, not_all.stdout) == (1, "Nothing found, but not every service answered.\n")
+    assert some.stdout.endswith("\n1 entry, but not every service answered.\n")
+    assert "The notifier does not answer" in not_all.stderr
+    assert nobody.stderr.count("does not answer") == 3
+
+
+@pytest.mark.parametrize("width", [80, 100, 139, 140, 160])
+def test_an_id_is_never_cut(width: int) -> None:
+    entries = [entry("notifier", 1), entry("intake", 2, reason="another agency's name " * 4, size=1_000_000)]
+    entries[1] |= {"failed_at": "2026-03-10T09:00:00.000000Z", "offset": 10**12, "topic": "agency.a-long-name.letters"}
+    console = Console(width=width)
+
+    with console.capture() as captured:
+        console.print(entry_table(entries, width))
+
+    rows = [line.split()[0] for line in captured.get().splitlines() if line.startswith("qua_")]
+    assert rows == [one["entry"] for one in entries]
+    assert "\u2026" not in captured.get()
+
+
+def test_a_list_says_what_was_tried_again_and_what_waits_for_somebody_else(run: Run, services: Services) -> None:
+    failed_at = "2026-03-10T09:00:00.000000Z"
+    page = [
+        entry("intake", 1, failed_at=failed_at),
+        entry("intake", 2, proposal={"act": "discard", "by": "anna"}),
+        entry("intake", 3, proposal={"act": "replay", "by": "anna"}),
+        entry("intake", 4, status="replayed", failed_at=failed_at),
+    ]
+    services.answers["intake", ""] = httpx.Response(200, json={"entries": page, "next": None})
+
+    output = run("list", "--service", "intake").output
+
+    assert output.count("held, tried again 2026-03-10 09:00:00Z") == output.count("tried again") == 1
+    assert output.count("held, discard proposed") == output.count("held, a copy proposed") == 1
+    services.router_says(f"/{ENTRY}", whole() | {"failed_at": failed_at})
+    assert "tried again   2026-03-10 09:00:00Z, and held again" in run("show", ENTRY).output
 
 
 def test_one_service_can_be_asked_alone(run: Run, services: Services) -> None:
@@ -184,11 +241,11 @@ def test_a_dry_run_says_what_would_happen_and_exits_by_it(run: Run, services: Se
         (0, "It would begin.\n"),
         (1, "It would be refused: x.\n"),
     ]
-    assert services.asked[-1][4] == {"dry_run": True}
+    assert services.asked[-1][4] == {"by": "anna", "dry_run": True}
 
 
 def test_an_edited_copy_is_sent_with_its_headers(run: Run, services: Services, tmp_path: Path) -> None:
-    services.router_says(f"/{ENTRY}/replay", entry("router", 1, status="replaying"))
+    services.router_says(f"/{ENTRY}/replay", entry("router", 1, entry=ENTRY, status="replaying"))
     (tmp_path / "mended").write_bytes(b"\xff{}")
 
     result = run(
@@ -206,10 +263,11 @@ def test_an_edited_copy_is_sent_with_its_headers(run: Run, services: Services, t
 
     body = services.asked[-1][4]
     services.router_says(f"/{ENTRY}/replay", entry("router", 1, proposal={"act": "replay", "by": "anna"}))
-    proposed = run("replay", ENTRY, "--because", "mended", "--header", "d")
+    proposed = run("replay", ENTRY, "--because", "mended", "--header", "d", "--wait")
 
     assert "somebody else must try the same copy too" in proposed.output
-    assert result.output == f"{ENTRY}: replaying.\n"
+    assert proposed.output.startswith(f"{ENTRY}: proposed; ")
+    assert result.output == f"{ENTRY}: replaying; `rogatory quarantine show {ENTRY}` tells what comes of it.\n"
     assert base64.b64decode(body["edited"]) == b"\xff{}"
     assert body["headers"] == {"a": "b=c", "d": None}
 
@@ -231,23 +289,68 @@ def test_many_are_replayed_by_a_filter_and_never_by_forgetting_one(run: Run, ser
     assert services.asked[-1][4]["filter"] == {"reason": "not a letter"}
 
 
+@pytest.mark.parametrize(
+    ("became", "code", "says"),
+    [
+        ({"status": "replayed", "outcome": "taken"}, 0, "replayed, taken"),
+        ({"status": "held", "reason": "no such case"}, 1, "held again: no such case"),
+        ({"status": "held", "behind": "qua_1"}, 1, "held again: behind qua_1"),
+    ],
+)
+def test_who_waits_is_told_what_came_of_it(
+    run: Run, services: Services, monkeypatch: pytest.MonkeyPatch, became: dict[str, Any], code: int, says: str
+) -> None:
+    services.router_says(f"/{ENTRY}/replay", entry("router", 1, status="replaying"))
+    services.router_says(f"/{ENTRY}", whole() | {"status": "replaying"})
+    waited: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 3:
+            services.router_says(f"/{ENTRY}", whole() | became)
+
+    monkeypatch.setattr("time.sleep", wait)
+
+    result = run("replay", ENTRY, "--because", "mended", "--wait")
+
+    assert (result.exit_code, result.output, len(waited)) == (code, f"{ENTRY}: {says}.\n", 3)
+    assert run("replay", "--all", "--because", "mended", "--wait").exit_code != 0
+
+
+def test_one_command_marks_all_though_a_call_marks_some(run: Run, services: Services) -> None:
+    pages: list[dict[str, Any]] = [
+        {"marked": 10_000, "cut": 1, "more": True, "next": "a"},
+        {"marked": 7, "cut": 1, "more": False},
+    ]
+    services.router_says("/replay", pages[0])
+    services.then["router", "/replay"] = httpx.Response(200, json=pages[1])
+
+    result = run("replay", "--all", "--because", "mended", "--service", "router")
+
+    assert result.output.splitlines() == [
+        "router: 10007 to be tried again.",
+        "router: 2 left out, of which only the beginning is kept: send the whole of each with --edited.",
+    ]
+    assert [asked[4].get("after") for asked in services.asked] == [None, "a"]
+
+
 def test_a_dry_run_of_many_is_counted(run: Run, services: Services) -> None:
     counts = {"begin a letter": 3, "refused: not a letter": 1, "heard before": 1}
     for name in SERVICES:
-        told = counts if name == "intake" else {}
-        services.answers[name, "/replay"] = httpx.Response(200, json={"entries": [], "counts": told, "more": False})
+        told = {"entries": [], "counts": counts if name == "intake" else {}, "cut": int(name == "router")}
+        services.answers[name, "/replay"] = httpx.Response(200, json={**told, "more": False})
 
     assert run("replay", "--all", "--dry-run").output.splitlines() == [
         "intake: 3 would begin a letter.",
         "intake: 1 would be refused: not a letter.",
         "intake: 1 would stay as they are: heard before.",
-        "router: nothing matches.",
+        "router: 1 left out, of which only the beginning is kept: send the whole of each with --edited.",
         "notifier: nothing matches.",
     ]
 
 
 def test_a_discard_that_needs_a_second_person_says_so(run: Run, services: Services) -> None:
-    services.router_says(f"/{ENTRY}/discard", entry("router", 1))
+    services.router_says(f"/{ENTRY}/discard", entry("router", 1, proposal={"act": "discard", "by": "anna"}))
     proposed = run("discard", ENTRY, "--because", "rubbish")
     services.router_says(f"/{ENTRY}/discard", {"detail": "Somebody else must confirm."}, 409)
     alone = run("discard", ENTRY, "--because", "rubbish", "--by", "Anna")
@@ -255,6 +358,7 @@ def test_a_discard_that_needs_a_second_person_says_so(run: Run, services: Servic
     done = run("discard", ENTRY, "--because", "rubbish", "--by", "Bela")
 
     assert [one.exit_code for one in (proposed, alone, done)] == [0, 1, 0]
+    assert proposed.output.startswith(f"{ENTRY}: proposed; ")
     assert "somebody else must discard it too" in proposed.output
     assert "Somebody else must confirm." in alone.output
     assert done.output == f"{ENTRY}: discarded.\n"

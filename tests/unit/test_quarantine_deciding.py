@@ -208,6 +208,24 @@ async def test_a_difference_that_cannot_be_written_is_told_by_sizes_and_digests(
     assert (one.status, difference.keys()) == ("replaying", {"from", "to", "headers"})
 
 
+@pytest.mark.parametrize("topic", [GATE, "letters.received.v1"])
+@pytest.mark.parametrize("first", [REPLAY, replace(REPLAY, value=b"second")])
+async def test_another_copy_is_not_dropped_in_silence_once_one_is_tried_or_was_heard(topic: str, first: Replay) -> None:
+    one = await entry(b"first", topic=topic)
+    both(one, first)
+
+    for says in ("It is being tried: this copy was not taken.", "It was heard already: this copy was not taken."):
+        for other in (replace(REPLAY, value=b"third"), replace(first, headers={"ce_type": b"letter.received"})):
+            refused = one.hear(other)
+            assert (refusal(refused.reply), getattr(refused.reply, "says", "")) == (Why.NOT_NOW, says)
+            assert refused.events == ()
+        for again in (first, REPLAY, replace(first, value=first.value or b"first")):
+            assert (one.hear(again).events, one.hear(again).reply) == ((), None)
+        one.hear(Settled(one.record.state["attempt"], "taken"))
+
+    assert one.status == "replayed"
+
+
 async def test_a_replay_without_a_copy_tries_what_was_set_aside_also_after_an_edited_one_failed() -> None:
     one = await entry(b"first")
     both(one, Replay("Anna", "edited", value=b"second"))
