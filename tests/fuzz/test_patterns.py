@@ -1,13 +1,12 @@
 """No regular expression of ours takes more than its share of time for any text (ReDoS).
 
 Every pattern is found where it is kept, so a new one is tried too. What pydantic is told is matched by Rust's `regex`,
-which is linear by its making. Times are compared with each other, never with a clock's.
+which is linear by its making.
 """
 
 import importlib
 import pkgutil
 import re
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -17,13 +16,7 @@ import services
 import shared
 from deploy.local.jars import ROOT
 from shared.identifiers import defects_of
-
-SMALL, LARGE = 4_000, 16_000
-TIMES = LARGE / SMALL
-STEEPEST = TIMES**1.7
-"""Between a linear pattern (4 times the text, 4 times the time) and a square one (16 times)."""
-TOO_SHORT = 2e-3
-"""Seconds: what takes less is not worth comparing, and nobody's attack."""
+from tests.fuzz.steepness import LARGE, SMALL, compare, seconds
 
 
 def every_pattern() -> Iterator[tuple[str, re.Pattern[str]]]:
@@ -76,16 +69,6 @@ def pumped(size: int) -> Iterator[str]:
             yield from (before + body + behind for behind in BEHIND)
 
 
-def seconds(act: Callable[[], object], rounds: int = 3) -> float:
-    """The shortest of some tries."""
-    taken = []
-    for _ in range(rounds):
-        began = time.thread_time()
-        act()
-        taken.append(time.thread_time() - began)
-    return min(taken)
-
-
 def test_patterns_were_found() -> None:
     assert {"shared.identifiers._FOUR", "shared.moment._MOMENT", "services.notifier.lists.addresses._EMAIL"} <= {
         *PATTERNS
@@ -106,17 +89,6 @@ def way_of_use(name: str) -> Callable[[str], object]:
     own = name.rpartition(".")[2]
     searched = re.search(rf"\b{own}\.(search|finditer|findall|sub|subn|split)\(", SOURCE)
     return PATTERNS[name].search if searched else PATTERNS[name].fullmatch
-
-
-def compare(how: Callable[[str], object], small: str, large: str) -> None:
-    """Fail where a text that is four times as long takes far more than four times as long."""
-    if seconds(partial(how, large), 1) < TOO_SHORT:
-        return
-    steepness = seconds(partial(how, large)) / seconds(partial(how, small))
-    # Once more, for the machine may have been busy.
-    if steepness >= STEEPEST:
-        steepness = seconds(partial(how, large), 9) / seconds(partial(how, small), 9)
-    assert steepness < STEEPEST, repr(large[:40])
 
 
 def test_addresses_are_looked_for_in_time_that_grows_with_the_text() -> None:
