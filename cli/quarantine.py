@@ -196,10 +196,15 @@ def _replay_all(where: Where, body: dict[str, Any], as_json: bool) -> None:
 
 def _replay_in(service: "Asking", body: dict[str, Any]) -> dict[str, Any]:
     """Ask on until there are no more: all calls are one asking."""
+    from cli.asking import NoAnswer
+
     told: dict[str, Any] = service.ask("POST", f"{PATH}/replay", "", body=body).data
     while told.get("next"):
-        found = service.ask("POST", f"{PATH}/replay", "", body={**body, "after": told["next"]}).data
-        told = found | {name: told[name] + found[name] for name in ("marked", "cut")}
+        try:
+            found = service.ask("POST", f"{PATH}/replay", "", body={**body, "after": told["next"]}).data
+        except NoAnswer:
+            break  # what was marked so far is said, and that there are more
+        told = found | {name: told[name] + found[name] for name in ("marked", "cut", "refused")}
     return told
 
 

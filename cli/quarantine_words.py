@@ -148,6 +148,8 @@ def forecast(service: str, answer: Mapping[str, Any]) -> Iterator[str]:
         yield f"{service}: {answer['marked']} to be tried again{more}."
     elif not answer["counts"] and not cut:
         yield f"{service}: nothing matches."
+    if refused := answer.get("refused", 0):
+        yield f"{service}: {refused} stay held, for they take no more events: discard them."
     if cut:
         yield f"{service}: {cut} left out, of which only the beginning is kept: send the whole of each with --edited."
     if "marked" in answer:

@@ -223,7 +223,8 @@ class KafkaSource:
                 if not away:
                     self._log.warning("away", what="Kafka", reason=type(error).__name__, doing="waiting")
                 away = True
-                await closed_within(_CLOSED_IN, self._broker.stop())
+                with contextlib.suppress(Exception):  # to its end: the same broker is started again
+                    await self._broker.stop()
                 await asyncio.sleep(1)
             else:
                 if away:

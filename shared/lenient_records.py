@@ -8,6 +8,8 @@ bounds, before any of it is handed out. One that fails is read again with bytes 
 replaces a name of aiokafka's own; a test holds it to the pinned version.
 """
 
+import asyncio
+import contextlib
 import gzip
 import io
 import mmap
@@ -30,6 +32,8 @@ ALWAYS_UNPACKED, MOST_TIMES = 2 * 1024 * 1024, 64
 """Bytes to which any batch may unpack, and beyond them so many times its own size: small bombs come by the hundred."""
 MOST_PARTS = 200_000
 """Records and headers together of what was packed: each costs up to a hundred times the memory of its bytes."""
+UNPACKED_AT_ONCE, PARTS_AT_ONCE = 32 * 1024 * 1024, MOST_PARTS
+"""Bytes and parts that are unpacked before anything else has its turn; what follows is fetched again."""
 KEPT_OF_UNREAD = 1_000
 """Bytes that are kept of a batch that cannot be read."""
 _HEADER, _CODEC = DefaultRecordBase.HEADER_STRUCT, DefaultRecordBase.CODEC_MASK
@@ -108,7 +112,9 @@ def _read(batch: Any, raw: memoryview) -> list[Any]:
         return _read_old(batch, raw)
     if batch.compression_type:
         raw = _unpacked(batch.compression_type, raw)
-        if len(raw) > ALWAYS_UNPACKED // 2 and _parts(raw) > MOST_PARTS:
+        parts = _parts(raw)
+        _AT_ONCE.spend(len(raw), parts)
+        if parts > MOST_PARTS:
             raise _UnreadableError("a batch of too many parts")
         batch = DefaultRecordBatch(raw)
     try:
@@ -135,6 +141,7 @@ def _unpacked(codec: int, raw: memoryview) -> memoryview:
     except (OSError, EOFError, zlib.error, cramjam.DecompressionError, struct.error):
         raise _UnreadableError("a batch that does not unpack") from None
     if records is None:
+        _AT_ONCE.spend(most, 0)
         raise _UnreadableError("a batch that unpacks to too much")
     head = bytearray(raw[: _HEADER.size])
     (attributes,) = struct.unpack_from(">h", head, _ATTRIBUTES_AT)
@@ -216,6 +223,35 @@ def _leniently(raw: memoryview) -> Any:
     return batch
 
 
+class _AtOnce:
+    """What was unpacked since the event loop had its turn; a consumer hands out hundreds of batches in one."""
+
+    def __init__(self) -> None:
+        self._bytes = self._parts = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether no more is to be unpacked now."""
+        is_spent = self._bytes >= UNPACKED_AT_ONCE or self._parts >= PARTS_AT_ONCE
+        return is_spent and self._loop is not None and not self._loop.is_closed()
+
+    def spend(self, size: int, parts: int) -> None:
+        """Count a batch; where no loop runs nobody hands out many."""
+        with contextlib.suppress(RuntimeError):
+            loop = asyncio.get_running_loop()
+            if self._loop is not loop:
+                self._bytes, self._parts, self._loop = 0, 0, loop
+                loop.call_soon(self._begin_anew)
+            self._bytes, self._parts = self._bytes + size, self._parts + parts
+
+    def _begin_anew(self) -> None:
+        self._bytes, self._parts, self._loop = 0, 0, None
+
+
+_AT_ONCE = _AtOnce()
+
+
 class LenientRecords:
     """What a fetch brought for one partition, batch by batch."""
 
@@ -223,8 +259,8 @@ class LenientRecords:
         self._slices = _MemoryRecordsPy(data)
 
     def has_next(self) -> bool:
-        """Whether a whole batch follows."""
-        return self._slices.has_next()
+        """Whether a whole batch follows; none does once enough was unpacked, and the fetcher asks for the rest anew."""
+        return not _AT_ONCE.is_enough and self._slices.has_next()
 
     def size_in_bytes(self) -> int:
         """How much was fetched."""

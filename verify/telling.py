@@ -25,7 +25,7 @@ def sentences(report: Report) -> Iterator[str]:
         yield "Kafka at {kafka}, the database {database} of MongoDB at {mongo}.".format(**report.of)
     yield from _accounts(report)
     for name, says in _APART.items():
-        if counts[name] and (name != "unanchored" or counts["checkpoints"] or Kind.MISSING in report.numbers):
+        if counts[name] and (name != "unanchored" or _may_be_anchored(report)):
             yield f"{counts[name]:,} {says}"
     for kind, number in report.numbers.items():
         yield ""
@@ -53,6 +53,12 @@ _APART = {
     "cannot_tell": "times nothing can be told: a topic or rules that are gone, content without the sealing key, "
     "or whether what a topic no longer holds was read.",
 }
+
+
+def _may_be_anchored(report: Report) -> bool:
+    """Whether there are checkpoints, or were: where none is made, that nothing is anchored is no news."""
+    counts = report.tally.counts
+    return bool(counts["checkpoints"] or counts["beyond_retention"] or Kind.MISSING in report.numbers)
 
 
 def _records(report: Report) -> int:

@@ -8,8 +8,10 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
 from shared.failures import BadStart
+from shared.topics import CHECKPOINTS
 
 _OK, _EXISTS = 0, 36
+_FOR_EVER = {"retention.ms": "-1"}
 
 
 async def create_topics(
@@ -28,7 +30,10 @@ async def create_topics(
         missing = topics.keys() - set(await admin.list_topics())
         if missing:
             copies = replication or min(3, len((await admin.describe_cluster())["brokers"]))
-            wanted = [NewTopic(name, topics[name], copies) for name in sorted(missing)]
+            wanted = [
+                NewTopic(name, topics[name], copies, topic_configs=_FOR_EVER if name == CHECKPOINTS else None)
+                for name in sorted(missing)
+            ]
             answer = await admin.create_topics(wanted, timeout_ms=int(patience * 1000))
             for name, code, *why in answer.topic_errors:  # type: ignore[attr-defined]  # aiokafka makes it from a schema
                 if code not in (_OK, _EXISTS):

@@ -3,13 +3,14 @@
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
 from aiokafka import ConsumerRecord
 from pydantic import BaseModel
 
+from shared import times
 from shared.arrivals import Reader, Taken
 from shared.decisions import Message
 from shared.events import QUARANTINE_REPLAY_PROPOSED
@@ -29,6 +30,8 @@ from shared.times import text_of
 PATIENCE = 10.0
 MOST_AT_ONCE = 10_000
 """Entries that one call marks for replay; whoever wants more calls again."""
+LONGEST_ASKING = timedelta(hours=1)
+"""For which calls may go on with a replay of many."""
 MOST_FORESEEN, MOST_TOLD = 1_000, 100
 _PAGE = 200
 _LOOKED_AT_ONCE = 50
@@ -44,6 +47,8 @@ class Marked(BaseModel):
     marked: int = 0
     cut: int = 0
     """Those of which only the beginning is kept: each needs an edited copy, so they are left out."""
+    refused: int = 0
+    """Those that take no more events: `show` says why."""
     more: bool = False
     next: str | None = None
     """Sent as `after` with the same filter, it goes on where this call ended; None: there are no more."""
@@ -91,6 +96,7 @@ class Acting:
             whole = [one["_id"] for one in found if not one["state"].get("cut")]
             outcomes = await self._entries.handle([_message(one, asked, caller) for one in whole], "http", PATIENCE)
             told.marked += sum(outcome.fresh for outcome in outcomes)
+            told.refused += sum(isinstance(outcome.reply, Refused) for outcome in outcomes)
             told.cut += len(found) - len(whole)
             self._replaying.wake()
             told.more = len(found) == _PAGE
@@ -100,6 +106,19 @@ class Acting:
         if told.more and last is not None:
             told.next = f"{asked.asked_at}~{last['_id']}"
         return told
+
+    def still_asked(self, begun: str) -> str:
+        """When the asking began that is gone on with; raises `ValueError` for what is no time of the last hour.
+
+        All that was heard since then counts as heard by this replay.
+        """
+        try:
+            at = times.read(begun)
+        except ValueError:
+            at = None
+        if at is None or at < self._now() - LONGEST_ASKING:
+            raise ValueError("Is no place in an asking of the last hour: ask without it.")
+        return text_of(at)
 
     async def foresee(self, entry: str, asked: Replay, caller: str) -> Foreseen | None:
         """What a replay of one entry would do now; None where there is no such entry."""

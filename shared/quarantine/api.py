@@ -112,7 +112,11 @@ def add_quarantine(app: FastAPI, verifier: Verifier, desk: Desk) -> None:
         act = Replay(by, _why(asked.reason), account)
         if asked.after is None:
             return await desk.acting.replay_all(wanted, act, caller.name)
-        asked_at, _, last = asked.after.partition("~")
+        begun, _, last = asked.after.partition("~")
+        try:
+            asked_at = desk.acting.still_asked(begun)
+        except ValueError as reason:
+            raise ProblemError(problems.bad_request([FieldError("/after", str(reason))])) from None
         after = await desk.entries.document(last)
         if after is None:
             raise ProblemError(problems.not_found())

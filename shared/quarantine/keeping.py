@@ -5,7 +5,7 @@ know (a refused event, a stopped loop) is kept the same way.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -30,6 +30,9 @@ Written out, a character of a header's name has six bytes at most: 0.8 MB altoge
 """
 MAX_HEADERS = 1_000
 """That are kept of any record."""
+_KEPT_AT_ONCE = 4_000_000
+"""Bytes of values of which entries are made together: each is many times as long while it is made."""
+_Unread = tuple[ConsumerRecord[Any, Any], str]
 
 
 class Quarantine:
@@ -39,11 +42,15 @@ class Quarantine:
         """`loop`: over the service's quarantine collection, with `deciding`'s `decide` and `evolve`."""
         self._service, self._loop, self._ids, self._metrics = service, loop, ids, metrics
 
-    async def keep(self, entries: Sequence[tuple[ConsumerRecord[Any, Any], str]]) -> None:
+    async def keep(self, entries: Sequence[_Unread]) -> None:
         """Keep Kafka records whole, each with its reason, before their offsets are committed.
 
         One that no document can hold is kept by its beginning and its digest. Raises `TryAgain` if any is not kept.
         """
+        for portion in _portions(entries):
+            await self._keep(portion)
+
+    async def _keep(self, entries: Sequence[_Unread]) -> None:
         outcomes = await self._loop.handle([self._entry(record, reason) for record, reason in entries], "kafka")
         huge = [entry for entry, outcome in zip(entries, outcomes, strict=True) if outcome.refused]
         cut = await self._loop.handle([self._entry(record, reason, KEPT_OF_HUGE) for record, reason in huge], "kafka")
@@ -59,6 +66,20 @@ class Quarantine:
 
     def _entry(self, record: ConsumerRecord[Any, Any], reason: str, most: int | None = None) -> Message:
         return entry_of(record, reason, self._service, self._ids, most)
+
+
+def _portions(entries: Sequence[_Unread]) -> Iterator[list[_Unread]]:
+    portion: list[_Unread] = []
+    size = 0
+    for entry in entries:
+        length = len(entry[0].value or b"")
+        if portion and size + length > _KEPT_AT_ONCE:
+            yield portion
+            portion, size = [], 0
+        portion.append(entry)
+        size += length
+    if portion:
+        yield portion
 
 
 def entry_of(record: ConsumerRecord[Any, Any], reason: str, service: str, ids: Ids, most: int | None = None) -> Message:

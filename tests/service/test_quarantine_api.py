@@ -406,7 +406,7 @@ async def test_many_are_marked_or_judged_at_once(desk: Api) -> None:
     nameless = await desk.call("POST", "/replay", chosen, scope=WRITE)
 
     assert dry["counts"] == {"begin a letter": 5, "refused: still not a letter": 1}
-    assert marked == {"marked": 6, "cut": 0, "more": False, "next": None}
+    assert marked == {"marked": 6, "cut": 0, "refused": 0, "more": False, "next": None}
     assert nameless.status_code == 422
     assert await desk.bench.statuses(*entries, other) == ["replaying"] * 6 + ["held"]
 
@@ -425,9 +425,12 @@ async def test_who_marks_many_goes_on_where_the_answer_before_ended(desk: Api, m
     await desk.bench.replaying.look()
     second = (await ask(after=first["next"])).json()
     odd, unknown = [await ask(after=after) for after in ("x", f"{first['next'][:-32]}{'0' * 32}")]
+    last = first["next"].partition("~")[2]
+    long_ago = [await ask(after=f"{at}~{last}") for at in ("0001-01-01T00:00:00Z", "2026-99-99T99:99:99Z")]
 
+    assert [one.json()["errors"][0]["pointer"] for one in long_ago] == ["/after"] * 2
     assert (first["marked"], first["more"]) == (2, True)
-    assert second == {"marked": 1, "cut": 0, "more": False, "next": None}
+    assert second == {"marked": 1, "cut": 0, "refused": 0, "more": False, "next": None}
     assert (odd.status_code, odd.json()["errors"][0]["pointer"], problem(unknown)) == (422, "/after", "not-found")
 
 

@@ -1,5 +1,6 @@
 """A header name that is no UTF-8 costs its record, a batch that cannot be unpacked itself; neither its neighbours."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,13 @@ from shared.lenient_records import (
     KEPT_OF_UNREAD,
     MOST_PARTS,
     MOST_UNPACKED,
+    UNPACKED_AT_ONCE,
     LenientRecords,
     UnreadBatch,
 )
 
 _CRC, _CHECKED_FROM = 17, 21
+PLACE = TopicPartition("t", 0)
 
 
 def batch(*names: bytes, codec: int = 0) -> bytes:
@@ -100,7 +103,7 @@ def fetched(*batches: bytes) -> list[Any]:
     for one in batches:
         raw += offset.to_bytes(8, "big") + one[8:]
         offset += int.from_bytes(one[23:27], "big") + 1 if one[16] >= 2 else 1
-    records = PartitionRecords(TopicPartition("t", 0), LenientRecords(raw), [], 0, None, None, True, "read_uncommitted")
+    records = PartitionRecords(PLACE, LenientRecords(raw), [], 0, None, None, True, "read_uncommitted")
     found = [*records]
     assert records.next_fetch_offset == offset
     return found
@@ -175,6 +178,40 @@ def test_a_bomb_costs_no_more_memory_than_is_allowed(codec: int) -> None:
     fetched(bomb, bomb)
 
     assert held_at_most() - before < 4 * MOST_UNPACKED
+
+
+async def test_what_is_unpacked_at_once_is_bounded_however_many_bombs_are_fetched_and_all_of_it_comes() -> None:
+    bomb = packed(ZSTD, bytes(2_000_000))
+    stand = b"".join(n.to_bytes(8, "big") + bomb[8:] for n in range(60))
+
+    def taken_from(offset: int) -> list[Any]:
+        """What one call hands out that begins there, as the fetcher goes on after it."""
+        data = stand[offset * len(bomb) :]
+        return [*PartitionRecords(PLACE, LenientRecords(data), [], offset, None, None, True, "read_uncommitted")]
+
+    offsets: list[int] = []
+    calls = 0
+    while len(offsets) < 60:
+        found = taken_from(len(offsets))
+        assert len(found) * 2_000_000 <= UNPACKED_AT_ONCE + 2_000_000
+        assert taken_from(len(offsets) + len(found)) == []  # nothing more in this turn, of any partition
+        offsets += [one.offset for one in found]
+        calls += 1
+        await asyncio.sleep(0)
+
+    assert offsets == [*range(60)]
+    assert calls == 4
+
+
+async def test_small_batches_of_many_headers_are_bounded_too() -> None:
+    bomb = packed(ZSTD, b"", headers=100_000)
+    assert len(bomb) < 200
+    fetched_at_once = LenientRecords(b"".join(n.to_bytes(8, "big") + bomb[8:] for n in range(9)))
+
+    found = [*PartitionRecords(PLACE, fetched_at_once, [], 0, None, None, True, "read_uncommitted")]
+
+    assert [one.offset for one in found] == [0, 1]
+    await asyncio.sleep(0)
 
 
 def held_at_most() -> int:

@@ -319,8 +319,8 @@ def test_who_waits_is_told_what_came_of_it(
 
 def test_one_command_marks_all_though_a_call_marks_some(run: Run, services: Services) -> None:
     pages: list[dict[str, Any]] = [
-        {"marked": 10_000, "cut": 1, "more": True, "next": "a"},
-        {"marked": 7, "cut": 1, "more": False},
+        {"marked": 10_000, "cut": 1, "refused": 0, "more": True, "next": "a"},
+        {"marked": 7, "cut": 1, "refused": 0, "more": False},
     ]
     services.router_says("/replay", pages[0])
     services.then["router", "/replay"] = httpx.Response(200, json=pages[1])
@@ -332,6 +332,19 @@ def test_one_command_marks_all_though_a_call_marks_some(run: Run, services: Serv
         "router: 2 left out, of which only the beginning is kept: send the whole of each with --edited.",
     ]
     assert [asked[4].get("after") for asked in services.asked] == [None, "a"]
+
+
+def test_what_was_marked_before_a_service_went_silent_is_said(run: Run, services: Services) -> None:
+    page = {"marked": 10_000, "cut": 0, "refused": 2, "more": True, "next": "a"}
+    services.router_says("/replay", page)
+    services.then["router", "/replay"] = httpx.Response(503, json={"detail": "not now"})
+
+    result = run("replay", "--all", "--because", "mended", "--service", "router")
+
+    assert result.output.splitlines() == [
+        "router: 10000 to be tried again; there are more: run it again.",
+        "router: 2 stay held, for they take no more events: discard them.",
+    ]
 
 
 def test_a_dry_run_of_many_is_counted(run: Run, services: Services) -> None:
