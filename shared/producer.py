@@ -7,8 +7,7 @@ fails with OutOfOrderSequenceNumber), so a refusal or a lost sequence makes a ne
 import asyncio
 import contextlib
 import random
-import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -30,6 +29,7 @@ from shared import times
 from shared.closed_connections import is_deaf
 from shared.closing import closed_within
 from shared.envelope import Headers
+from shared.known_topics import KnownTopics
 from shared.log import Away, logger
 from shared.metrics import Metrics
 from shared.partitions import partition_of
@@ -38,15 +38,7 @@ DEADLINE = 30.0
 """Seconds for one wave; an idempotent send never ends by itself while Kafka is away."""
 _HESITATION = 3.0
 """Seconds after which a wave without an answer is said."""
-_DOUBTED = 15.0
-"""Seconds for which "no such topic" is said before it is believed: a broker that has just started knows none yet."""
-_LOOK_AGAIN = {False: 1.0, True: 60.0}
-"""Seconds to the next look for a topic that was not there, by whether that is believed: all else waits for it."""
-_FORGOTTEN = 60.0
-"""Seconds without a look after which what was said before may have been said by another start of Kafka's."""
-_LOOK, _CLOSED_IN = 2.0, 5.0
-"""Seconds for which a look tries, and in which a producer must be closed."""
-_PAUSE = 0.1
+_CLOSED_IN = 5.0
 _MAX_BATCH = 1_000_000
 _SPENT = (OutOfOrderSequenceNumber, ProducerFenced)
 _TOPIC = (TopicAuthorizationFailedError, UnknownTopicOrPartitionError, InvalidTopicError)
@@ -75,22 +67,6 @@ class Unknown:
     """Kafka did not answer in time: it may have the record or not."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Missing:
-    """A topic that Kafka says is not there: since when it says so, and when it is asked again."""
-
-    since: float
-    is_believed: bool
-    next_look: float
-
-    @classmethod
-    def said(cls, now: float, before: "_Missing | None") -> "_Missing":
-        """Said now, and maybe before."""
-        since = before.since if before and now < before.next_look + _FORGOTTEN else now
-        is_believed = now >= since + _DOUBTED
-        return cls(since, is_believed, now + _LOOK_AGAIN[is_believed])
-
-
 Result = Refused | Unknown | None
 """None: acknowledged by all in-sync replicas."""
 
@@ -104,8 +80,7 @@ class Producer:
         self._bootstrap, self._client, self._metrics = bootstrap, client, metrics
         self._away = Away("Kafka", logger(part="producer"))
         self._producer: AIOKafkaProducer | None = None
-        self._partitions: dict[str, int] = {}
-        self._missing: dict[str, _Missing] = {}
+        self._topics = KnownTopics()
 
     @property
     def is_away(self) -> bool:
@@ -125,7 +100,7 @@ class Producer:
                 if isinstance(results[index], Unknown):
                     break  # Kafka has gone meanwhile: each further one would wait as long
         silent = (out.topic for out, result in zip(outgoing, results, strict=True) if isinstance(result, Unknown))
-        if any(topic not in self._missing for topic in silent):
+        if not all(map(self._topics.is_said_missing, silent)):
             self._lost("no answer in time")
         elif self.is_away and None in results:
             self._back()
@@ -172,39 +147,15 @@ class Producer:
         self, producer: AIOKafkaProducer, outgoing: Sequence[Outgoing], results: list[Result]
     ) -> dict[tuple[str, int], list[int]]:
         """The indexes by topic and partition; what goes to a topic that is surely not there is refused."""
-        now = time.monotonic()
-        unknown = {out.topic for out in outgoing} - self._partitions.keys()
-        if due := [topic for topic in unknown if topic not in self._missing or now >= self._missing[topic].next_look]:
-            await self._look_up(producer, due)
+        await self._topics.learn(producer.client, {out.topic for out in outgoing})
         groups: dict[tuple[str, int], list[int]] = {}
         for index, out in enumerate(outgoing):
-            partitions = self._partitions.get(out.topic)
+            partitions = self._topics.partitions(out.topic)
             if partitions is not None:
                 groups.setdefault((out.topic, partition_of(out.key, partitions)), []).append(index)
-            elif out.topic in self._missing and self._missing[out.topic].is_believed:
+            elif self._topics.is_surely_missing(out.topic):
                 results[index] = Refused("the topic does not exist or may not be seen")
         return groups
-
-    async def _look_up(self, producer: AIOKafkaProducer, topics: Collection[str]) -> None:
-        """Ask for their partitions; where Kafka does not answer nothing is known, for then it knows no topic either."""
-        said = {topic: self._missing.pop(topic, None) for topic in topics}
-        client, is_answer = producer.client, False
-        with contextlib.suppress(TimeoutError, KafkaError):
-            async with asyncio.timeout(_LOOK):
-                for topic in topics:
-                    client.add_topic(topic)
-                while said:
-                    is_answer = await client.force_metadata_update()
-                    for topic in [*said]:
-                        if found := client.cluster.partitions_for_topic(topic):
-                            self._partitions[topic] = len(found)
-                            del said[topic]
-                    if all(said.values()):
-                        break  # only the first look for a topic waits for it
-                    await asyncio.sleep(_PAUSE)
-        if is_answer:
-            now = time.monotonic()
-            self._missing |= {topic: _Missing.said(now, before) for topic, before in said.items()}
 
     async def _send_groups(
         self,
@@ -233,7 +184,7 @@ class Producer:
                     for index in indexes:
                         results[index] = None
                 elif isinstance(error, _TOPIC):
-                    self._partitions.pop(outgoing[indexes[0]].topic, None)
+                    self._topics.forget(outgoing[indexes[0]].topic)
                     self._spend(producer)
                     for index in indexes:
                         results[index] = Refused(type(error).__name__)

@@ -13,8 +13,6 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-import orjson
-
 from shared import topics
 from shared.decisions import Decision, Message, history_of
 from shared.events import (
@@ -32,7 +30,7 @@ from shared.events import (
     Event,
 )
 from shared.quarantine.copies import Copy, at_attempt, original, proposed
-from shared.quarantine.difference import difference, of_headers, sizes
+from shared.quarantine.difference import with_difference
 from shared.quarantine.people import may_be_one
 from shared.records import MAX_RECORD_BYTES, MAX_RECORD_EVENTS, Record, State
 
@@ -204,20 +202,11 @@ def _try_copy(record: Record, asked: Replay, said: Mapping[str, Any]) -> Decisio
             )
         confirmed = {"proposed_by": proposal["by"], "copy": proposal["copy"]}
         return Decision([Draft(QUARANTINE_REPLAYING, (), data | confirmed)])
-    content = _with_difference(before, after)
+    content = with_difference(before, after)
     if record.size + len(content) > MOST_BYTES:
         return _refused(Why.NOT_NOW, "Its record has no room for another edited copy.")
     event = QUARANTINE_REPLAY_PROPOSED if _is_urgent(record.state) else QUARANTINE_REPLAYING
     return Decision([Draft(event, (), data, content)])
-
-
-def _with_difference(before: Copy, after: Copy) -> bytes:
-    """The edited copy and how it differs, to be sealed."""
-    content, headers = after.as_content(), of_headers(before.headers, after.headers)
-    try:
-        return orjson.dumps({**content, "difference": difference(before.value, after.value) | {"headers": headers}})
-    except (orjson.JSONEncodeError, RecursionError):  # whatever people send is no bug of ours
-        return orjson.dumps({**content, "difference": sizes(before.value, after.value) | {"headers": headers}})
 
 
 def _digest(copy: Copy) -> dict[str, Any]:

@@ -9,10 +9,21 @@ from typing import Any
 
 import orjson
 
+from shared.quarantine.copies import Copy
+
 Headers = Sequence[tuple[str, bytes | None]]
 MOST_CHANGES = 200
 DEEPEST = 100
 """Levels of what is compared; of anything deeper only sizes and digests are told."""
+
+
+def with_difference(before: Copy, after: Copy) -> bytes:
+    """The edited copy and how it differs, to be sealed."""
+    content, headers = after.as_content(), of_headers(before.headers, after.headers)
+    try:
+        return orjson.dumps({**content, "difference": difference(before.value, after.value) | {"headers": headers}})
+    except (orjson.JSONEncodeError, RecursionError):  # whatever people send is no bug of ours
+        return orjson.dumps({**content, "difference": sizes(before.value, after.value) | {"headers": headers}})
 
 
 def difference(before: bytes | None, after: bytes | None) -> dict[str, Any]:

@@ -273,7 +273,7 @@ async def test_failures_that_pile_up_break_the_loop(start: Start) -> None:
 async def test_an_event_for_a_topic_that_is_not_there_harms_nobody_and_is_told_once(
     start: Start, kafka: Kafka, topic: str, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.producer._DOUBTED", 1.0)
+    monkeypatch.setattr("shared.known_topics._DOUBTED", 1.0)
     process = start()
     process.send()
     process.sweep()  # finds it and tries again
@@ -296,7 +296,7 @@ async def test_a_topic_that_kafka_does_not_know_yet_is_not_taken_for_missing(
     start: Start, kafka: Kafka, kafka_topics: MakeTopics, topic: str, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A broker that has just started answers before it knows its topics."""
-    monkeypatch.setattr("shared.producer._DOUBTED", 1.0)
+    monkeypatch.setattr("shared.known_topics._DOUBTED", 1.0)
     process, late = start(), f"{prefix}.late"
     process.send()
 
