@@ -3,8 +3,6 @@
 New records and replayed ones go the same way.
 """
 
-import asyncio
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from shared.failures import NeverWill, NewerBuild, NotForUs
 from shared.lenient_records import UnreadBatch
 from shared.log import logger
 from shared.loop import Loop, Outcome
+from shared.pace import Turn
 from shared.tries import Source
 
 _Record = ConsumerRecord[Any, Any]
@@ -27,8 +26,6 @@ Enrich = Callable[[Sequence[Message]], Awaitable[Sequence[Message]]]
 """The messages of a batch with what MongoDB knows beside, and messages that follow; raises `TryAgain`."""
 Heard = Callable[[Sequence[Message], Sequence[Outcome]], None]
 """Told of every batch that is in MongoDB."""
-TURN = 0.02
-"""Seconds of reading after which the others have their turn, among them what is urgent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +81,9 @@ class Reader:
         messages: list[Message] = []
         origins: list[_Record | None] = []
         aside: list[tuple[_Record, str]] = []
-        began = time.monotonic()
+        turn = Turn()
         for record in records:
-            if time.monotonic() - began > TURN:
-                await asyncio.sleep(0)
-                began = time.monotonic()
+            await turn.step()
             found: Sequence[Message] = ()
             try:
                 found = self._read_one(record)

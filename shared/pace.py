@@ -9,12 +9,27 @@ import time
 PACE = 0.01
 """Seconds at least from the beginning of one batch to that of the next."""
 _BREATH = 50
+_TURN = 0.02
+"""Seconds of reading after which the others have their turn, among them what is urgent."""
 
 
 async def breathe(number: int) -> None:
     """After every fiftieth of many let the others have their turn, among them what is urgent."""
     if not number % _BREATH:
         await asyncio.sleep(0)
+
+
+class Turn:
+    """A long reading that waits for nothing; `step` between its parts lets the others have their turn in time."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    async def step(self) -> None:
+        """Give way where it has gone on for long enough."""
+        if time.monotonic() - self._began > _TURN:
+            await asyncio.sleep(0)
+            self._began = time.monotonic()
 
 
 class Pace:

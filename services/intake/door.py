@@ -3,8 +3,6 @@
 One letter as JSON, or many as NDJSON, each answered for itself.
 """
 
-import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
@@ -12,7 +10,6 @@ import orjson
 
 from services.intake.domain import Conflict, filing
 from shared import problems, strict_json, times
-from shared.arrivals import TURN
 from shared.bad_letter import BadLetter, FieldError
 from shared.decisions import Message
 from shared.failures import Bug, TryAgain, place_of
@@ -21,6 +18,7 @@ from shared.letter import Letter, parse_letter
 from shared.limits import CONTRACT, Limits
 from shared.log import logger
 from shared.loop import Outcome
+from shared.pace import Turn
 from shared.posts import AT_ONCE, Posts, QueueFull
 from shared.problems import MEDIA_TYPE, Problem, ProblemError
 from shared.rates import Rates
@@ -127,11 +125,9 @@ class Door:
         """Lines that are written together; each has its own answer."""
         answers: dict[int, tuple[int, Any]] = {}
         good: list[tuple[int, Letter, Message]] = []
-        began = time.monotonic()
+        turn = Turn()
         for number, line in lines:
-            if time.monotonic() - began > TURN:
-                await asyncio.sleep(0)
-                began = time.monotonic()
+            await turn.step()
             try:
                 letter = self._letter(agency, line)
             except ProblemError as error:
