@@ -1,6 +1,7 @@
 """Claiming as raised: what can be sent soon is claimed by the write that raises it, one write instead of two."""
 
-from collections import Counter
+import asyncio
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -13,6 +14,9 @@ from shared.records import Record
 
 MOST_AHEAD = 5_000
 """Notices that wait in this process, claimed as they were raised, at most."""
+ALWAYS_AHEAD, WITHIN = 500, 2.0
+"""So many may always wait, and beyond them as many as ended within so many seconds: in a flood this process is slower
+than each of its recipients, and what waits too long is given back and claimed a second time."""
 
 
 @dataclass(slots=True)
@@ -32,13 +36,19 @@ class Claiming:
 
     def __init__(self, choosing: Choosing, instance: str) -> None:
         self._choosing, self._instance = choosing, instance
+        self._ended: deque[float] = deque(maxlen=MOST_AHEAD)
+        """When the last attempts ended, on the event loop's clock."""
+
+    def ended(self) -> None:
+        """An attempt is over, however it ended."""
+        self._ended.append(asyncio.get_running_loop().time())
 
     def claim(self, messages: Sequence[Message]) -> Sequence[Message]:
         """A batch before it is decided, with the claims."""
         more: Counter[int] = Counter()
         left: set[int] = set()
         """Recipients for whom something of this batch is due and not claimed: what follows waits behind it."""
-        room = MOST_AHEAD - sum(len(recipient.ahead) for recipient in self._choosing.recipients())
+        room = self._room()
         claimed: list[Message] = []
         for message in messages:
             body = message.body
@@ -53,6 +63,14 @@ class Claiming:
                     left.add(number)
             claimed.append(message)
         return claimed
+
+    def _room(self) -> int:
+        """How many more may wait in this process."""
+        since = asyncio.get_running_loop().time() - WITHIN
+        while self._ended and self._ended[0] < since:
+            self._ended.popleft()
+        most = min(MOST_AHEAD, max(ALWAYS_AHEAD, len(self._ended)))
+        return most - sum(len(recipient.ahead) for recipient in self._choosing.recipients())
 
     def heard(self, messages: Sequence[Message], outcomes: Sequence[Outcome]) -> Heard:
         """What became of a batch."""

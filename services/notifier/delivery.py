@@ -226,6 +226,7 @@ class Delivery:
     def _sent(self, claimed: Claimed, task: asyncio.Task[bool]) -> None:
         self._running.discard(task)
         claimed.recipient.is_over(claimed.about)
+        self._claiming.ended()
         if task.cancelled():
             return
         if claimed.recipient.away.is_away and claimed.recipient.ahead:

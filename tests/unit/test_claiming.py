@@ -189,6 +189,34 @@ async def test_no_more_waits_in_one_process_than_it_can_hold(claiming: World, mo
         assert claiming.attempts()[5:] == [1, 1, 1, 0]
 
 
+async def test_of_a_flood_no_more_is_claimed_than_this_process_sends_soon(
+    claiming: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.notifier.claiming.ALWAYS_AHEAD", 5)
+    to(claiming, DUTY).pace = to(claiming, OPERATIONS).pace = 0.005  # for each of them thousands
+    async with claiming.delivering():
+        await some_looks()
+        claiming.recipients.silent = {DUTY, OPERATIONS}
+        await claiming.hears(*some(DUTY, 20))
+        assert claiming.attempts().count(1) == 5
+        assert len(to(claiming, DUTY).ahead) == 5 - IN_FLIGHT
+    assert len(claiming.states("waiting")) == 20 - IN_FLIGHT
+
+
+async def test_who_sends_much_may_claim_as_much_for_a_moment(claiming: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.notifier.claiming.ALWAYS_AHEAD", 5)
+    async with claiming.delivering():
+        await some_looks()
+        to(claiming, DUTY).pace = 0.005
+        for _ in range(12):
+            claiming.delivery._claiming.ended()
+        claiming.recipients.silent = {DUTY}
+        await claiming.hears(*some(DUTY, 20))
+        assert claiming.attempts().count(1) == 12
+        monkeypatch.setattr("services.notifier.claiming.WITHIN", -1.0)  # all of it is long ago
+        assert claiming.delivery._claiming._room() == 5 - len(to(claiming, DUTY).ahead)
+
+
 # Nothing is overtaken
 
 
