@@ -112,8 +112,9 @@ def _read(batch: Any, raw: memoryview) -> list[Any]:
         return _read_old(batch, raw)
     if batch.compression_type:
         raw = _unpacked(batch.compression_type, raw)
+        _AT_ONCE.spend(len(raw), 0)
         parts = _parts(raw)
-        _AT_ONCE.spend(len(raw), parts)
+        _AT_ONCE.spend(0, parts)
         if parts > MOST_PARTS:
             raise _UnreadableError("a batch of too many parts")
         batch = DefaultRecordBatch(raw)
@@ -139,6 +140,7 @@ def _unpacked(codec: int, raw: memoryview) -> memoryview:
     try:
         records = _UNPACK[codec](packed, most)
     except (OSError, EOFError, zlib.error, cramjam.DecompressionError, struct.error):
+        _AT_ONCE.spend(most, 0)  # nobody knows how far it came
         raise _UnreadableError("a batch that does not unpack") from None
     if records is None:
         _AT_ONCE.spend(most, 0)
@@ -263,8 +265,9 @@ class LenientRecords:
         return not _AT_ONCE.is_enough and self._slices.has_next()
 
     def size_in_bytes(self) -> int:
-        """How much was fetched."""
-        return self._slices.size_in_bytes()
+        """How much was fetched; nothing, once enough was unpacked: of what is there and does not follow the fetcher
+        believes that it is too large ever to come, and passes over it."""
+        return 0 if _AT_ONCE.is_enough else self._slices.size_in_bytes()
 
     def next_batch(self) -> Any:
         """The next batch; None after the last."""

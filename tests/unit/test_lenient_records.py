@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cramjam
@@ -14,7 +15,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 
-from shared import kafka
+from shared import kafka, lenient_records
 from shared.envelope import read_envelope
 from shared.failures import NeverWill
 from shared.lenient_records import (
@@ -95,6 +96,11 @@ def changed(raw: bytes, at: int, new: bytes) -> bytes:
     other[at : at + len(new)] = new
     other[_CRC : _CRC + 4] = calc_crc32c(bytes(other[_CHECKED_FROM:])).to_bytes(4, "big")
     return bytes(other)
+
+
+def resized(raw: bytes) -> bytes:
+    """A batch whose end was replaced, with its length and its sum."""
+    return changed(raw, 8, (len(raw) - 12).to_bytes(4, "big"))
 
 
 def fetched(*batches: bytes) -> list[Any]:
@@ -211,6 +217,57 @@ async def test_small_batches_of_many_headers_are_bounded_too() -> None:
     found = [*PartitionRecords(PLACE, fetched_at_once, [], 0, None, None, True, "read_uncommitted")]
 
     assert [one.offset for one in found] == [0, 1]
+    await asyncio.sleep(0)
+
+
+class Answering:
+    """A client to whom a broker has answered one fetch."""
+
+    def __init__(self, data: bytes) -> None:
+        partition: tuple[Any, ...] = (0, 0, 100, 100, 0, [], -1, data)
+        self._answer = SimpleNamespace(API_VERSION=11, topics=[("t", [partition])])
+
+    async def send(self, _node: int, _request: Any) -> Any:
+        return self._answer
+
+
+async def took(data: bytes) -> tuple[int, dict[TopicPartition, Any]]:
+    """What aiokafka's fetcher makes of an answer: the position afterwards, and what it will hand out."""
+    place = SimpleNamespace(has_valid_position=True, position=0, paused=False)
+    place.consumed_to = lambda position: vars(place).update(position=position)
+    assignment = SimpleNamespace(active=True, state_value=lambda _: place)
+    fetching = object.__new__(fetcher.Fetcher)
+    vars(fetching).update(_client=Answering(data), _client_rack=None, _records={}, _prefetch_backoff=0.1)
+    vars(fetching).update(_key_deserializer=None, _value_deserializer=None, _check_crcs=True)
+    vars(fetching).update(_isolation_level="read_uncommitted", _max_partition_fetch_bytes=1)
+    await fetching._proc_fetch_request(assignment, 1, SimpleNamespace(topics=[("t", [(0, 0, 0)])]))
+    return place.position, fetching._records
+
+
+async def test_what_comes_once_enough_was_unpacked_is_fetched_again_and_never_passed_over() -> None:
+    lenient_records.install()
+    bomb = packed(ZSTD, bytes(2_000_000))
+    stand = LenientRecords(b"".join(n.to_bytes(8, "big") + bomb[8:] for n in range(60)))
+    assert len([*PartitionRecords(PLACE, stand, [], 0, None, None, True, "read_uncommitted")]) < 60
+
+    in_this_turn = await took(batch(b"ab"))
+    await asyncio.sleep(0)
+    position, held = await took(batch(b"ab"))
+
+    assert in_this_turn == (0, {}), "neither handed out nor passed over"
+    assert position == 0
+    assert [one.value for one in held[PLACE].getall()] == [b"v0"]
+
+
+async def test_batches_that_do_not_unpack_or_are_broken_inside_count_too() -> None:
+    head = packed(ZSTD, b"x")[:61]
+    broken = head + bytes(cramjam.zstd.compress(b"\xff" * 2_000_000))
+    stand = LenientRecords(b"".join(n.to_bytes(8, "big") + resized(broken)[8:] for n in range(60)))
+
+    found = [*PartitionRecords(PLACE, stand, [], 0, None, None, True, "read_uncommitted")]
+
+    assert 15 < len(found) < 20
+    assert all(isinstance(one.value, UnreadBatch) for one in found)
     await asyncio.sleep(0)
 
 
