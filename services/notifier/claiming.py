@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from services.notifier.choosing import Choosing
 from services.notifier.domain.bodies import Raising
+from services.notifier.recipients import IN_FLIGHT
 from shared.decisions import Message
 from shared.loop import Outcome
 from shared.partners import NoticeChannel
@@ -38,6 +39,8 @@ class Claiming:
         self._choosing, self._instance = choosing, instance
         self._ended: deque[float] = deque(maxlen=MOST_AHEAD)
         """When the last attempts ended, on the event loop's clock."""
+        self.sought: set[str] = set()
+        """Notices that a look is just claiming."""
 
     def ended(self) -> None:
         """An attempt is over, however it ended."""
@@ -48,7 +51,8 @@ class Claiming:
         more: Counter[int] = Counter()
         left: set[int] = set()
         """Recipients for whom something of this batch is due and not claimed: what follows waits behind it."""
-        room = self._room()
+        waiting = sum(len(recipient.ahead) for recipient in self._choosing.recipients())
+        room, most = self._may_wait() - waiting, MOST_AHEAD - waiting
         claimed: list[Message] = []
         for message in messages:
             body = message.body
@@ -56,7 +60,10 @@ class Claiming:
                 recipient = self._choosing.recipient(body.subscriber, body.channel)
                 number = id(recipient)
                 is_free = number not in left and not recipient.behind and recipient.may_claim(more[number])
-                if (body.never_held or (is_free and not body.rate)) and more.total() < room:
+                # Who has little waiting has no part in a flood and does not wait for its end.
+                has_little = len(recipient.ahead) + more[number] < IN_FLIGHT
+                may_wait = more.total() < (most if body.never_held or has_little else room)
+                if (body.never_held or (is_free and not body.rate)) and may_wait:
                     more[number] += 1
                     message = replace(message, body=replace(body, claimant=self._instance))
                 else:
@@ -64,13 +71,12 @@ class Claiming:
             claimed.append(message)
         return claimed
 
-    def _room(self) -> int:
-        """How many more may wait in this process."""
+    def _may_wait(self) -> int:
+        """How many may wait in this process."""
         since = asyncio.get_running_loop().time() - WITHIN
         while self._ended and self._ended[0] < since:
             self._ended.popleft()
-        most = min(MOST_AHEAD, max(ALWAYS_AHEAD, len(self._ended)))
-        return most - sum(len(recipient.ahead) for recipient in self._choosing.recipients())
+        return min(MOST_AHEAD, max(ALWAYS_AHEAD, len(self._ended)))
 
     def heard(self, messages: Sequence[Message], outcomes: Sequence[Outcome]) -> Heard:
         """What became of a batch."""
@@ -80,10 +86,12 @@ class Claiming:
             if not isinstance(body, Raising) or "next_due" not in state:
                 continue
             recipient = self._choosing.recipient(body.subscriber, body.channel)
-            is_mine = bool(body.claimant) and state["status"] == "attempting" and state.get("claimant") == body.claimant
+            claimant = state.get("claimant") if state["status"] == "attempting" else ""
+            is_mine = bool(claimant) and claimant == self._instance
             if not outcome.fresh:
-                # What is being sent is busy until its outcome is kept.
-                if is_mine and not recipient.is_busy_with(state["about"]):
+                # What is being sent is busy until its outcome is kept. An earlier run may have claimed, this one not.
+                is_known = recipient.is_busy_with(state["about"]) or outcome.record.id in self.sought
+                if is_mine and _is_due(body) and not is_known:
                     heard.forgotten.append(outcome.record)
             elif is_mine:
                 heard.claimed.append(outcome.record)

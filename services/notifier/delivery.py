@@ -128,9 +128,11 @@ class Delivery:
             recipient.busy.add(GATHERING)
             self._later(self._gather(recipient, digest))
         alone = [of_it[0] for of_it in chosen if not of_it[0]["state"].get("in_digest")]
+        self._claiming.sought = {one["_id"] for one in alone}
         for one, won in zip(alone, await self._claim(alone), strict=True):
             if won is not None:
                 self._queue(self._claimed([(won, _raised(one))]))
+        self._claiming.sought = set()
         await self._choosing.catch_up(due)
 
     async def _gather(self, recipient: Recipient, digest: list[dict[str, Any]]) -> None:

@@ -214,7 +214,59 @@ async def test_who_sends_much_may_claim_as_much_for_a_moment(claiming: World, mo
         await claiming.hears(*some(DUTY, 20))
         assert claiming.attempts().count(1) == 12
         monkeypatch.setattr("services.notifier.claiming.WITHIN", -1.0)  # all of it is long ago
-        assert claiming.delivery._claiming._room() == 5 - len(to(claiming, DUTY).ahead)
+        assert claiming.delivery._claiming._may_wait() == 5
+
+
+async def test_who_has_no_part_in_a_flood_and_what_nothing_holds_back_do_not_wait_for_its_end(
+    claiming: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.notifier.claiming.ALWAYS_AHEAD", 1)
+    to(claiming, DUTY).pace = 0.005
+    async with claiming.delivering():
+        await some_looks()
+        claiming.recipients.silent = {DUTY, OPERATIONS}
+        await claiming.hears(*some(DUTY, 20))
+        flood = claiming.attempts().count(1)
+        await claiming.hears(raising(OPERATIONS, "not_a0000"), raising(DUTY, "not_b0000", never_held=True))
+        assert flood == IN_FLIGHT
+        assert claiming.attempts().count(1) == IN_FLIGHT + 2
+
+
+async def test_what_an_earlier_run_claimed_is_given_back_though_this_one_may_claim_nothing(
+    claiming: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with claiming.delivering():
+        await some_looks()
+        one = raising(DUTY, "not_a0000")
+        with monkeypatch.context() as patch:
+            patch.setattr(claiming.delivery, "heard", lambda *_: None)  # its answer never came
+            await claiming.hears(one)
+        assert len(claiming.states("attempting")) == 1
+        monkeypatch.setattr(Recipient, "may_claim", lambda *_: False)
+        await claiming.hears(one)
+        await until(lambda: len(claiming.states("delivered")) == 1)
+
+
+async def test_what_a_look_is_just_claiming_is_not_given_back_by_a_batch_that_comes_again(
+    claiming: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, handle, again = raising(DUTY, "not_a0000"), claiming.loop.handle, list[str]()
+
+    async def handled(messages: Sequence[Message], source: Any, patience: float = 60) -> Any:
+        outcomes = await handle(messages, source, patience)
+        if source == "clock" and messages and not again:
+            again.append(source)
+            await claiming.hears(one)
+        return outcomes
+
+    async with claiming.delivering():
+        await some_looks()
+        to(claiming, DUTY).behind = True
+        monkeypatch.setattr(claiming.loop, "handle", handled)
+        await claiming.hears(one)
+        await until(lambda: len(claiming.states("delivered")) == 1)
+        await some_looks()
+    assert (again, begun(claiming)) == (["clock"], ["not_a0000"])
 
 
 # Nothing is overtaken
