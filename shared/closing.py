@@ -5,12 +5,12 @@ from collections.abc import Coroutine
 from typing import Any
 
 
-async def closed_within(seconds: float, closing: Coroutine[Any, Any, object]) -> None:
-    """Wait until it is closed, at most so long: what hangs is left behind, and nobody needs what it raises.
+async def closed_within(seconds: float, closing: Coroutine[Any, Any, object]) -> bool:
+    """Wait until it is closed, at most so long; whether it is. What hangs is left behind, nobody needs what it raises.
 
     `asyncio.wait_for` would wait for as long as the cancelled one likes.
     """
     task = asyncio.ensure_future(closing)
     task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
     await asyncio.wait({task}, timeout=seconds)
-    task.cancel()
+    return not task.cancel()

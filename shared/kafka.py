@@ -36,6 +36,8 @@ from shared.vocabulary import Lane
 _PAUSE = 5.0
 """Seconds before a batch that failed as a whole comes again."""
 _CLOSED_IN = 20.0
+_STOPPED_IN = 120.0
+"""Seconds in which consumers that began to start must end: one that is just joining its group takes up to 90."""
 
 _Record = ConsumerRecord[Any, Any]
 
@@ -223,8 +225,9 @@ class KafkaSource:
                 if not away:
                     self._log.warning("away", what="Kafka", reason=type(error).__name__, doing="waiting")
                 away = True
-                with contextlib.suppress(Exception):  # to its end: the same broker is started again
-                    await self._broker.stop()
+                # To its end, for the same broker is started again; where it has none, a new process must.
+                if not await closed_within(_STOPPED_IN, self._broker.stop()):
+                    raise TimeoutError from None
                 await asyncio.sleep(1)
             else:
                 if away:

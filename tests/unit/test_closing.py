@@ -14,8 +14,7 @@ async def test_it_waits_until_it_is_closed() -> None:
         await asyncio.sleep(0.01)
         closed.set()
 
-    await closed_within(60, close())
-
+    assert await closed_within(60, close())
     assert closed.is_set()
 
 
@@ -30,8 +29,7 @@ async def test_what_swallows_its_cancellation_is_left_behind() -> None:
                 continue
         ended.set()
 
-    await closed_within(0.01, hang())
-
+    assert not await closed_within(0.01, hang())
     assert not ended.is_set()
     may_end.set()
     await ended.wait()

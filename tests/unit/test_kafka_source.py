@@ -1,5 +1,6 @@
 """What a subscription makes of a batch: messages, what is set aside, and what only a newer build may read."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
@@ -203,6 +204,25 @@ async def test_who_wants_hears_of_every_batch_that_is_kept() -> None:
     await handled(Told(refuses=["cas_2"]), record(offset=1), record(offset=2), heard=hear)
 
     assert heard == [("cas_1", True), ("cas_2", False)]
+
+
+# Starting
+
+
+async def test_where_consumers_neither_start_nor_end_the_service_is_not_left_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reading = source(Kept())
+    monkeypatch.setattr("shared.kafka._STOPPED_IN", 0.01)
+
+    async def fail() -> None:
+        raise OSError
+
+    monkeypatch.setattr(reading._broker, "start", fail)
+    monkeypatch.setattr(reading._broker, "stop", asyncio.Event().wait)
+
+    with pytest.raises(TimeoutError):
+        await reading.start()
 
 
 # What is committed
