@@ -21,7 +21,7 @@ from verify.history import Known
 from verify.rows import packed, unpacked
 from verify.shards import Shards
 from verify.topics import Topics
-from verify.world import SERVICES, Bounds
+from verify.world import GONE, SERVICES, Bounds
 
 _LEAF = struct.Struct(">20sI32s")
 LEAVES, LINKS = "leaves", "links"
@@ -93,12 +93,15 @@ class Checkpoints:
 
 
 def cut_off(bounds: Bounds) -> Iterator[Finding]:
-    """Topics that keep for ever, and begin later than at their beginning all the same."""
+    """Topics that keep for ever, and begin later than at their beginning all the same; checkpoints of which none is
+    left, though their topic does not say for how long it keeps them."""
     for (topic, partition), begin in bounds.begins.items():
         if begin and topic in bounds.for_ever:
             kind = Kind.MISSING if topic == CHECKPOINTS else Kind.LOST
             detail = f"{partition} begins at {begin}: what stood before was removed, though it is kept for ever"
             yield Finding(kind, "", detail, topic)
+        elif topic == CHECKPOINTS and bounds.first_at.get((topic, partition)) == GONE:
+            yield Finding(Kind.MISSING, "", f"{partition} is empty, and its retention does not say why", topic)
 
 
 class Held:

@@ -202,6 +202,11 @@ def emptied(world: World) -> None:
     world.for_ever |= {CHECKPOINTS}
 
 
+def emptied_without_a_reason(world: World) -> None:
+    """Nobody says for how long the topic keeps anything."""
+    world.starts[CHECKPOINTS, 0] = len(world.on(CHECKPOINTS))
+
+
 def cut_off(world: World) -> None:
     world.starts[CHECKPOINTS, 0] = 2
     world.for_ever |= {CHECKPOINTS}
@@ -221,6 +226,7 @@ def kept_too_short(world: World) -> None:
     ("plant", "expected"),
     [
         (emptied, {Kind.MISSING: 1}),
+        (emptied_without_a_reason, {Kind.MISSING: 1}),
         (cut_off, {Kind.MISSING: 1}),
         (made_anew, {Kind.MISSING: 1, Kind.LOST: 3}),
         (kept_too_short, {}),
