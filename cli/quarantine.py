@@ -184,7 +184,9 @@ def _edit(edited: Path | None, header: list[str] | None) -> dict[str, Any]:
 def _replay_all(where: Where, body: dict[str, Any], as_json: bool) -> None:
     from cli.quarantine_words import forecast
 
-    told, silent = of_all(where, lambda one: _replay_in(one, body))
+    broke_off: list[str] = []
+    told, silent = of_all(where, lambda one: _replay_in(one, body, broke_off))
+    silent += broke_off
     if as_json:
         _print_json({**told, "not_answered": silent})
     else:
@@ -194,15 +196,16 @@ def _replay_all(where: Where, body: dict[str, Any], as_json: bool) -> None:
     not_all(silent)
 
 
-def _replay_in(service: "Asking", body: dict[str, Any]) -> dict[str, Any]:
-    """Ask on until there are no more: all calls are one asking."""
+def _replay_in(service: "Asking", body: dict[str, Any], broke_off: list[str]) -> dict[str, Any]:
+    """Ask on until there are no more: all calls are one asking. `broke_off`: gets why there are more all the same."""
     from cli.asking import NoAnswer
 
     told: dict[str, Any] = service.ask("POST", f"{PATH}/replay", "", body=body).data
     while told.get("next"):
         try:
             found = service.ask("POST", f"{PATH}/replay", "", body={**body, "after": told["next"]}).data
-        except NoAnswer:
+        except NoAnswer as failure:
+            broke_off.append(str(failure))
             break  # what was marked so far is said, and that there are more
         told = found | {name: told[name] + found[name] for name in ("marked", "cut", "refused")}
     return told

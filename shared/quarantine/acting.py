@@ -96,7 +96,9 @@ class Acting:
             whole = [one["_id"] for one in found if not one["state"].get("cut")]
             outcomes = await self._entries.handle([_message(one, asked, caller) for one in whole], "http", PATIENCE)
             told.marked += sum(outcome.fresh for outcome in outcomes)
-            told.refused += sum(isinstance(outcome.reply, Refused) for outcome in outcomes)
+            told.refused += sum(
+                isinstance(outcome.reply, Refused) or outcome.refused is not None for outcome in outcomes
+            )
             told.cut += len(found) - len(whole)
             self._replaying.wake()
             told.more = len(found) == _PAGE

@@ -31,7 +31,7 @@ Written out, a character of a header's name has six bytes at most: 0.8 MB altoge
 MAX_HEADERS = 1_000
 """That are kept of any record."""
 _KEPT_AT_ONCE = 4_000_000
-"""Bytes of values of which entries are made together: each is many times as long while it is made."""
+"""Bytes of records of which entries are made together: each is many times as long while it is made."""
 _Unread = tuple[ConsumerRecord[Any, Any], str]
 
 
@@ -56,8 +56,9 @@ class Quarantine:
         cut = await self._loop.handle([self._entry(record, reason, KEPT_OF_HUGE) for record, reason in huge], "kafka")
         if any(outcome.refused for outcome in cut):
             raise TryAgain("quarantine does not take a record")
-        for _, reason in entries:
-            self._metrics.quarantined.labels(reason if reason in REASONS else "other").inc()
+        for (_, reason), outcome in zip(entries, outcomes, strict=True):
+            if outcome.fresh or outcome.refused:  # not what was kept before a batch came again
+                self._metrics.quarantined.labels(reason if reason in REASONS else "other").inc()
 
     async def alarm(self, kind: str, key: str, facts: Mapping[str, str]) -> None:
         """Raise an alert of a kind, once per service and key, for what is no Kafka record."""
@@ -72,7 +73,9 @@ def _portions(entries: Sequence[_Unread]) -> Iterator[list[_Unread]]:
     portion: list[_Unread] = []
     size = 0
     for entry in entries:
-        length = len(entry[0].value or b"")
+        record = entry[0]
+        headers = sum(len(name) + len(value or b"") for name, value in record.headers or ())
+        length = len(record.value or b"") + len(record.key or b"") + headers
         if portion and size + length > _KEPT_AT_ONCE:
             yield portion
             portion, size = [], 0

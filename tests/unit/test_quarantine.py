@@ -4,7 +4,7 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 import pytest
@@ -83,6 +83,44 @@ async def test_what_is_not_kept_is_not_taken_for_kept() -> None:
 
     with pytest.raises(TryAgain):
         await keeper.keep([(consumed(b"x"), "not a letter")])
+
+
+@pytest.mark.parametrize("large", ["value", "headers"])
+async def test_many_large_records_are_not_made_entries_of_all_at_once(large: str) -> None:
+    class Portions(Keeping):
+        sizes: ClassVar[list[int]] = []
+
+        async def handle(self, messages: Sequence[Message], source: Source, patience: float = 60) -> list[Outcome]:
+            self.sizes.append(len(messages))
+            return await super().handle(messages, source, patience)
+
+    bytes_of_it = b"x" * 64_000
+    one = consumed(bytes_of_it) if large == "value" else consumed(b"", [("name", bytes_of_it)])
+    loop = Portions()
+    keeper = quarantine.Quarantine("intake", loop, Ids(b"i" * 32), Metrics("test"))
+
+    await keeper.keep([(one, "not a letter")] * 500)
+
+    assert (len(loop.kept), max(Portions.sizes)) == (500, 4_000_000 // 64_000)
+    Portions.sizes.clear()
+
+
+async def test_what_comes_a_second_time_is_counted_once() -> None:
+    class Again(Keeping):
+        async def handle(self, messages: Sequence[Message], source: Source, patience: float = 60) -> list[Outcome]:
+            outcomes = await super().handle(messages, source, patience)
+            for outcome in outcomes:
+                outcome.fresh = len(self.kept) == 1
+            return outcomes
+
+    metrics = Metrics("test")
+    keeper = quarantine.Quarantine("intake", Again(), Ids(b"i" * 32), metrics)
+
+    await keeper.keep([(consumed(b"x"), "not a letter")])
+    await keeper.keep([(consumed(b"x"), "not a letter")])
+
+    counted = [one.value for of in metrics.quarantined.collect() for one in of.samples if one.name.endswith("_total")]
+    assert sum(counted) == 1
 
 
 async def test_what_was_set_aside_comes_back_as_the_same_record_whatever_it_was() -> None:

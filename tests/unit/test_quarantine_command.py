@@ -334,17 +334,31 @@ def test_one_command_marks_all_though_a_call_marks_some(run: Run, services: Serv
     assert [asked[4].get("after") for asked in services.asked] == [None, "a"]
 
 
-def test_what_was_marked_before_a_service_went_silent_is_said(run: Run, services: Services) -> None:
+@pytest.mark.parametrize(
+    ("status", "detail", "says"),
+    [
+        (503, "not now", "The router answers 503: not now"),
+        (422, "Is no place in an asking of the last hour: ask without it.", "Is no place in an asking"),
+        (401, "It has run out.", "The router does not take the token: It has run out."),
+    ],
+)
+def test_what_was_marked_before_a_replay_of_many_broke_off_is_said_and_why(
+    run: Run, services: Services, status: int, detail: str, says: str
+) -> None:
     page = {"marked": 10_000, "cut": 0, "refused": 2, "more": True, "next": "a"}
     services.router_says("/replay", page)
-    services.then["router", "/replay"] = httpx.Response(503, json={"detail": "not now"})
+    services.then["router", "/replay"] = httpx.Response(status, json={"detail": detail})
 
     result = run("replay", "--all", "--because", "mended", "--service", "router")
 
-    assert result.output.splitlines() == [
+    assert result.exit_code == 1
+    told = result.output.splitlines()
+    assert told[:2] == [
         "router: 10000 to be tried again; there are more: run it again.",
         "router: 2 stay held, for they take no more events: discard them.",
     ]
+    assert len(told) == 3
+    assert told[2].startswith(says)
 
 
 def test_a_dry_run_of_many_is_counted(run: Run, services: Services) -> None:
