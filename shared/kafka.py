@@ -202,18 +202,23 @@ class KafkaSource:
             if reader.heard:
                 reader.heard(taken.messages, taken.outcomes)
         except TryAgain:
-            await asyncio.sleep(_PAUSE)
+            await self._comes_again("away")
             raise
         except NewerBuild as reason:
             if self.newer is None:
                 self._log.critical("stopping", reason=f"only a newer build knows this event: {reason.schema}")
             self.newer = reason.schema
-            await asyncio.sleep(_PAUSE)  # nothing is committed: a newer build reads the batch again
+            await self._comes_again("newer build")
             raise
         except Exception as error:
             reader.loop.bug(error, f"a batch of {records[0].topic}")
-            await asyncio.sleep(_PAUSE)  # the batch comes again: never in a hot loop
+            await self._comes_again("bug")
             raise
+
+    async def _comes_again(self, why: str) -> None:
+        """Nothing of the batch is committed, so it comes again: never in a hot loop."""
+        self._metrics.batches_again.labels(why).inc()
+        await asyncio.sleep(_PAUSE)
 
     async def start(self) -> None:
         """Start consuming; waits while Kafka is away, and says so once. The topics must be there before."""

@@ -64,6 +64,14 @@ class Metrics:
         self.reruns = Counter(
             "rogatory_batch_reruns_total", "Batches run again because a write lost a race.", registry=r
         )
+        self.batches_again = Counter(
+            "rogatory_batches_again_total",
+            "Batches of Kafka that were not kept and come again whole, by why.",
+            ("why",),
+            registry=r,
+        )
+        for why in ("away", "newer build", "bug"):
+            self.batches_again.labels(why)
         self.sent = Counter("rogatory_events_sent_total", "Events acknowledged by Kafka.", registry=r)
         self.refused = Counter("rogatory_events_refused_total", "Events that Kafka refused.", registry=r)
         self.accept_to_sent = Histogram(

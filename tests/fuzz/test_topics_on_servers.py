@@ -15,9 +15,10 @@ from tests.fuzz.records import records
 from tests.servers import listening
 from tests.service.running import SERVICES, System
 
+AGAIN = "rogatory_batches_again_total"
 PARTS = 10
 """The bad records come in so many parts, healthy letters with each."""
-TENTH = 5 if scale.IS_FULL else 1
+TENTH = 1
 """After so many parts the services hold what is compared with the end: 10,000 records are a tenth of the long run."""
 AMONG = 4
 """Healthy letters among the bad records of one part at one gate."""
@@ -71,6 +72,10 @@ async def test_bad_records_hinder_no_healthy_letter(services: System, prefix: st
     scale.NOTES.append(f"topics: {len(kept):,} set aside; {len(letters)} healthy letters, none a batch late")
 
     for name in SERVICES:
+        counted = await services.metrics(name)
+        again = {metric: count for metric, count in counted.items() if metric.startswith(AGAIN)}
+        assert again
+        assert not any(again.values())  # a batch that comes again holds up healthy letters, each in its own batch
         assert not services.has_said(name, "bug"), services.said(name, "bug")
         assert not services.has_said(name, "stopping")
     costs.compared("topics", after_a_tenth, costs.held(services))

@@ -195,6 +195,28 @@ async def test_who_enriches_may_find_mongodb_away_and_then_the_batch_comes_again
     assert loop.told == []
 
 
+@pytest.mark.parametrize(
+    ("raised", "why"), [(TryAgain("away"), "away"), (NewerBuild("it", "urn:x"), "newer build"), (ValueError(), "bug")]
+)
+async def test_a_batch_that_comes_again_is_counted(
+    raised: Exception, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading = source(Kept())
+    monkeypatch.setattr(Told, "bug", lambda *_: None)
+
+    async def enrich(_messages: Sequence[Message]) -> Sequence[Message]:
+        raise raised
+
+    for _ in range(2):
+        with pytest.raises(type(raised)):
+            await reading._handle([record()], Reader(said, Told(), enrich, None))
+
+    [family] = reading._metrics.batches_again.collect()
+    assert {one.labels["why"]: one.value for one in family.samples if one.value and one.name.endswith("_total")} == {
+        why: 2
+    }
+
+
 async def test_who_wants_hears_of_every_batch_that_is_kept() -> None:
     heard: list[tuple[str, bool]] = []
 
