@@ -52,7 +52,9 @@ class Claiming:
         left: set[int] = set()
         """Recipients for whom something of this batch is due and not claimed: what follows waits behind it."""
         waiting = sum(len(recipient.ahead) for recipient in self._choosing.recipients())
-        room, most = self._may_wait() - waiting, MOST_AHEAD - waiting
+        may_wait = self._may_wait()
+        room, more_room = may_wait - waiting, min(MOST_AHEAD, 2 * may_wait) - waiting
+        most = MOST_AHEAD - waiting
         claimed: list[Message] = []
         for message in messages:
             body = message.body
@@ -62,8 +64,8 @@ class Claiming:
                 is_free = number not in left and not recipient.behind and recipient.may_claim(more[number])
                 # Who has little waiting has no part in a flood and does not wait for its end.
                 has_little = len(recipient.ahead) + more[number] < IN_FLIGHT
-                may_wait = more.total() < (most if body.never_held or has_little else room)
-                if (body.never_held or (is_free and not body.rate)) and may_wait:
+                limit = most if body.never_held else more_room if has_little else room
+                if (body.never_held or (is_free and not body.rate)) and more.total() < limit:
                     more[number] += 1
                     message = replace(message, body=replace(body, claimant=self._instance))
                 else:
@@ -80,7 +82,7 @@ class Claiming:
 
     def heard(self, messages: Sequence[Message], outcomes: Sequence[Outcome]) -> Heard:
         """What became of a batch."""
-        heard = Heard()
+        heard, new = Heard(), set[str]()
         for message, outcome in zip(messages, outcomes, strict=True):
             body, state = message.body, outcome.record.state
             if not isinstance(body, Raising) or "next_due" not in state:
@@ -88,13 +90,14 @@ class Claiming:
             recipient = self._choosing.recipient(body.subscriber, body.channel)
             claimant = state.get("claimant") if state["status"] == "attempting" else ""
             is_mine = bool(claimant) and claimant == self._instance
+            notice = outcome.record.id
             if not outcome.fresh:
-                # What is being sent is busy until its outcome is kept. An earlier run may have claimed, this one not.
-                is_known = recipient.is_busy_with(state["about"]) or outcome.record.id in self.sought
-                if is_mine and _is_due(body) and not is_known:
+                # An earlier run may have claimed, this one not. One batch may say the same twice.
+                if is_mine and _is_due(body) and not (notice in new or notice in self.sought or recipient.has(notice)):
                     heard.forgotten.append(outcome.record)
             elif is_mine:
                 heard.claimed.append(outcome.record)
+                new.add(notice)
             else:
                 if not body.not_before:
                     recipient.behind = recipient.raised = True

@@ -227,7 +227,7 @@ class Delivery:
 
     def _sent(self, claimed: Claimed, task: asyncio.Task[bool]) -> None:
         self._running.discard(task)
-        claimed.recipient.is_over(claimed.about)
+        claimed.recipient.is_over(claimed)
         self._claiming.ended()
         if task.cancelled():
             return

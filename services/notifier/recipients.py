@@ -60,6 +60,8 @@ class Recipient:
     away: Away
     busy: set[str] = field(default_factory=set)
     """What the notices in flight are about: a later one about the same waits for its end."""
+    sending: set[str] = field(default_factory=set)
+    """The notices in flight, until their outcomes are kept."""
     keeping: set[str] = field(default_factory=set)
     """Of these what was taken already: its outcome is just being kept, and takes no place of the recipient's."""
     ahead: deque[Claimed] = field(default_factory=deque)
@@ -102,10 +104,15 @@ class Recipient:
         """The recipient has it; until that is kept nothing else about the same goes."""
         self.keeping.add(about)
 
-    def is_over(self, about: str) -> None:
+    def is_over(self, claimed: Claimed) -> None:
         """What became of it is kept."""
-        self.busy.discard(about)
-        self.keeping.discard(about)
+        self.busy.discard(claimed.about)
+        self.keeping.discard(claimed.about)
+        self.sending.difference_update(record.id for record in claimed.records)
+
+    def has(self, notice: str) -> bool:
+        """Whether this process is sending a notice to it, or will soon."""
+        return notice in self.sending or any(one.id == notice for claimed in self.ahead for one in claimed.records)
 
     def is_busy_with(self, about: str) -> bool:
         """Whether something about this is in flight, or waits for room."""
@@ -135,6 +142,7 @@ class Recipient:
             if claimed.at >= oldest and claimed.about not in self.busy and claimed.about not in passed:
                 del self.ahead[number]
                 self.busy.add(claimed.about)
+                self.sending.update(record.id for record in claimed.records)
                 return claimed
             passed.add(claimed.about)
         return None

@@ -220,16 +220,16 @@ async def test_who_sends_much_may_claim_as_much_for_a_moment(claiming: World, mo
 async def test_who_has_no_part_in_a_flood_and_what_nothing_holds_back_do_not_wait_for_its_end(
     claiming: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.notifier.claiming.ALWAYS_AHEAD", 1)
+    monkeypatch.setattr("services.notifier.claiming.ALWAYS_AHEAD", IN_FLIGHT + 2)
     to(claiming, DUTY).pace = 0.005
     async with claiming.delivering():
         await some_looks()
         claiming.recipients.silent = {DUTY, OPERATIONS}
         await claiming.hears(*some(DUTY, 20))
-        flood = claiming.attempts().count(1)
-        await claiming.hears(raising(OPERATIONS, "not_a0000"), raising(DUTY, "not_b0000", never_held=True))
-        assert flood == IN_FLIGHT
         assert claiming.attempts().count(1) == IN_FLIGHT + 2
+        monkeypatch.setattr("services.notifier.claiming.ALWAYS_AHEAD", 2)  # there is no room any more
+        await claiming.hears(raising(OPERATIONS, "not_a0000"), raising(DUTY, "not_b0000", never_held=True))
+        assert claiming.attempts().count(1) == IN_FLIGHT + 4
 
 
 async def test_what_an_earlier_run_claimed_is_given_back_though_this_one_may_claim_nothing(
@@ -267,6 +267,18 @@ async def test_what_a_look_is_just_claiming_is_not_given_back_by_a_batch_that_co
         await until(lambda: len(claiming.states("delivered")) == 1)
         await some_looks()
     assert (again, begun(claiming)) == (["clock"], ["not_a0000"])
+
+
+async def test_what_stands_twice_in_one_batch_is_sent_once(claiming: World) -> None:
+    claiming.recipients.silent = {DUTY}
+    one = raising(DUTY, "not_a0000")
+    async with claiming.delivering():
+        await some_looks()
+        await claiming.hears(one, one)
+        await until(lambda: begun(claiming) == ["not_a0000"])
+        await some_looks()
+        assert claiming.attempts() == [1]
+        assert len(claiming.states("attempting")) == 1
 
 
 # Nothing is overtaken
