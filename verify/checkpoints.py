@@ -21,7 +21,7 @@ from verify.history import Known
 from verify.rows import packed, unpacked
 from verify.shards import Shards
 from verify.topics import Topics
-from verify.world import GONE, SERVICES, Bounds
+from verify.world import SERVICES, Bounds
 
 _LEAF = struct.Struct(">20sI32s")
 LEAVES, LINKS = "leaves", "links"
@@ -100,7 +100,7 @@ def cut_off(bounds: Bounds) -> Iterator[Finding]:
             kind = Kind.MISSING if topic == CHECKPOINTS else Kind.LOST
             detail = f"{partition} begins at {begin}: what stood before was removed, though it is kept for ever"
             yield Finding(kind, "", detail, topic)
-        elif topic == CHECKPOINTS and bounds.first_at.get((topic, partition)) == GONE:
+        elif begin and topic == CHECKPOINTS and topic in bounds.no_age and begin == bounds.ends[topic, partition]:
             yield Finding(Kind.MISSING, "", f"{partition} is empty, and its retention does not say why", topic)
 
 

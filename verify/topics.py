@@ -131,7 +131,9 @@ class Kafka:
         places = [TopicPartition(topic, n) for topic, count in partitions.items() for n in range(count)]
         begins = await self._consumer.beginning_offsets(places) if places else {}
         ends = await self._consumer.end_offsets(places) if places else {}
-        configs = await self._configs(sorted({place.topic for place, begin in begins.items() if begin}))
+        cut = sorted({place.topic for place, begin in begins.items() if begin})
+        configs = await self._configs(cut)
+        for_ever = frozenset(topic for topic, config in configs.items() if _is_kept_for_ever(config))
         starts, first_at = dict(begins), _emptied(begins, ends, configs)
         if since is not None:
             asked = await self._consumer.offsets_for_times(dict.fromkeys(places, since))
@@ -147,7 +149,8 @@ class Kafka:
             partitions,
             {(p.topic, p.partition): at for p, at in first_at.items()},
             {(p.topic, p.partition): offset for p, offset in begins.items()},
-            frozenset(topic for topic, config in configs.items() if _is_kept_for_ever(config)),
+            for_ever,
+            frozenset(topic for topic in cut if configs.get(topic, {}).get("retention.ms", "-1") == "-1") - for_ever,
         )
 
     async def committed(self, groups: Sequence[str]) -> Mapping[Reader, int]:

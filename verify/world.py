@@ -70,6 +70,8 @@ class Bounds:
     """What lies before these offsets the topics no longer hold; not kept between two runs."""
     for_ever: frozenset[str] = frozenset()
     """Of topics that begin later than at 0 those that keep everything for ever; not kept between two runs either."""
+    no_age: frozenset[str] = frozenset()
+    """Of the others of these those of which nobody says for how long they keep a record; not kept either."""
 
 
 def as_json(bounds: Bounds) -> dict[str, Any]:

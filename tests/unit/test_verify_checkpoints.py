@@ -205,6 +205,12 @@ def emptied(world: World) -> None:
 def emptied_without_a_reason(world: World) -> None:
     """Nobody says for how long the topic keeps anything."""
     world.starts[CHECKPOINTS, 0] = len(world.on(CHECKPOINTS))
+    world.no_age |= {CHECKPOINTS}
+
+
+def grown_too_large(world: World) -> None:
+    """It goes by its age and by its size: nothing can be told."""
+    world.starts[CHECKPOINTS, 0] = len(world.on(CHECKPOINTS))
 
 
 def cut_off(world: World) -> None:
@@ -230,6 +236,7 @@ def kept_too_short(world: World) -> None:
         (cut_off, {Kind.MISSING: 1}),
         (made_anew, {Kind.MISSING: 1, Kind.LOST: 3}),
         (kept_too_short, {}),
+        (grown_too_large, {}),
     ],
 )
 def test_checkpoints_that_were_removed_by_hand_are_missed_and_what_they_anchored_is_told_in_any_case(

@@ -82,6 +82,7 @@ class World:
     emptied: dict[Place, int] = field(default_factory=dict)
     """Before when, in milliseconds, what lay in a partition of which nothing is left; otherwise nobody knows."""
     for_ever: frozenset[str] = frozenset()
+    no_age: frozenset[str] = frozenset()
     """Topics that are kept for ever."""
     later: dict[Place, list[ConsumerRecord[Any, Any]]] = field(default_factory=dict)
     """What comes to a partition while the documents are checked."""
@@ -292,7 +293,7 @@ class Topics:
                 early = [one.offset for one in world.topics.get(place, ()) if one.timestamp < since]
                 if early and max(early) >= begins[place]:
                     starts[place], first_at[place] = max(early) + 1, since
-        return Bounds(starts, ends, dict(world.committed), partitions, first_at, begins, world.for_ever)
+        return Bounds(starts, ends, dict(world.committed), partitions, first_at, begins, world.for_ever, world.no_age)
 
     async def ends(self, places: Sequence[Place]) -> Mapping[Place, int]:
         """How far they reach after what came meanwhile."""
