@@ -149,7 +149,7 @@ def forecast(service: str, answer: Mapping[str, Any]) -> Iterator[str]:
     elif not answer["counts"] and not cut:
         yield f"{service}: nothing matches."
     if refused := answer.get("refused", 0):
-        yield f"{service}: {refused} stay held, for they take no more events: discard them."
+        yield f"{service}: {refused} stay held: `rogatory quarantine show` says why."
     if cut:
         yield f"{service}: {cut} left out, of which only the beginning is kept: send the whole of each with --edited."
     if "marked" in answer:

@@ -48,7 +48,7 @@ class Marked(BaseModel):
     cut: int = 0
     """Those of which only the beginning is kept: each needs an edited copy, so they are left out."""
     refused: int = 0
-    """Those that take no more events: `show` says why."""
+    """Those that take no more events, or that are damaged: `show` says why."""
     more: bool = False
     next: str | None = None
     """Sent as `after` with the same filter, it goes on where this call ended; None: there are no more."""

@@ -17,7 +17,7 @@ from shared.events import QUARANTINE
 from shared.failures import TryAgain
 from shared.ids import Ids
 from shared.lenient_records import UnreadBatch
-from shared.loop import Loop
+from shared.loop import Loop, Outcome
 from shared.metrics import REASONS, Metrics
 from shared.quarantine.copies import copy_of
 from shared.quarantine.deciding import Alert
@@ -52,12 +52,17 @@ class Quarantine:
 
     async def _keep(self, entries: Sequence[_Unread]) -> None:
         outcomes = await self._loop.handle([self._entry(record, reason) for record, reason in entries], "kafka")
+        self._count(entries, outcomes)
         huge = [entry for entry, outcome in zip(entries, outcomes, strict=True) if outcome.refused]
         cut = await self._loop.handle([self._entry(record, reason, KEPT_OF_HUGE) for record, reason in huge], "kafka")
+        self._count(huge, cut)
         if any(outcome.refused for outcome in cut):
             raise TryAgain("quarantine does not take a record")
+
+    def _count(self, entries: Sequence[_Unread], outcomes: Sequence[Outcome]) -> None:
+        """Not what was kept before a batch came again."""
         for (_, reason), outcome in zip(entries, outcomes, strict=True):
-            if outcome.fresh or outcome.refused:  # not what was kept before a batch came again
+            if outcome.fresh:
                 self._metrics.quarantined.labels(reason if reason in REASONS else "other").inc()
 
     async def alarm(self, kind: str, key: str, facts: Mapping[str, str]) -> None:

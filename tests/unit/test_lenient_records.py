@@ -259,9 +259,9 @@ async def test_what_comes_once_enough_was_unpacked_is_fetched_again_and_never_pa
     assert [one.value for one in held[PLACE].getall()] == [b"v0"]
 
 
-async def test_batches_that_do_not_unpack_or_are_broken_inside_count_too() -> None:
-    head = packed(ZSTD, b"x")[:61]
-    broken = head + bytes(cramjam.zstd.compress(b"\xff" * 2_000_000))
+@pytest.mark.parametrize("content", [bytes(cramjam.zstd.compress(b"\xff" * 2_000_000)), b"not packed"])
+async def test_batches_that_do_not_unpack_or_are_broken_inside_count_too(content: bytes) -> None:
+    broken = packed(ZSTD, b"x")[:61] + content
     stand = LenientRecords(b"".join(n.to_bytes(8, "big") + resized(broken)[8:] for n in range(60)))
 
     found = [*PartitionRecords(PLACE, stand, [], 0, None, None, True, "read_uncommitted")]

@@ -338,7 +338,7 @@ def test_one_command_marks_all_though_a_call_marks_some(run: Run, services: Serv
     ("status", "detail", "says"),
     [
         (503, "not now", "The router answers 503: not now"),
-        (422, "Is no place in an asking of the last hour: ask without it.", "Is no place in an asking"),
+        (422, "Is no place in an asking of the last hour: ask without it.", "That took more than an hour."),
         (401, "It has run out.", "The router does not take the token: It has run out."),
     ],
 )
@@ -347,7 +347,9 @@ def test_what_was_marked_before_a_replay_of_many_broke_off_is_said_and_why(
 ) -> None:
     page = {"marked": 10_000, "cut": 0, "refused": 2, "more": True, "next": "a"}
     services.router_says("/replay", page)
-    services.then["router", "/replay"] = httpx.Response(status, json={"detail": detail})
+    services.then["router", "/replay"] = httpx.Response(
+        status, json={"detail": detail, "errors": [{"pointer": "/after", "detail": detail}] if status == 422 else []}
+    )
 
     result = run("replay", "--all", "--because", "mended", "--service", "router")
 
@@ -355,7 +357,7 @@ def test_what_was_marked_before_a_replay_of_many_broke_off_is_said_and_why(
     told = result.output.splitlines()
     assert told[:2] == [
         "router: 10000 to be tried again; there are more: run it again.",
-        "router: 2 stay held, for they take no more events: discard them.",
+        "router: 2 stay held: `rogatory quarantine show` says why.",
     ]
     assert len(told) == 3
     assert told[2].startswith(says)
