@@ -18,6 +18,9 @@ MOST_AHEAD = 5_000
 ALWAYS_AHEAD, WITHIN = 500, 2.0
 """So many may always wait, and beyond them as many as ended within so many seconds: in a flood this process is slower
 than each of its recipients, and what waits too long is given back and claimed a second time."""
+TIMES_URGENT, TIMES_LITTLE = 4, 2
+"""So many times as much may wait before what nothing may hold back, and before what is for somebody who has little
+waiting and so no part in a flood, is left to a look for what is due."""
 
 
 @dataclass(slots=True)
@@ -52,9 +55,7 @@ class Claiming:
         left: set[int] = set()
         """Recipients for whom something of this batch is due and not claimed: what follows waits behind it."""
         waiting = sum(len(recipient.ahead) for recipient in self._choosing.recipients())
-        may_wait = self._may_wait()
-        room, more_room = may_wait - waiting, min(MOST_AHEAD, 2 * may_wait) - waiting
-        most = MOST_AHEAD - waiting
+        room = self._may_wait()
         claimed: list[Message] = []
         for message in messages:
             body = message.body
@@ -62,11 +63,12 @@ class Claiming:
                 recipient = self._choosing.recipient(body.subscriber, body.channel)
                 number = id(recipient)
                 is_free = number not in left and not recipient.behind and recipient.may_claim(more[number])
-                # Who has little waiting has no part in a flood and does not wait for its end.
                 has_little = len(recipient.ahead) + more[number] < IN_FLIGHT
-                limit = most if body.never_held else more_room if has_little else room
-                if (body.never_held or (is_free and not body.rate)) and more.total() < limit:
+                times = (TIMES_URGENT if body.never_held else 1) * (TIMES_LITTLE if has_little else 1)
+                limit = min(MOST_AHEAD, room * times)
+                if (body.never_held or (is_free and not body.rate)) and waiting < limit:
                     more[number] += 1
+                    waiting += 1
                     message = replace(message, body=replace(body, claimant=self._instance))
                 else:
                     left.add(number)
