@@ -232,6 +232,8 @@ class KafkaSource:
                 away = True
                 # To its end, for the same broker is started again; where it has none, a new process must.
                 if not await closed_within(_STOPPED_IN, self._broker.stop()):
+                    reason = "its consumers neither start nor end"
+                    self._log.error("away", what="Kafka", reason=reason, doing="ending, to be started anew")
                     raise TimeoutError from None
                 await asyncio.sleep(1)
             else:

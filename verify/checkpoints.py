@@ -96,11 +96,13 @@ def cut_off(bounds: Bounds) -> Iterator[Finding]:
     """Topics that keep for ever, and begin later than at their beginning all the same; checkpoints of which none is
     left, though their topic does not say for how long it keeps them."""
     for (topic, partition), begin in bounds.begins.items():
-        if begin and topic in bounds.for_ever:
+        if not begin:
+            continue
+        if topic in bounds.for_ever:
             kind = Kind.MISSING if topic == CHECKPOINTS else Kind.LOST
             detail = f"{partition} begins at {begin}: what stood before was removed, though it is kept for ever"
             yield Finding(kind, "", detail, topic)
-        elif begin and topic == CHECKPOINTS and topic in bounds.no_age and begin == bounds.ends[topic, partition]:
+        elif topic == CHECKPOINTS and topic in bounds.no_age and begin == bounds.ends[topic, partition]:
             yield Finding(Kind.MISSING, "", f"{partition} is empty, and its retention does not say why", topic)
 
 

@@ -60,10 +60,10 @@ class Recipient:
     away: Away
     busy: set[str] = field(default_factory=set)
     """What the notices in flight are about: a later one about the same waits for its end."""
-    sending: set[str] = field(default_factory=set)
-    """The notices in flight, until their outcomes are kept."""
     keeping: set[str] = field(default_factory=set)
     """Of these what was taken already: its outcome is just being kept, and takes no place of the recipient's."""
+    sending: set[str] = field(default_factory=set)
+    """The notices in flight by their ids, all of a digest too, until their outcomes are kept."""
     ahead: deque[Claimed] = field(default_factory=deque)
     """What is claimed and waits for room, in order."""
     behind: bool = False

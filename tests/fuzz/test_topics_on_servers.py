@@ -51,7 +51,6 @@ async def test_bad_records_hinder_no_healthy_letter(services: System, prefix: st
             await all_read(services)  # so that no part is more at once than another
             if part + 1 == TENTH:
                 after_a_tenth = costs.held(services)
-        await all_read(services)
         await all_read(services)  # what followed from what was read before
         sent = feeder.sent
         received = await positions(consumer, sent.letters)

@@ -82,8 +82,9 @@ class World:
     emptied: dict[Place, int] = field(default_factory=dict)
     """Before when, in milliseconds, what lay in a partition of which nothing is left; otherwise nobody knows."""
     for_ever: frozenset[str] = frozenset()
-    no_age: frozenset[str] = frozenset()
     """Topics that are kept for ever."""
+    no_age: frozenset[str] = frozenset()
+    """Topics of which nobody says for how long they are kept."""
     later: dict[Place, list[ConsumerRecord[Any, Any]]] = field(default_factory=dict)
     """What comes to a partition while the documents are checked."""
     time: datetime = NOW
