@@ -25,6 +25,7 @@ import yaml
 from cli import verify as command
 from deploy.k8s import dev_token
 from deploy.k8s.topics import manifest, topics_of
+from deploy.local.services import C_LIBRARY
 from services.intake.settings import IntakeSettings
 from services.notifier.settings import NotifierSettings
 from services.router.settings import RouterSettings
@@ -262,10 +263,19 @@ def test_every_variable_is_a_setting_of_its_service(folder: str, service: str) -
     assert names_given(things, container) <= known(SETTINGS[service]).keys() | OF_THE_C_LIBRARY
 
 
-OF_THE_C_LIBRARY = {"MALLOC_ARENA_MAX"}
+OF_THE_C_LIBRARY = C_LIBRARY.keys()
 TOKENS = {"ROGATORY_JWKS", "ROGATORY_TOKEN_ISSUER"}
 LEFT_TO_OVERLAYS = {"intake": TOKENS, "router": TOKENS, "notifier": TOKENS}
 """Who signs tokens is each deployment's own."""
+
+
+@needs_kubectl
+@pytest.mark.parametrize("service", SETTINGS)
+def test_memory_is_kept_as_on_one_machine(service: str) -> None:
+    _, container = services(objects("base"))[service]
+
+    given = {variable["name"]: variable.get("value") for variable in container["env"]}
+    assert {name: given.get(name) for name in C_LIBRARY} == C_LIBRARY
 
 
 @needs_kubectl
