@@ -16,8 +16,8 @@ from deploy.local.secret_files import write_secret
 PORTS = {"intake": 8001, "router": 8002, "notifier": 8003}
 """The services in the order in which a letter meets them, and where each prefers to listen."""
 C_LIBRARY = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "1048576"}
-"""How the C library keeps memory. Heaps: one for each of the driver's threads would cost a fifth more under load. Bytes from
-which on memory goes back to the system at once: else a tenth more was kept after two minutes of bad records."""
+"""How the C library keeps memory. Heaps: one for each of the driver's threads would cost a fifth more under load. Bytes
+from which on memory goes back to the system at once: else a tenth more was kept after two minutes of bad records."""
 
 
 @dataclass
