@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,11 +38,15 @@ INTAKE, ROUTER, NOTIFIER = Service("intake", 8001), Service("router", 8002), Ser
 
 
 class NoAnswer(Exception):
-    """The service gives no answer, or refuses: the message is the sentence that people read."""
+    """The service gives no answer, or refuses: the message is the sentence that people read.
 
-    def __init__(self, sentence: str, exit_code: int = NO) -> None:
+    `wrong`: the fields that it refuses, as JSON pointers (RFC 6901).
+    """
+
+    def __init__(self, sentence: str, exit_code: int = NO, wrong: Collection[str] = ()) -> None:
         super().__init__(sentence)
         self.exit_code = exit_code
+        self.wrong = frozenset(wrong)
 
 
 class NotReached(NoAnswer):
@@ -131,13 +135,14 @@ def _object(response: httpx.Response) -> dict[str, Any] | None:
 
 def _refusal(service: str, status: int, problem: Mapping[str, Any]) -> NoAnswer:
     detail = str(problem.get("detail", ""))
-    named = "; ".join(_named(error) for error in problem.get("errors") or ())
+    errors = problem.get("errors") or ()
+    named = "; ".join(_named(error) for error in errors)
     if status in (401, 403):
         return NoAnswer(f"The {service} does not take the token: {detail}", WRONG_USE)
     if "never_held" in problem:
         return NoAnswer(detail, WRONG_USE if status == 422 else NO)
     if status == 422:
-        return NoAnswer(named or detail, WRONG_USE)
+        return NoAnswer(named or detail, WRONG_USE, [error["pointer"] for error in errors])
     if status == 409:
         return NoAnswer(f"{detail} {named}".rstrip())
     return NoAnswer(f"The {service} answers {status}: {detail}")

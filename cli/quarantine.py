@@ -205,7 +205,7 @@ def _replay_in(service: "Asking", body: dict[str, Any], broke_off: list[str]) ->
         try:
             found = service.ask("POST", f"{PATH}/replay", "", body={**body, "after": told["next"]}).data
         except NoAnswer as failure:
-            is_over = str(failure).startswith("--after")  # which is no option of ours
+            is_over = "/after" in failure.wrong
             broke_off.append("That took more than an hour." if is_over else str(failure))
             break  # what was marked so far is said, and that there are more
         told = found | {name: told[name] + found[name] for name in ("marked", "cut", "refused")}
