@@ -30,7 +30,7 @@ def main() -> int:
         del os.environ[name]
     if os.getloadavg()[0] > 0.5:
         print(f"The machine is not quiet (load {os.getloadavg()[0]:.1f}): the figures will be worth less.")
-    medians, results = {}, report.Results()
+    medians, missed, results = {}, {}, report.Results()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it tells of every retry
     with signals_interrupt(), locked(FOLDER.with_name("bench.lock"), _refuse_second), Ground(FOLDER) as ground:
         print(f"warming up Kafka for {size.warm_seconds:g} s", flush=True)
@@ -42,14 +42,16 @@ def main() -> int:
             figure = KEYS[key].measure(ground, rounds, size)
             if figure is None:
                 continue
-            medians[key] = statistics.median(figure.rounds)
+            medians[key], missed[key] = statistics.median(figure.rounds), figure.missed
             figure.more["servers"] = ground.servers()
             if not asked.quick:
                 results.write(key, figure.rounds, figure.load, figure.more)
     shutil.rmtree(FOLDER)  # after a failure it stays: the logs are in it
     for key, median in medians.items():
         aim = KEYS[key].aim
-        print(f"{key:24} {median:8.2f}   aim {aim!s:8} {'met' if aim.is_met(median) else 'MISSED':6}  {aim.says}")
+        is_met = aim.is_met(median) and not missed[key]
+        says = "; ".join([aim.says, *missed[key]])
+        print(f"{key:24} {median:8.2f}   aim {aim!s:8} {'met' if is_met else 'MISSED':6}  {says}")
         if not asked.quick:
             print(f"{'':33}   {results.change(key, median) or 'measured for the first time'}")
     if not asked.quick and results.commit.endswith("+"):

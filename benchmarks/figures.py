@@ -19,6 +19,8 @@ class Figure:
     rounds: list[float] = field(default_factory=list)
     load: list[float] = field(default_factory=list)
     more: dict[str, Any] = field(default_factory=dict)
+    missed: list[str] = field(default_factory=list)
+    """What else the aim asks, and is not so."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from tests.fault.checker import First, Histories, Wanted
 from tests.fault.harms import Harms
 from tests.fault.load import Load
 from tests.fault.nemesis import Nemesis
-from tests.fault.rings import IN_TIME, Due, Ring, once_each, rung
+from tests.fault.rings import IN_TIME, Due, Ring, early, once_each, rung
 from tests.fault.system import System
 from tests.fault.verdict import Fault, Verdict
 
@@ -47,6 +47,7 @@ class Judge:
         last = sorted(self.lateness, key=self.lateness.__getitem__)[: -_LATEST - 1 : -1]
         self.latest = [windows.told(ring, due[ring], found, shut, reading) for ring in last]
         yield from once_each(due, found)
+        yield from early(windows.by_one_clock(due, shut), found)
         yield from answered.updates(self.answering.cases, wanted, first, histories)
         yield from answered.notices(self.answering.notices, histories)
         yield from self.harms.faults

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from deploy.local.jars import ROOT
 from tests.fault.verdict import Kind, Verdict
 
 FILE = Path(__file__).parent / "results" / "latest.json"
@@ -85,7 +86,11 @@ def added(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
 
 
 def _commit() -> str:
-    described = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=FILE.parents[3], capture_output=True, text=True
-    )
-    return described.stdout.strip() or "unknown"
+    head = _git("rev-parse", "--short=12", "HEAD")
+    # What a run itself writes is no change to what it tests.
+    changed = _git("status", "--porcelain", "-uno", "--", ".", f":!{FILE.parent.relative_to(ROOT)}")
+    return f"{head}-dirty" if changed else head or "unknown"
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True).stdout.strip()

@@ -74,12 +74,17 @@ def lateness(
 
     `reading`: and after what could have stopped it was read.
     """
-    jumps = [(one.began - AROUND_A_JUMP, one.well + AROUND_A_JUMP) for one in windows if one.moves_time]
     return {
         ring: times[0] - could_ring(due.at, windows, reading)
-        for ring, due in wanted.items()
-        if (times := found.get((due.places[0], ring))) and not any(began < due.at < end for began, end in jumps)
+        for ring, due in by_one_clock(wanted, windows).items()
+        if (times := found.get((due.places[0], ring)))
     }
+
+
+def by_one_clock(wanted: Mapping[Ring, Due], windows: Sequence[Window]) -> dict[Ring, Due]:
+    """Of these the rings whose time no jump of MongoDB's clock can have moved."""
+    jumps = [(one.began - AROUND_A_JUMP, one.well + AROUND_A_JUMP) for one in windows if one.moves_time]
+    return {ring: due for ring, due in wanted.items() if not any(began < due.at < end for began, end in jumps)}
 
 
 def told(

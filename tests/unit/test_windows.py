@@ -11,10 +11,10 @@ from tests.fault.harms import Harm
 from tests.fault.load import Load
 from tests.fault.nemesis import Nemesis, chosen, drawn
 from tests.fault.reading import Reading
-from tests.fault.rings import Due, Ring
+from tests.fault.rings import Due, Ring, early
 from tests.fault.scale import WHOLE
 from tests.fault.verdict import Kind
-from tests.fault.windows import Window, could_ring, late, lateness, slow
+from tests.fault.windows import Window, by_one_clock, could_ring, late, lateness, slow
 
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
 RING = Ring("cas_1", "requested-deadline")
@@ -32,6 +32,19 @@ def of(due: float, rang: float, *windows: Window) -> list[Kind]:
     wanted = {RING: Due(second(due), "desk", Lane.NORMAL)}
     found = {("desk.cases.v1", RING): [second(rang)]}
     return [fault.kind for fault in late(lateness(wanted, found, windows))]
+
+
+def test_near_a_jump_of_mongodbs_clock_nobody_can_say_what_is_early() -> None:
+    wanted = {RING: Due(second(100), "desk", Lane.NORMAL)}
+    found = {("desk.cases.v1", RING): [second(99)]}
+
+    def kinds(*windows: Window) -> list[Kind]:
+        return [fault.kind for fault in early(by_one_clock(wanted, windows), found)]
+
+    assert kinds() == [Kind.WRONG]
+    assert kinds(window(60, 65, 69, moves_time=True)) == [Kind.WRONG]
+    assert kinds(window(60, 65, 71, moves_time=True)) == []
+    assert kinds(window(60, 65, 71)) == [Kind.WRONG]
 
 
 def test_what_is_due_while_nothing_is_wrong_rings_in_time() -> None:
