@@ -1,47 +1,32 @@
-"""Reads Kafka batches that aiokafka's fetcher cannot: header names that are no UTF-8, and batches that are bombs.
+"""Reads Kafka batches that aiokafka's fetcher cannot: header names that are no UTF-8, bombs, and damaged ones.
 
 There the error arises while records are handed out: those already taken from other partitions in the same call are
 lost though their positions have moved, and the next commit passes over them; a batch that never can be read comes
 again for ever, and one that unpacks to gigabytes ends the process each time. So every batch is read whole, within
 bounds, before any of it is handed out. One that fails is read again with bytes that do not decode kept as surrogates
-(PEP 383), for the envelope to refuse; where that fails too, one record stands for the batch, to be set aside. This
+(PEP 383), for the envelope to refuse; where that fails too, one record stands for the batch, to be set aside. One whose
+checksum is wrong may have been damaged on its way: it is fetched again, and stands aside when the same bytes come. This
 replaces a name of aiokafka's own; a test holds it to the pinned version.
 """
 
-import asyncio
-import contextlib
-import gzip
-import io
-import mmap
-import struct
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+import hashlib
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import cramjam
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBase, DefaultRecordBatch, _DefaultRecordBatchPy
 from aiokafka.record.memory_records import _MemoryRecordsPy
-from aiokafka.record.util import decode_varint
 
-MOST_UNPACKED = 16 * 1024 * 1024
-"""Bytes to which a batch may unpack: 16 times what a client sends at once unless told otherwise."""
-ALWAYS_UNPACKED, MOST_TIMES = 2 * 1024 * 1024, 64
-"""Bytes to which any batch may unpack, and beyond them so many times its own size: small bombs come by the hundred."""
-MOST_PARTS = 200_000
-"""Records and headers together of what was packed: each costs up to a hundred times the memory of its bytes."""
-UNPACKED_AT_ONCE, PARTS_AT_ONCE = 32 * 1024 * 1024, MOST_PARTS
-"""Bytes and parts that are unpacked before anything else has its turn; what follows is fetched again."""
+from shared.log import logger
+from shared.unpacking import AT_ONCE, HEADER, MOST_PARTS, UnreadableError, parts_of, unpacked
+
 KEPT_OF_UNREAD = 1_000
 """Bytes that are kept of a batch that cannot be read."""
-_HEADER, _CODEC = DefaultRecordBase.HEADER_STRUCT, DefaultRecordBase.CODEC_MASK
-_MAGIC_AT, _LENGTH_AT, _ATTRIBUTES_AT = 16, 8, DefaultRecordBase.ATTRIBUTES_OFFSET
-
-
-class _UnreadableError(Exception):
-    """A batch that is not read, and why."""
+DAMAGED = "a batch whose checksum is wrong"
+_CODEC, _MAGIC_AT = DefaultRecordBase.CODEC_MASK, 16
 
 
 class UnreadBatch(bytes):
@@ -79,44 +64,51 @@ class _Lenient(bytearray):
 class _Batch:
     """One batch; everything but the reading is aiokafka's."""
 
-    def __init__(self, batch: Any, raw: memoryview) -> None:
-        self._batch, self._raw = batch, raw
+    def __init__(self, batch: Any, raw: memoryview, *, is_whole: bool) -> None:
+        self._batch, self._raw, self._is_whole = batch, raw, is_whole
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._batch, name)
 
+    def validate_crc(self) -> bool:
+        """Already done; the fetcher would raise, and lose what it has of other partitions."""
+        return True
+
     def __iter__(self) -> Iterator[Any]:
         try:
+            if not self._is_whole:
+                # Whole: no other copy of it may be left where a disk is failing.
+                return iter([_standing(self._batch, self._raw, DAMAGED, kept=len(self._raw))])
             return iter(_read(self._batch, self._raw))
-        except _UnreadableError as reason:
+        except UnreadableError as reason:
             return iter([_standing(self._batch, self._raw, str(reason))])
         except CorruptRecordException:
             return iter([_standing(self._batch, self._raw, "a batch that is broken")])
 
 
-def _standing(batch: Any, raw: memoryview, why: str) -> _Standing:
+def _standing(batch: Any, raw: memoryview, why: str, kept: int = KEPT_OF_UNREAD) -> _Standing:
     facts = {"batch_last_offset": batch.next_offset - 1, "batch_bytes": len(raw)}
     begins, timestamp = 0, 0
     if raw[_MAGIC_AT] >= 2:
-        facts |= {"batch_first_offset": batch.base_offset, "batch_records": _HEADER.unpack_from(raw)[-1]}
+        facts |= {"batch_first_offset": batch.base_offset, "batch_records": HEADER.unpack_from(raw)[-1]}
         facts |= {"batch_codec": batch.compression_type}
-        begins, timestamp = _HEADER.size, batch.max_timestamp
-    value = UnreadBatch(raw[begins : begins + KEPT_OF_UNREAD])
+        begins, timestamp = HEADER.size, batch.max_timestamp
+    value = UnreadBatch(raw[begins : begins + kept])
     value.why, value.size = why, len(raw)
     return _Standing(batch.next_offset - 1, timestamp, value, [(name, b"%d" % fact) for name, fact in facts.items()])
 
 
 def _read(batch: Any, raw: memoryview) -> list[Any]:
-    """The records of a batch; raises `_UnreadableError` and `CorruptRecordException`."""
+    """The records of a batch; raises `UnreadableError` and `CorruptRecordException`."""
     if raw[_MAGIC_AT] < 2:
         return _read_old(batch, raw)
     if batch.compression_type:
-        raw = _unpacked(batch.compression_type, raw)
-        _AT_ONCE.spend(len(raw), 0)
-        parts = _parts(raw)
-        _AT_ONCE.spend(0, parts)
+        raw = unpacked(batch.compression_type, raw)
+        AT_ONCE.spend(len(raw), 0)
+        parts = parts_of(raw)
+        AT_ONCE.spend(0, parts)
         if parts > MOST_PARTS:
-            raise _UnreadableError("a batch of too many parts")
+            raise UnreadableError("a batch of too many parts")
         batch = DefaultRecordBatch(raw)
     try:
         return list(batch)
@@ -127,96 +119,8 @@ def _read(batch: Any, raw: memoryview) -> list[Any]:
 def _read_old(batch: Any, raw: memoryview) -> list[Any]:
     """The records of a batch in the form before Kafka 0.11; nobody writes it packed any more."""
     if raw[_MAGIC_AT + 1] & _CODEC:
-        raise _UnreadableError("a packed batch in an old form")
+        raise UnreadableError("a packed batch in an old form")
     return list(batch)
-
-
-def _unpacked(codec: int, raw: memoryview) -> memoryview:
-    """The same batch, not packed."""
-    if codec not in _UNPACK:
-        raise _UnreadableError("a batch packed in an unknown way")
-    packed = raw[_HEADER.size :]
-    most = min(MOST_UNPACKED, max(ALWAYS_UNPACKED, MOST_TIMES * len(packed)))
-    try:
-        records = _UNPACK[codec](packed, most)
-    except (OSError, EOFError, zlib.error, cramjam.DecompressionError, struct.error):
-        _AT_ONCE.spend(most, 0)  # nobody knows how far it came
-        raise _UnreadableError("a batch that does not unpack") from None
-    if records is None:
-        _AT_ONCE.spend(most, 0)
-        raise _UnreadableError("a batch that unpacks to too much")
-    head = bytearray(raw[: _HEADER.size])
-    (attributes,) = struct.unpack_from(">h", head, _ATTRIBUTES_AT)
-    struct.pack_into(">h", head, _ATTRIBUTES_AT, attributes & ~_CODEC)
-    struct.pack_into(">i", head, _LENGTH_AT, _HEADER.size - _LENGTH_AT - 4 + len(records))
-    return memoryview(bytes(head) + records)
-
-
-def _gunzipped(packed: memoryview, most: int) -> bytes | None:
-    found = gzip.GzipFile(fileobj=io.BytesIO(packed)).read(most + 1)
-    return found if len(found) <= most else None
-
-
-def _into(unpack: Callable[[memoryview, mmap.mmap], int]) -> Callable[[memoryview, int], bytes | None]:
-    """Unpack into a room of so many bytes; of an anonymous map only what is written takes memory."""
-
-    def unpacked(packed: memoryview, most: int) -> bytes | None:
-        with mmap.mmap(-1, most) as room:
-            try:
-                return room[: unpack(packed, room)]
-            except cramjam.DecompressionError as error:
-                if "whole buffer" in str(error):
-                    return None
-                raise
-
-    return unpacked
-
-
-def _unsnapped(packed: memoryview, most: int) -> bytes | None:
-    """Blocks as the Java client writes them, each after its length, or one block; each says what it unpacks to."""
-    blocks, at = [packed], len(packed)
-    if bytes(packed[:8]) == _XERIAL:
-        blocks, at = [], _XERIAL_HEAD
-    while at < len(packed):
-        (length,) = struct.unpack_from(">I", packed, at)
-        blocks.append(packed[at + 4 : at + 4 + length])
-        at += 4 + length
-    if at > len(packed):
-        raise EOFError
-    if sum(map(cramjam.snappy.decompress_raw_len, blocks)) > most:
-        return None
-    return b"".join(bytes(cramjam.snappy.decompress_raw(block)) for block in blocks)
-
-
-_XERIAL, _XERIAL_HEAD = b"\x82SNAPPY\0", 16
-_UNPACK: Mapping[int, Callable[[memoryview, int], bytes | None]] = {
-    DefaultRecordBase.CODEC_GZIP: _gunzipped,
-    DefaultRecordBase.CODEC_SNAPPY: _unsnapped,
-    DefaultRecordBase.CODEC_LZ4: _into(cramjam.lz4.decompress_into),
-    DefaultRecordBase.CODEC_ZSTD: _into(cramjam.zstd.decompress_into),
-}
-"""What a batch's records are unpacked with; None where that is more than so many bytes."""
-
-
-def _parts(raw: memoryview) -> int:
-    """How many records and headers a batch has that is not packed; raises `CorruptRecordException`."""
-    data, at, parts = bytearray(raw), _HEADER.size, 0
-    try:
-        while at < len(data) and parts <= MOST_PARTS:
-            length, begins = decode_varint(data, at)
-            at = begins
-            for _ in range(3):  # attributes, and how time and offset differ from the batch's
-                _, at = decode_varint(data, at)
-            for _ in range(2):  # key and value
-                size, at = decode_varint(data, at)
-                at += max(0, size)
-            headers, _ = decode_varint(data, at)
-            if length <= 0 or headers < 0:
-                raise CorruptRecordException
-            parts, at = parts + 1 + headers, begins + length
-    except (ValueError, IndexError):
-        raise CorruptRecordException from None
-    return parts
 
 
 def _leniently(raw: memoryview) -> Any:
@@ -225,33 +129,31 @@ def _leniently(raw: memoryview) -> Any:
     return batch
 
 
-class _AtOnce:
-    """What was unpacked since the event loop had its turn; a consumer hands out hundreds of batches in one."""
+class _Damaged:
+    """The last batches whose checksum was wrong, by what they held."""
 
     def __init__(self) -> None:
-        self._bytes = self._parts = 0
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._known: deque[bytes] = deque(maxlen=1_000)
 
-    @property
-    def is_enough(self) -> bool:
-        """Whether no more is to be unpacked now."""
-        is_spent = self._bytes >= UNPACKED_AT_ONCE or self._parts >= PARTS_AT_ONCE
-        return is_spent and self._loop is not None and not self._loop.is_closed()
-
-    def spend(self, size: int, parts: int) -> None:
-        """Count a batch; where no loop runs nobody hands out many."""
-        with contextlib.suppress(RuntimeError):
-            loop = asyncio.get_running_loop()
-            if self._loop is not loop:
-                self._bytes, self._parts, self._loop = 0, 0, loop
-                loop.call_soon(self._begin_anew)
-            self._bytes, self._parts = self._bytes + size, self._parts + parts
-
-    def _begin_anew(self) -> None:
-        self._bytes, self._parts, self._loop = 0, 0, None
+    def came_before(self, raw: memoryview) -> bool:
+        """Whether the same bytes came before: then they lie so on the broker's disk, and no other will come."""
+        digest = hashlib.blake2b(raw, digest_size=16).digest()
+        if digest in self._known:
+            return True
+        self._known.append(digest)
+        logger(part="consumer").error(DAMAGED, bytes=len(raw), offset=int.from_bytes(raw[:8], "big"))
+        return False
 
 
-_AT_ONCE = _AtOnce()
+_DAMAGED = _Damaged()
+
+
+def _says_its_end(batch: Any, raw: memoryview) -> bool:
+    """Whether two places of a damaged batch agree on where it ends: nobody but a compaction takes records out."""
+    if raw[_MAGIC_AT] < 2 or len(raw) < HEADER.size:
+        return False
+    count = HEADER.unpack_from(raw)[-1]
+    return bool(count > 0 and batch.next_offset - batch.base_offset == count)
 
 
 class LenientRecords:
@@ -259,21 +161,41 @@ class LenientRecords:
 
     def __init__(self, data: bytes) -> None:
         self._slices = _MemoryRecordsPy(data)
+        self._ahead: _Batch | None = None
+        self._is_cut = False
+        """What follows is damaged, and is to be fetched again."""
 
     def has_next(self) -> bool:
         """Whether a whole batch follows; none does once enough was unpacked, and the fetcher asks for the rest anew."""
-        return not _AT_ONCE.is_enough and self._slices.has_next()
+        if self._is_cut or AT_ONCE.is_enough:
+            return False
+        if self._ahead is None:
+            self._ahead = self._look()
+        return self._ahead is not None
 
     def size_in_bytes(self) -> int:
-        """How much was fetched; nothing, once enough was unpacked: of what is there and does not follow the fetcher
-        believes that it is too large ever to come, and passes over it."""
-        return 0 if _AT_ONCE.is_enough else self._slices.size_in_bytes()
+        """How much was fetched; nothing where what is there does not follow now: the fetcher would believe that it is
+        too large ever to come, and pass over it."""
+        return 0 if self._is_cut or AT_ONCE.is_enough else self._slices.size_in_bytes()
 
     def next_batch(self) -> Any:
         """The next batch; None after the last."""
+        batch, self._ahead = self._ahead or self._look(), None
+        return batch
+
+    def _look(self) -> _Batch | None:
         raw = self._slices._next_slice
-        batch = self._slices.next_batch()
-        return None if batch is None or raw is None else _Batch(batch, raw)
+        try:
+            batch = self._slices.next_batch()
+        except (CorruptRecordException, SystemError):  # too short to be one: not even its place can be told
+            self._is_cut = True
+            return None
+        if batch is None or raw is None:
+            return None
+        is_whole = batch.validate_crc()
+        # Of whose end nobody can be sure is never passed over: its partition waits for a person.
+        self._is_cut = not is_whole and not (_DAMAGED.came_before(raw) and _says_its_end(batch, raw))
+        return None if self._is_cut else _Batch(batch, raw, is_whole=is_whole)
 
 
 def install() -> None:

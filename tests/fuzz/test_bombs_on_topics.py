@@ -4,7 +4,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from shared.lenient_records import MOST_UNPACKED
+from shared.unpacking import MOST_UNPACKED
 from tests.fuzz import costs
 from tests.fuzz.feeding import GATES
 from tests.service.running import AGENCY, System, eventually, filed, letter

@@ -18,15 +18,8 @@ from aiokafka.record.util import calc_crc32c
 from shared import kafka, lenient_records
 from shared.envelope import read_envelope
 from shared.failures import NeverWill
-from shared.lenient_records import (
-    ALWAYS_UNPACKED,
-    KEPT_OF_UNREAD,
-    MOST_PARTS,
-    MOST_UNPACKED,
-    UNPACKED_AT_ONCE,
-    LenientRecords,
-    UnreadBatch,
-)
+from shared.lenient_records import KEPT_OF_UNREAD, LenientRecords, UnreadBatch
+from shared.unpacking import ALWAYS_UNPACKED, MOST_PARTS, MOST_UNPACKED, UNPACKED_AT_ONCE
 
 _CRC, _CHECKED_FROM = 17, 21
 PLACE = TopicPartition("t", 0)
