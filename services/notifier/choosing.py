@@ -74,6 +74,8 @@ class Choosing:
             return [of_it]
         waiting = recipient.busy | {one.about for one in recipient.ahead}
         cannot = [{**of_it, "state.about": {"$in": sorted(waiting)}}] if waiting else []
+        if GATHERING in recipient.busy:
+            cannot.append({**of_it, "state.in_digest": True})  # its next one is gathered once this one is
         if recipient.has_rate and not never_held:
             sent = recipient.count(asyncio.get_running_loop().time())
             cannot.append({**of_it, "state.rate": {"$lte": sent}})
@@ -95,14 +97,14 @@ class Choosing:
             never_held = bool(state.get("never_held"))
             rate = None if never_held else state.get("rate")
             if len(mine) >= recipient.room_for(never_held=never_held) or about in mine or recipient.is_busy_with(about):
-                recipient.passed_over = recipient.behind = True
+                recipient.passed_over = recipient.line(never_held=never_held).behind = True
                 continue
             if not recipient.may_have(rate, moment):
-                recipient.behind = True
+                recipient.line(never_held=never_held).behind = True
                 continue
             mine.add(about)
             if not never_held:
-                recipient.sent.append(moment)
+                recipient.was_sent(moment)
             chosen.append([one])
             if state.get("in_digest"):
                 digests[id(recipient)] = chosen[-1]
@@ -122,23 +124,39 @@ class Choosing:
 
     async def catch_up(self, due: Sequence[Mapping[str, Any]]) -> None:
         """Recipients for whom nothing is due any more are no longer behind: what comes now can be claimed at once."""
-        found = {(one["state"]["subscriber"], one["state"]["channel"]) for one in due}
-        behind = [one for one in self._recipients.values() if one.behind and (one.name, one.channel) not in found]
-        if len(due) >= LOOK_AT or not behind:
+        for never_held in (True, False):
+            await self._catch_up(due, never_held=never_held)
+
+    async def _catch_up(self, due: Sequence[Mapping[str, Any]], *, never_held: bool) -> None:
+        found = {
+            (one["state"]["subscriber"], one["state"]["channel"])
+            for one in due
+            if bool(one["state"].get("never_held")) == never_held
+        }
+        # Who has no room stays behind without being asked about: what is due for it would hide everybody else.
+        behind = [
+            (one, line)
+            for one in self._recipients.values()
+            if (line := one.line(never_held=never_held)).behind
+            and (one.name, one.channel) not in found
+            and one.room_for(never_held=never_held)
+        ]
+        if not behind:
             return
-        for one in behind:
-            one.raised = False
+        for _, line in behind:
+            line.raised = False
         query = {
             "next_due": {"$lte": times.text_of(self._notices.now())},
-            "state.subscriber": {"$in": sorted({one.name for one in behind})},
+            "state.subscriber": {"$in": sorted({one.name for one, _ in behind})},
+            "state.never_held": True if never_held else {"$exists": False},
         }
         wanted = {"state.subscriber": 1, "state.channel": 1}
         left = await self._notices.store.find(query, wanted, limit=LOOK_AT, sort=["next_due"])
         if len(left) >= LOOK_AT:
             return
         still = {(one["state"]["subscriber"], one["state"]["channel"]) for one in left}
-        for one in behind:
-            one.behind = one.raised or (one.name, one.channel) in still
+        for one, line in behind:
+            line.behind = line.raised or (one.name, one.channel) in still
 
     async def overdue(self) -> list[dict[str, Any]]:
         """What waits for a recipient without room until its time on this channel is over."""

@@ -18,7 +18,7 @@ MOST_AHEAD = 5_000
 ALWAYS_AHEAD, WITHIN = 500, 2.0
 """So many may always wait, and beyond them as many as ended within so many seconds: in a flood this process is slower
 than each of its recipients, and what waits too long is given back and claimed a second time."""
-TIMES_URGENT, TIMES_LITTLE = 4, 2
+TIMES_URGENT, TIMES_LITTLE = 2, 2
 """So many times as much may wait before what nothing may hold back, and before what is for somebody who has little
 waiting and so no part in a flood, is left to a look for what is due."""
 
@@ -51,9 +51,9 @@ class Claiming:
 
     def claim(self, messages: Sequence[Message]) -> Sequence[Message]:
         """A batch before it is decided, with the claims."""
-        more: Counter[int] = Counter()
-        left: set[int] = set()
-        """Recipients for whom something of this batch is due and not claimed: what follows waits behind it."""
+        more: Counter[tuple[int, bool]] = Counter()
+        left: set[tuple[int, bool]] = set()
+        """Lines in which something of this batch is due and not claimed: what follows waits behind it."""
         waiting = sum(len(recipient.ahead) for recipient in self._choosing.recipients())
         room = self._may_wait()
         claimed: list[Message] = []
@@ -61,17 +61,17 @@ class Claiming:
             body = message.body
             if isinstance(body, Raising) and _is_due(body):
                 recipient = self._choosing.recipient(body.subscriber, body.channel)
-                number = id(recipient)
-                is_free = number not in left and not recipient.behind and recipient.may_claim(more[number])
-                has_little = len(recipient.ahead) + more[number] < IN_FLIGHT
-                times = (TIMES_URGENT if body.never_held else 1) * (TIMES_LITTLE if has_little else 1)
-                limit = min(MOST_AHEAD, room * times)
-                if (body.never_held or (is_free and not body.rate)) and waiting < limit:
-                    more[number] += 1
+                first = body.never_held
+                line = id(recipient), first
+                is_free = line not in left and recipient.may_claim(more[line], never_held=first)
+                has_little = recipient.waiting(never_held=first) + more[line] < IN_FLIGHT
+                times = (TIMES_URGENT if first else 1) * (TIMES_LITTLE if has_little else 1)
+                if is_free and (first or not body.rate) and waiting < min(MOST_AHEAD, room * times):
+                    more[line] += 1
                     waiting += 1
                     message = replace(message, body=replace(body, claimant=self._instance))
                 else:
-                    left.add(number)
+                    left.add(line)
             claimed.append(message)
         return claimed
 
@@ -102,7 +102,8 @@ class Claiming:
                 new.add(notice)
             else:
                 if not body.not_before:
-                    recipient.behind = recipient.raised = True
+                    line = recipient.line(never_held=body.never_held)
+                    line.behind = line.raised = True
                 heard.is_more = True
         return heard
 

@@ -64,7 +64,7 @@ class Delivery:
         for record in heard.claimed:
             claimed = self._claimed([(record, record.fresh[0])])
             if not claimed.never_held:
-                claimed.recipient.sent.append(claimed.at)
+                claimed.recipient.was_sent(claimed.at)
             self._queue(claimed)
         if heard.forgotten:
             self._later(self._give_back(heard.forgotten))
@@ -118,7 +118,8 @@ class Delivery:
         oldest = asyncio.get_running_loop().time() - FRESH
         # What waits too long, or for somebody who does not answer, need not wait here.
         late = [one for recipient in self._choosing.recipients() for one in recipient.too_late(oldest)]
-        await self._give_back(_records(late))
+        if late:
+            self._later(self._give_back(_records(late)))
         due = await self._choosing.due()
         chosen = self._choosing.choose(due)
         if len(due) >= LOOK_AT and chosen:
@@ -155,8 +156,13 @@ class Delivery:
             for one in notices
         ]
         won: list[Record | None] = []
+        began = asyncio.get_running_loop().time()
         for at in range(0, len(claims), LOOK_AT):
             part = claims[at : at + LOOK_AT]
+            if at and asyncio.get_running_loop().time() - began > FRESH - CLAIM_PATIENCE:
+                # What is won must be young when it is sent, all of a digest together: the rest is due still.
+                won += [None] * (len(claims) - at)
+                break
             try:
                 won += [self._won(outcome) for outcome in await self._handle(part)]
             except TryAgain:
@@ -238,8 +244,7 @@ class Delivery:
             # The claim runs out and the notice is tried again, a bounded number of times.
             self._notices.bug(error, "delivery")
         self._go_on(claimed.recipient)
-        left_out = claimed.recipient.behind or claimed.recipient.passed_over
-        if error is None and task.result() and left_out and claimed.recipient.room_for(never_held=False):
+        if error is None and task.result() and claimed.recipient.may_look:
             self._awake.set()
 
     async def _give_back(self, waiting: Sequence[Record]) -> None:

@@ -52,6 +52,16 @@ class Claimed:
 
 
 @dataclass(slots=True)
+class Line:
+    """What is due for a recipient and was not claimed as raised; what nothing may hold back has one of its own."""
+
+    behind: bool = False
+    """There is some: what comes now waits behind it."""
+    raised: bool = False
+    """Something was raised and not claimed, since the last look for whether it is still behind."""
+
+
+@dataclass(slots=True)
 class Recipient:
     """One recipient on one channel, as this process knows it."""
 
@@ -65,11 +75,11 @@ class Recipient:
     sending: set[str] = field(default_factory=set)
     """The notices in flight by their ids, all of a digest too, until their outcomes are kept."""
     ahead: deque[Claimed] = field(default_factory=deque)
-    """What is claimed and waits for room, in order."""
-    behind: bool = False
-    """More is due than was claimed as it was raised: what comes now waits behind it."""
-    raised: bool = False
-    """Something was raised for it and not claimed, since the last look for whether it is still behind."""
+    """What is claimed and waits for room, in order: what nothing may hold back stands before the rest."""
+    first: int = 0
+    """How much of that nothing may hold back."""
+    lines: tuple[Line, Line] = field(default_factory=lambda: (Line(), Line()))
+    """What waits unclaimed: what may be held back, and what nothing may."""
     passed_over: bool = False
     """The last look for what is due left something of it out: there may be more when it has room again."""
     pace: float = FIRST_PACE
@@ -84,13 +94,25 @@ class Recipient:
     sent: deque[float] = field(default_factory=lambda: deque(maxlen=10_000))
     """When something was sent, within the last minute."""
 
+    def line(self, *, never_held: bool) -> Line:
+        """What waits unclaimed of one kind."""
+        return self.lines[never_held]
+
+    @property
+    def may_look(self) -> bool:
+        """Whether something may be due that there is room for now."""
+        rest, first = self.lines
+        if first.behind and self.room_for(never_held=True):
+            return True
+        return (rest.behind or self.passed_over) and self.room_for(never_held=False) > 0
+
     def room_for(self, *, never_held: bool) -> int:
         """How many more notices may be claimed; what nothing may hold back has one more place.
 
         Ahead of the places only once half of what may be claimed so has gone: a look for what is due reads hundreds,
         so it should find many at once.
         """
-        ahead = sum(one.never_held for one in self.ahead) if never_held else len(self.ahead)
+        ahead = self.waiting(never_held=never_held)
         places = (1 if self.away.is_away else IN_FLIGHT) + never_held - self._open
         most = min(MOST_FOUND, int(IN_FLIGHT * AHEAD / max(self.pace, _FASTEST))) if self.answers else 0
         return max(0, places + (most if ahead <= most / 2 else 0) - ahead)
@@ -118,15 +140,26 @@ class Recipient:
         """Whether something about this is in flight, or waits for room."""
         return about in self.busy or any(one.about == about for one in self.ahead)
 
-    def may_claim(self, more: int) -> bool:
-        """Whether a notice may be claimed as it is raised, after so many others of its batch."""
-        return not self.away.is_away and (len(self.ahead) + more) * max(self.pace, _FASTEST) < IN_FLIGHT * AHEAD
+    def may_claim(self, more: int, *, never_held: bool) -> bool:
+        """Whether a notice may be claimed as it is raised, after so many others of its kind in its batch."""
+        if self.away.is_away or self.line(never_held=never_held).behind:
+            return False
+        return (self.waiting(never_held=never_held) + more) * max(self.pace, _FASTEST) < IN_FLIGHT * AHEAD
+
+    def waiting(self, *, never_held: bool) -> int:
+        """How much is claimed and goes before such a notice."""
+        return self.first if never_held else len(self.ahead)
+
+    def was_sent(self, moment: float) -> None:
+        """Count it among what was sent within the last minute."""
+        self.count(moment)
+        self.sent.append(moment)
 
     def queue(self, claimed: Claimed) -> None:
         """What nothing may hold back goes before the rest."""
         if claimed.never_held:
-            at = next((n for n, one in enumerate(self.ahead) if not one.never_held), len(self.ahead))
-            self.ahead.insert(at, claimed)
+            self.ahead.insert(self.first, claimed)
+            self.first += 1
         else:
             self.ahead.append(claimed)
 
@@ -141,6 +174,7 @@ class Recipient:
                 return None  # what nothing may hold back stands before the rest
             if claimed.at >= oldest and claimed.about not in self.busy and claimed.about not in passed:
                 del self.ahead[number]
+                self.first -= claimed.never_held
                 self.busy.add(claimed.about)
                 self.sending.update(record.id for record in claimed.records)
                 return claimed
@@ -159,16 +193,17 @@ class Recipient:
             if one.at < oldest or self.away.is_away or one.about in about:
                 about.add(one.about)
                 late.append(one)
+                self.line(never_held=one.never_held).behind = True
             else:
                 kept.append(one)
-        self.ahead, self.behind = kept, self.behind or bool(late)
+        self.ahead, self.first = kept, sum(one.never_held for one in kept)
         # Each claim is an attempt: who has become slow must not use them all up before one begins.
         self.answers = self.answers and not late
         return late
 
     def empty(self) -> list[Claimed]:
         """All that waits; it waits no longer here."""
-        waiting, self.ahead = list(self.ahead), deque()
+        waiting, self.ahead, self.first = list(self.ahead), deque(), 0
         return waiting
 
     def took(self, seconds: float) -> None:

@@ -242,7 +242,7 @@ async def test_what_an_earlier_run_claimed_is_given_back_though_this_one_may_cla
             patch.setattr(claiming.delivery, "heard", lambda *_: None)  # its answer never came
             await claiming.hears(one)
         assert len(claiming.states("attempting")) == 1
-        monkeypatch.setattr(Recipient, "may_claim", lambda *_: False)
+        monkeypatch.setattr(Recipient, "may_claim", lambda *_, **__: False)
         await claiming.hears(one)
         await until(lambda: len(claiming.states("delivered")) == 1)
 
@@ -261,7 +261,7 @@ async def test_what_a_look_is_just_claiming_is_not_given_back_by_a_batch_that_co
 
     async with claiming.delivering():
         await some_looks()
-        to(claiming, DUTY).behind = True
+        to(claiming, DUTY).line(never_held=False).behind = True
         monkeypatch.setattr(claiming.loop, "handle", handled)
         await claiming.hears(one)
         await until(lambda: len(claiming.states("delivered")) == 1)
@@ -301,7 +301,7 @@ async def test_what_comes_during_a_look_does_not_overtake_what_is_due(
         await some_looks()
         await claiming.told(DUTY, *MANY[:5], about="cas_1")
         monkeypatch.setattr(claiming.store, "find", slow)
-        to(claiming, DUTY).behind = True
+        to(claiming, DUTY).line(never_held=False).behind = True
         await looks.wait()
         await claiming.hears(raising(DUTY, "not_fffff", about="cas_1"))
         go.set()
@@ -338,10 +338,10 @@ async def test_while_mongodb_is_away_nobody_is_taken_for_caught_up(
         await claiming.told(DUTY, *MANY[:5], about="cas_1")
         await some_looks()
         monkeypatch.setattr(claiming.store, "find", away)
-        to(claiming, DUTY).behind = True
+        to(claiming, DUTY).line(never_held=False).behind = True
         await failed.wait()
         await some_looks()
-        assert to(claiming, DUTY).behind
+        assert to(claiming, DUTY).line(never_held=False).behind
 
 
 async def test_what_is_given_back_takes_with_it_what_follows_about_the_same_case(
