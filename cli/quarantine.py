@@ -206,7 +206,8 @@ def _replay_in(service: "Asking", body: dict[str, Any], broke_off: list[str]) ->
             found = service.ask("POST", f"{PATH}/replay", "", body={**body, "after": told["next"]}).data
         except NoAnswer as failure:
             is_over = "/after" in failure.wrong
-            broke_off.append("That took more than an hour." if is_over else str(failure))
+            why = "That took more than an hour." if is_over else str(failure)
+            broke_off.append(why or "What it was to go on after is gone.")
             break  # what was marked so far is said, and that there are more
         told = found | {name: told[name] + found[name] for name in ("marked", "cut", "refused")}
     return told

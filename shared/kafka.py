@@ -197,10 +197,10 @@ class KafkaSource:
     async def _handle(self, records: Sequence[_Record], reader: Reader) -> None:
         try:
             taken = await reader.take(records, "kafka")
+            if reader.heard:  # at once: what is healthy waits for nobody's quarantine
+                reader.heard(taken.messages, taken.outcomes)
             if taken.aside:
                 await self._quarantine.keep(taken.aside)
-            if reader.heard:
-                reader.heard(taken.messages, taken.outcomes)
         except TryAgain:
             await self._comes_again("away")
             raise

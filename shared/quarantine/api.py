@@ -122,7 +122,7 @@ def add_quarantine(app: FastAPI, verifier: Verifier, desk: Desk) -> None:
             raise ProblemError(problems.not_found())
         return await desk.acting.replay_all(wanted, act, caller.name, asked_at, after)
 
-    @app.get(PATH + "/{entry}", responses=PROBLEMS)
+    @app.get(PATH + "/{entry}", responses=PROBLEMS | _NOT_NOW)
     async def get_entry(entry: str, caller: Reader, response: Response) -> EntryWhole:
         """One entry with its story and what a replay would do now; what was sent is masked."""
         response.headers.update(_KEEP_NOWHERE)
@@ -235,6 +235,9 @@ def _refusal(says: str, slug: str) -> Problem:
     return Problem(f"urn:rogatory:problem:{slug}", title, 409, says)
 
 
+_DOES_NOT_OPEN = "What is sealed in it does not open: another key sealed it, or it was changed: see rogatory verify."
+
+
 @contextlib.contextmanager
 def _opening(entry: str) -> Iterator[None]:
     """Says what does not open as a problem."""
@@ -242,7 +245,7 @@ def _opening(entry: str) -> Iterator[None]:
         yield
     except Broken:
         logger(part="quarantine").error("does not open", record=entry)
-        raise ProblemError(problems.unavailable()) from None
+        raise ProblemError(_refusal(_DOES_NOT_OPEN, Why.NOT_NOW)) from None
 
 
 def _as_a_file(entry: str, value: bytes) -> Mapping[str, str]:

@@ -200,6 +200,20 @@ async def test_an_entry_is_shown_masked(desk: Api) -> None:
     assert "Maud" not in answer.text
 
 
+async def test_of_one_that_is_damaged_it_is_said_that_nothing_opens_it_and_nobody_is_told_to_come_again(
+    desk: Api,
+) -> None:
+    [entry] = await desk.bench.set_aside(LETTER)
+    with pymongo.MongoClient[dict[str, Any]](desk.server) as client:
+        entries = client[desk.database]["intake_quarantine"]
+        entries.update_one({"_id": entry}, {"$set": {"key": bytes(60)}})
+
+    for answer in (await desk.call("GET", f"/{entry}"), await desk.write(entry, "look", **ANNA)):
+        assert (answer.status_code, problem(answer)) == (409, "not-now")
+        assert "does not open" in answer.json()["detail"]
+    assert [one["entry"] for one in (await desk.call("GET")).json()["entries"]] == [entry]
+
+
 async def test_an_entry_says_what_a_replay_would_do_now_as_a_dry_run_says_it(desk: Api) -> None:
     entries = await desk.bench.set_aside(b"good", b"refused", b"failing", b"rubbish", key=None)
     desk.bench.world.refuses, desk.bench.world.fails = {b"refused"}, {b"failing"}

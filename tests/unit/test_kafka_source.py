@@ -228,6 +228,21 @@ async def test_who_wants_hears_of_every_batch_that_is_kept() -> None:
     assert heard == [("cas_1", True), ("cas_2", False)]
 
 
+async def test_what_is_healthy_is_heard_of_before_its_neighbours_are_set_aside() -> None:
+    heard: list[str] = []
+
+    class Later(Kept):
+        async def keep(self, entries: Sequence[tuple["ConsumerRecord[Any, Any]", str]]) -> None:
+            assert heard == ["cas_1", "cas_2"]
+            await super().keep(entries)
+
+    kept = Later()
+    reader = Reader(said, Told(refuses=["cas_2"]), None, lambda messages, _: heard.extend(m.record for m in messages))
+    await source(kept)._handle([record(offset=1), record(offset=2)], reader)
+
+    assert kept.kept == [(2, "no")]
+
+
 # Starting
 
 
