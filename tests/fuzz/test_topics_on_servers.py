@@ -18,9 +18,9 @@ from tests.service.running import SERVICES, System
 AGAIN = "rogatory_batches_again_total"
 PARTS = 10
 """The bad records come in so many parts, healthy letters with each."""
-TENTH = 5
-"""After so many parts the services hold what is compared with the end: 10,000 records are a tenth of the long run, with
-what else it tries; until then the short one fills what may wait."""
+HALF = 5
+"""After so many parts the services hold what is compared with the end: 10,000 records are a tenth of all that the long
+run tries; until then the short one fills what may wait."""
 AMONG = 4
 """Healthy letters among the bad records of one part at one gate."""
 
@@ -42,15 +42,15 @@ async def test_bad_records_hinder_no_healthy_letter(services: System, prefix: st
     # Some no client can send, or they stop a service on purpose.
     each = scale.of("topics") * 12 // 10 // len(TOPICS) + 1
     bad = {topic: some(records(topic), each) for topic in TOPICS}
-    after_a_tenth = costs.held(services)
+    after_half = costs.held(services)
     async with listening(services.kafka, *RECEIVED) as consumer, feeding(services) as feeder:
         for part in range(PARTS):
             for topic, found in bad.items():
                 references = [f"{prefix}-{topic}-{part}-{n}" for n in range(AMONG)] if topic in GATES else []
                 await feeder.send(topic, found[part::PARTS], references)
             await all_read(services)  # so that no part is more at once than another
-            if part + 1 == TENTH:
-                after_a_tenth = costs.held(services)
+            if part + 1 == HALF:
+                after_half = costs.held(services)
         await all_read(services)  # what followed from what was read before
         sent = feeder.sent
         received = await positions(consumer, sent.letters)
@@ -78,7 +78,7 @@ async def test_bad_records_hinder_no_healthy_letter(services: System, prefix: st
         assert not any(again.values())  # a batch that comes again holds up healthy letters, each in its own batch
         assert not services.has_said(name, "bug"), services.said(name, "bug")
         assert not services.has_said(name, "stopping")
-    costs.compared("topics", after_a_tenth, costs.held(services))
+    costs.compared("topics", "half", after_half, costs.held(services))
 
 
 async def positions(consumer: AIOKafkaConsumer, letters: Collection[str]) -> Mapping[str, Position]:
