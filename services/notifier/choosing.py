@@ -3,8 +3,10 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
+from services.notifier.domain.notices import CLAIM
 from services.notifier.recipients import GATHERING, Recipient
 from shared import times
 from shared.log import Away, logger
@@ -158,6 +160,18 @@ class Choosing:
         for one, line in behind:
             line.behind = line.raised or (one.name, one.channel) in still
 
+    async def forgotten(self, instance: str, age: timedelta) -> list[dict[str, Any]]:
+        """What this process claimed so long ago and knows nothing of: the claim was kept, its answer never came."""
+        now = self._notices.now()
+        query = {
+            "next_due": {"$gt": times.text_of(now), "$lt": times.text_of(now + CLAIM - age)},
+            "state.status": "attempting",
+            "state.claimant": instance,
+        }
+        wanted = {"state.attempts": 1, "state.subscriber": 1, "state.channel": 1}
+        found = await self._notices.store.find(query, wanted, limit=LOOK_AT, sort=["next_due"])
+        return [one for one in found if not self._recipient_of(one).has(one["_id"])]
+
     async def overdue(self) -> list[dict[str, Any]]:
         """What waits for a recipient without room until its time on this channel is over."""
         full = sorted({one.name for one in self._recipients.values() if not one.room_for(never_held=False)})
@@ -177,6 +191,9 @@ class Choosing:
     def _has_room(self, state: Mapping[str, Any]) -> bool:
         recipient = self.recipient(state["subscriber"], state["channel"])
         return recipient.room_for(never_held=bool(state.get("never_held"))) > 0
+
+    def _recipient_of(self, notice: Mapping[str, Any]) -> Recipient:
+        return self.recipient(notice["state"]["subscriber"], notice["state"]["channel"])
 
     def recipients(self) -> Iterable[Recipient]:
         """Everybody who was told anything by this process."""

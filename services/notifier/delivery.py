@@ -9,6 +9,7 @@ nobody else's.
 import asyncio
 import contextlib
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -30,6 +31,8 @@ EVERY = 0.25
 """Seconds between looks for what is due."""
 OVERDUE_EVERY = 5.0
 """Seconds between looks for what has no time left on its channel, and no place."""
+FORGOTTEN_EVERY = 10.0
+"""Seconds between looks for claims of which this process does not know."""
 CLAIM_PATIENCE = 5.0
 """Seconds for which claiming is tried while MongoDB is away: a claim must be young when its request begins."""
 FRESH = 8.0
@@ -73,7 +76,8 @@ class Delivery:
 
     async def run(self) -> None:
         """Deliver until cancelled; an attempt that is cut off is taken up again when its claim ends."""
-        more = [asyncio.create_task(self._sending.keep()), asyncio.create_task(self._hand_on_overdue())]
+        works = (self._sending.keep(), self._hand_on_overdue(), self._give_back_forgotten())
+        more = [asyncio.create_task(work) for work in works]
         try:
             await self._take_back()
             while True:
@@ -251,9 +255,19 @@ class Delivery:
         """What was claimed and is not sent here is due again at once; if that fails, when its claim ends."""
         if not waiting:
             return
-        with contextlib.suppress(TryAgain):  # its claim ends by itself
+        with contextlib.suppress(TryAgain):  # it is forgotten then
             await self._handle([_interrupted(one.id, one.state["attempts"]) for one in waiting])
         self._awake.set()
+
+    async def _give_back_forgotten(self) -> None:
+        """A claim that landed though nobody heard of it is never sent from here: it need not wait for its end."""
+        while self._instance:
+            await asyncio.sleep(FORGOTTEN_EVERY)
+            with contextlib.suppress(TryAgain):  # MongoDB is away: the loops say so, and the next look comes
+                forgotten = await self._choosing.forgotten(self._instance, timedelta(seconds=FRESH))
+                if forgotten:
+                    await self._handle([_interrupted(one["_id"], one["state"]["attempts"]) for one in forgotten])
+                    self._awake.set()
 
     async def _hand_on_overdue(self) -> None:
         """What has no time left on its channel, and whose recipient has no room for it, goes on without an attempt."""

@@ -93,6 +93,8 @@ async def aimed(servers: Servers, folder: Path, trial: Trial, kinds: Sequence[st
             await watch.until_still(_PATIENCE)
         verdict = await system.judged()
         trial.say(f"{bug or 'no bug'}: {', '.join(kinds)}\n{verdict}"[:2000])
+        if bug is None:
+            await system.verified()
         return verdict
 
 

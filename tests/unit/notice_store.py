@@ -1,5 +1,6 @@
 """The notices in memory, found as the notifier asks for them: the conditions of its queries, as MongoDB reads them."""
 
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -58,10 +59,15 @@ def _meets(name: str, wanted: Any, document: Mapping[str, Any]) -> bool:
     value = value_of(name, document)
     if not isinstance(wanted, dict):
         return bool(value == wanted)
-    [(how, of)] = wanted.items()
+    return all(_compares(how, of, value) for how, of in wanted.items())
+
+
+def _compares(how: str, of: Any, value: Any) -> bool:
     if how in ("$in", "$nin"):
         return (value in of) is (how == "$in")
     if how == "$exists":
         return (value is not None) is of
-    assert how == "$lte"
-    return value is not None and value <= of
+    return value is not None and bool(_COMPARED[how](value, of))
+
+
+_COMPARED = {"$lt": operator.lt, "$lte": operator.le, "$gt": operator.gt}

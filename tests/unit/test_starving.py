@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -88,6 +89,24 @@ async def test_a_digest_that_is_claimed_slowly_goes_in_parts_and_uses_up_no_atte
         await until(lambda: len(world.states("delivered")) == 30)
     assert world.recipients.count(LALA) == 3
     assert set(world.attempts()) == {1}
+
+
+async def test_a_claim_of_which_its_process_never_heard_is_given_back_long_before_it_ends(
+    claiming: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.notifier.delivery.FORGOTTEN_EVERY", 0.001)
+    claiming.recipients.silent = {OPERATIONS}
+    async with claiming.delivering():
+        await some_looks()
+        await claiming.hears(raising(OPERATIONS, "not_10000"))
+        unheard = claiming.delivery.claiming([raising(DUTY, "not_20000")])
+        await claiming.loop.handle(unheard, "kafka")  # and its answer never came
+        await some_looks()
+        assert claiming.states("delivered") == [], "it may be young, and just be on its way"
+
+        claiming.now += timedelta(seconds=FRESH + 0.1)
+        await until(lambda: claiming.states("delivered") == ["not_20000"])
+        assert claiming.attempts() == [1, 2], "what is in flight is known, however long it takes"
 
 
 def test_what_was_sent_long_ago_is_not_remembered_of_anybody() -> None:
