@@ -21,7 +21,7 @@ from services.notifier.recipients import GATHERING, Claimed, Recipient
 from services.notifier.sending import Sending
 from shared.decisions import Message
 from shared.events import Event
-from shared.failures import TryAgain
+from shared.failures import Bug, TryAgain
 from shared.log import logger
 from shared.loop import Loop, Outcome
 from shared.records import Record, event_of
@@ -244,7 +244,7 @@ class Delivery:
         if claimed.recipient.away.is_away and claimed.recipient.ahead:
             self._awake.set()
         error = task.exception()
-        if isinstance(error, Exception):
+        if isinstance(error, Exception) and not isinstance(error, Bug):  # that one was counted, once for its whole batch
             # The claim runs out and the notice is tried again, a bounded number of times.
             self._notices.bug(error, "delivery")
         self._go_on(claimed.recipient)

@@ -568,3 +568,22 @@ async def test_a_large_digest_holds_up_nobody_else(world: World, monkeypatch: py
         slow.set()
         await until(lambda: len(world.states("delivered")) == 31)
     assert len([parcel for parcel in world.recipients.parcels if parcel.to.recipient == LALA]) == 1
+
+
+async def test_a_bug_in_keeping_what_became_of_many_counts_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    handle = world.loop.handle
+
+    async def failing(messages: Sequence[Message], *more: Any) -> Any:
+        if any(isinstance(message.body, Delivered) for message in messages):
+            raise RuntimeError
+        return await handle(messages, *more)
+
+    monkeypatch.setattr(world.loop, "handle", failing)
+    world.recipients.silent = {DUTY, OPERATIONS}
+    await world.told(DUTY, *MANY[:IN_FLIGHT])
+    await world.told(OPERATIONS, *[f"{notice}b" for notice in MANY[:IN_FLIGHT]])
+    async with world.delivering():
+        await until(lambda: len(world.recipients.begun) == 2 * IN_FLIGHT)
+        world.recipients.heard.set()
+        await until(lambda: not world.delivery._running)
+    assert not world.loop.broken.is_set()
