@@ -244,7 +244,7 @@ class Delivery:
         if claimed.recipient.away.is_away and claimed.recipient.ahead:
             self._awake.set()
         error = task.exception()
-        if isinstance(error, Exception) and not isinstance(error, Bug):  # that one was counted, once for its whole batch
+        if isinstance(error, Exception) and not isinstance(error, Bug):  # that was counted, once for its whole batch
             # The claim runs out and the notice is tried again, a bounded number of times.
             self._notices.bug(error, "delivery")
         self._go_on(claimed.recipient)
