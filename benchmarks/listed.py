@@ -35,9 +35,11 @@ class Listed(Holding):
 
     def stop(self) -> None:
         """List, then stop the services."""
-        if self.services:
-            self.took.append(self._list())
-        super().stop()
+        try:
+            if self.services:
+                self.took.append(self._list())
+        finally:
+            super().stop()
 
     def _list(self) -> dict[str, float]:
         token = {"authorization": f"Bearer {self._desk.read_text().strip()}"}

@@ -4,15 +4,16 @@ There the error arises while records are handed out: those already taken from ot
 lost though their positions have moved, and the next commit passes over them; a batch that never can be read comes
 again for ever, and one that unpacks to gigabytes ends the process each time. So every batch is read whole, within
 bounds, before any of it is handed out. One that fails is read again with bytes that do not decode kept as surrogates
-(PEP 383), for the envelope to refuse; where that fails too, one record stands for the batch, to be set aside. One whose
-checksum is wrong may have been damaged on its way: it is fetched again, and stands aside when the same bytes come. This
-replaces a name of aiokafka's own; a test holds it to the pinned version.
+(PEP 383), for the envelope to refuse; where that fails too, one record stands for the batch, to be set aside. One
+whose checksum is wrong may have been damaged on its way: it is fetched again, and stands aside when the same bytes come
+for half a minute. This replaces two names of aiokafka's own; a test holds them to the pinned version.
 """
 
+import asyncio
 import hashlib
-from collections import deque
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiokafka.consumer import fetcher
@@ -26,6 +27,8 @@ from shared.unpacking import AT_ONCE, HEADER, MOST_PARTS, UnreadableError, parts
 KEPT_OF_UNREAD = 1_000
 """Bytes that are kept of a batch that cannot be read."""
 DAMAGED = "a batch whose checksum is wrong"
+STAYS_AFTER, AGAIN_AFTER = 30.0, 0.2
+"""Seconds for which a damaged batch is fetched again before it is set aside, and between two tries."""
 _CODEC, _MAGIC_AT = DefaultRecordBase.CODEC_MASK, 16
 
 
@@ -74,11 +77,15 @@ class _Batch:
         """Already done; the fetcher would raise, and lose what it has of other partitions."""
         return True
 
+    @property
+    def is_control_batch(self) -> bool:
+        """Whether it holds no records of anybody's: a damaged one does not say so, and would be passed over."""
+        return self._is_whole and bool(self._batch.is_control_batch)
+
     def __iter__(self) -> Iterator[Any]:
         try:
             if not self._is_whole:
-                # Whole: no other copy of it may be left where a disk is failing.
-                return iter([_standing(self._batch, self._raw, DAMAGED, kept=len(self._raw))])
+                return iter([_damaged(self._batch, self._raw)])
             return iter(_read(self._batch, self._raw))
         except UnreadableError as reason:
             return iter([_standing(self._batch, self._raw, str(reason))])
@@ -96,6 +103,12 @@ def _standing(batch: Any, raw: memoryview, why: str, kept: int = KEPT_OF_UNREAD)
     value = UnreadBatch(raw[begins : begins + kept])
     value.why, value.size = why, len(raw)
     return _Standing(batch.next_offset - 1, timestamp, value, [(name, b"%d" % fact) for name, fact in facts.items()])
+
+
+def _damaged(batch: Any, raw: memoryview) -> _Standing:
+    """All of it: no other copy may be left where a disk is failing. Its time may be damaged as well."""
+    standing = _standing(batch, raw, DAMAGED, kept=len(raw))
+    return replace(standing, timestamp=min(standing.timestamp, int(time.time() * 1000)))
 
 
 def _read(batch: Any, raw: memoryview) -> list[Any]:
@@ -130,19 +143,21 @@ def _leniently(raw: memoryview) -> Any:
 
 
 class _Damaged:
-    """The last batches whose checksum was wrong, by what they held."""
+    """The last batches whose checksum was wrong, by what they held, and when each came first."""
 
     def __init__(self) -> None:
-        self._known: deque[bytes] = deque(maxlen=1_000)
+        self._known: dict[bytes, float] = {}
+        self.is_awaited = False
+        """Something damaged was met that is fetched again."""
 
-    def came_before(self, raw: memoryview) -> bool:
-        """Whether the same bytes came before: then they lie so on the broker's disk, and no other will come."""
-        digest = hashlib.blake2b(raw, digest_size=16).digest()
-        if digest in self._known:
-            return True
-        self._known.append(digest)
-        logger(part="consumer").error(DAMAGED, bytes=len(raw), offset=int.from_bytes(raw[:8], "big"))
-        return False
+    def stays(self, raw: memoryview) -> bool:
+        """Whether the same bytes came for so long that they lie so on the broker's disk, and no other will come."""
+        digest, now = hashlib.blake2b(raw, digest_size=16).digest(), time.monotonic()
+        if digest not in self._known:
+            logger(part="consumer").error(DAMAGED, bytes=len(raw), offset=int.from_bytes(raw[:8], "big"))
+            self._known = dict(list(self._known.items())[-999:]) | {digest: now}
+            return False
+        return now - self._known[digest] >= STAYS_AFTER
 
 
 _DAMAGED = _Damaged()
@@ -162,7 +177,7 @@ class LenientRecords:
     def __init__(self, data: bytes) -> None:
         self._slices = _MemoryRecordsPy(data)
         self._ahead: _Batch | None = None
-        self._is_cut = False
+        self._has_begun = self._is_cut = False
         """What follows is damaged, and is to be fetched again."""
 
     def has_next(self) -> bool:
@@ -174,9 +189,9 @@ class LenientRecords:
         return self._ahead is not None
 
     def size_in_bytes(self) -> int:
-        """How much was fetched; nothing where what is there does not follow now: the fetcher would believe that it is
-        too large ever to come, and pass over it."""
-        return 0 if self._is_cut or AT_ONCE.is_enough else self._slices.size_in_bytes()
+        """Nothing: the fetcher asks where no batch follows, believes that one is too large ever to come, and would pass
+        over it; but brokers send the first batch whole, however large."""
+        return 0
 
     def next_batch(self) -> Any:
         """The next batch; None after the last."""
@@ -188,16 +203,33 @@ class LenientRecords:
         try:
             batch = self._slices.next_batch()
         except (CorruptRecordException, SystemError):  # too short to be one: not even its place can be told
-            self._is_cut = True
-            return None
+            batch = None
         if batch is None or raw is None:
+            # What is cut off at the end of an answer comes with the next one.
+            if raw is not None or (not self._has_begun and self._slices.size_in_bytes()):
+                self._is_cut = _DAMAGED.is_awaited = True
             return None
-        is_whole = batch.validate_crc()
+        self._has_begun, is_whole = True, batch.validate_crc()
         # Of whose end nobody can be sure is never passed over: its partition waits for a person.
-        self._is_cut = not is_whole and not (_DAMAGED.came_before(raw) and _says_its_end(batch, raw))
-        return None if self._is_cut else _Batch(batch, raw, is_whole=is_whole)
+        if not is_whole and not (_DAMAGED.stays(raw) and _says_its_end(batch, raw)):
+            self._is_cut = _DAMAGED.is_awaited = True
+            return None
+        return _Batch(batch, raw, is_whole=is_whole)
+
+
+_fetch: Any = fetcher.Fetcher._proc_fetch_request
+
+
+async def _patiently(self: Any, assignment: Any, node: Any, request: Any) -> Any:
+    """Ask a broker, and not at once again where all that came is damaged: it would answer a thousand times a second."""
+    _DAMAGED.is_awaited = False
+    has_come = await _fetch(self, assignment, node, request)
+    if not has_come and _DAMAGED.is_awaited:
+        await asyncio.sleep(AGAIN_AFTER)
+    return has_come
 
 
 def install() -> None:
     """Make every consumer of this process read so."""
     fetcher.MemoryRecords = LenientRecords  # type: ignore[attr-defined]
+    fetcher.Fetcher._proc_fetch_request = _patiently  # type: ignore[method-assign]

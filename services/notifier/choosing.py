@@ -147,18 +147,24 @@ class Choosing:
             return
         for _, line in behind:
             line.raised = False
-        query = {
+        still = await self._still_due({one.name for one, _ in behind}, never_held=never_held)
+        for one, line in behind:
+            line.behind = line.raised or one.name in still
+
+    async def _still_due(self, names: set[str], *, never_held: bool) -> set[str]:
+        """For whom of these something is due."""
+        still: set[str] = set()
+        query: dict[str, Any] = {
             "next_due": {"$lte": times.text_of(self._notices.now())},
-            "state.subscriber": {"$in": sorted({one.name for one, _ in behind})},
             "state.never_held": True if never_held else {"$exists": False},
         }
-        wanted = {"state.subscriber": 1, "state.channel": 1}
-        left = await self._notices.store.find(query, wanted, limit=LOOK_AT, sort=["next_due"])
-        if len(left) >= LOOK_AT:
-            return
-        still = {(one["state"]["subscriber"], one["state"]["channel"]) for one in left}
-        for one, line in behind:
-            line.behind = line.raised or (one.name, one.channel) in still
+        while names > still:
+            query["state.subscriber"] = {"$in": sorted(names - still)}
+            left = await self._notices.store.find(query, {"state.subscriber": 1}, limit=LOOK_AT, sort=["next_due"])
+            still |= {one["state"]["subscriber"] for one in left}
+            if len(left) < LOOK_AT:
+                break  # otherwise one who has much that is due may hide the others
+        return still
 
     async def forgotten(self, instance: str, age: timedelta) -> list[dict[str, Any]]:
         """What this process claimed so long ago and knows nothing of: the claim was kept, its answer never came."""

@@ -63,8 +63,9 @@ class Claiming:
                 recipient = self._choosing.recipient(body.subscriber, body.channel)
                 first = body.never_held
                 line = id(recipient), first
-                is_free = line not in left and recipient.may_claim(more[line], never_held=first)
-                has_little = recipient.waiting(never_held=first) + more[line] < IN_FLIGHT
+                ahead = more[line] + (0 if first else more[id(recipient), True])
+                is_free = line not in left and recipient.may_claim(ahead, never_held=first)
+                has_little = recipient.waiting(never_held=first) + ahead < IN_FLIGHT
                 times = (TIMES_URGENT if first else 1) * (TIMES_LITTLE if has_little else 1)
                 if is_free and (first or not body.rate) and waiting < min(MOST_AHEAD, room * times):
                     more[line] += 1

@@ -122,8 +122,7 @@ class Delivery:
         oldest = asyncio.get_running_loop().time() - FRESH
         # What waits too long, or for somebody who does not answer, need not wait here.
         late = [one for recipient in self._choosing.recipients() for one in recipient.too_late(oldest)]
-        if late:
-            self._later(self._give_back(_records(late)))
+        await self._give_back(_records(late))
         due = await self._choosing.due()
         chosen = self._choosing.choose(due)
         if len(due) >= LOOK_AT and chosen:
@@ -238,6 +237,10 @@ class Delivery:
     def _sent(self, claimed: Claimed, task: asyncio.Task[bool]) -> None:
         self._running.discard(task)
         claimed.recipient.is_over(claimed)
+        if not claimed.recipient.sending.isdisjoint(record.id for record in claimed.records):
+            # What became of it is not kept: until its claim ends it is not sent again.
+            loop = asyncio.get_running_loop()
+            loop.call_later(CLAIM.total_seconds(), claimed.recipient.was_kept, claimed)
         self._claiming.ended()
         if task.cancelled():
             return

@@ -73,7 +73,7 @@ class Recipient:
     keeping: set[str] = field(default_factory=set)
     """Of these what was taken already: its outcome is just being kept, and takes no place of the recipient's."""
     sending: set[str] = field(default_factory=set)
-    """The notices in flight by their ids, all of a digest too, until their outcomes are kept."""
+    """The notices in flight by their ids, all of a digest too, until their outcomes are kept or their claims end."""
     ahead: deque[Claimed] = field(default_factory=deque)
     """What is claimed and waits for room, in order: what nothing may hold back stands before the rest."""
     first: int = 0
@@ -127,9 +127,12 @@ class Recipient:
         self.keeping.add(about)
 
     def is_over(self, claimed: Claimed) -> None:
-        """What became of it is kept."""
+        """It takes no place any more."""
         self.busy.discard(claimed.about)
         self.keeping.discard(claimed.about)
+
+    def was_kept(self, claimed: Claimed) -> None:
+        """What became of it is in MongoDB, or its claim has ended."""
         self.sending.difference_update(record.id for record in claimed.records)
 
     def has(self, notice: str) -> bool:

@@ -100,6 +100,7 @@ class Sending:
         # If MongoDB stays away the claim runs out, and the notice is sent once more with the same id.
         with contextlib.suppress(TryAgain):
             await self._keep(claimed, outcome)
+            recipient.was_kept(claimed)
             if destination is not None and isinstance(outcome, Failed) and outcome.gone:
                 await self._gone(destination)
         return is_taken

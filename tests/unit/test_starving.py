@@ -9,6 +9,7 @@ import pytest
 
 from services.notifier.delivery import FRESH
 from services.notifier.recipients import AHEAD, GATHERING, IN_FLIGHT, Recipient
+from shared.failures import TryAgain
 from shared.log import Away, logger
 from tests.unit.test_claiming import begun, claiming, some, to
 from tests.unit.test_delivery import DUTY, LALA, OPERATIONS, World, raising, some_looks, until, world
@@ -107,6 +108,24 @@ async def test_a_claim_of_which_its_process_never_heard_is_given_back_long_befor
         claiming.now += timedelta(seconds=FRESH + 0.1)
         await until(lambda: claiming.states("delivered") == ["not_20000"])
         assert claiming.attempts() == [1, 2], "what is in flight is known, however long it takes"
+
+
+async def test_what_was_sent_and_could_not_be_kept_is_not_sent_again_before_its_claim_ends(
+    claiming: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.notifier.delivery.FORGOTTEN_EVERY", 0.001)
+
+    async def never(*_: Any, **__: Any) -> None:
+        raise TryAgain("away")
+
+    async with claiming.delivering():
+        await some_looks()
+        monkeypatch.setattr(claiming.sending, "_keep", never)
+        await claiming.hears(raising(DUTY, "not_10000"))
+        await until(lambda: begun(claiming) == ["not_10000"])
+        claiming.now += timedelta(seconds=FRESH + 0.1)
+        await some_looks()
+        assert begun(claiming) == ["not_10000"]
 
 
 def test_what_was_sent_long_ago_is_not_remembered_of_anybody() -> None:
