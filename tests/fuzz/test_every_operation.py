@@ -77,7 +77,7 @@ def something_there(services: System) -> Iterator[System]:
     asyncio.run(_bring(services))
     yield services
     path, desk = services.url("notifier", "/v1/subscriptions"), f"Bearer {token_of(services, 'the desk')}"
-    with httpx.Client(headers={"authorization": desk}) as client:
+    with httpx.Client(headers={"authorization": desk}, timeout=60) as client:
         for one in client.get(path).raise_for_status().json()["subscriptions"]:
             client.delete(f"{path}/{one['name']}").raise_for_status()
 
