@@ -238,9 +238,11 @@ class Delivery:
         self._running.discard(task)
         claimed.recipient.is_over(claimed)
         if not claimed.recipient.sending.isdisjoint(record.id for record in claimed.records):
-            # What became of it is not kept: until its claim ends it is not sent again.
+            # What became of it is not kept: until its claim ends it is not sent again. Forgotten just before that, for
+            # the next attempt is known by the same id.
             loop = asyncio.get_running_loop()
-            loop.call_later(CLAIM.total_seconds(), claimed.recipient.was_kept, claimed)
+            left = claimed.at + CLAIM.total_seconds() - 1 - loop.time()
+            loop.call_later(max(0, left), claimed.recipient.was_kept, claimed)
         self._claiming.ended()
         if task.cancelled():
             return
