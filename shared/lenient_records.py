@@ -154,7 +154,7 @@ class _Damaged:
         """Whether the same bytes came for so long that they lie so on the broker's disk, and no other will come."""
         digest, now = hashlib.blake2b(raw, digest_size=16).digest(), time.monotonic()
         if digest not in self._known:
-            logger(part="consumer").error(DAMAGED, bytes=len(raw), offset=int.from_bytes(raw[:8], "big"))
+            logger(part="consumer").error("a damaged batch", bytes=len(raw), offset=int.from_bytes(raw[:8], "big"))
             self._known = dict(list(self._known.items())[-999:]) | {digest: now}
             return False
         return now - self._known[digest] >= STAYS_AFTER
@@ -177,7 +177,9 @@ class LenientRecords:
     def __init__(self, data: bytes) -> None:
         self._slices = _MemoryRecordsPy(data)
         self._ahead: _Batch | None = None
-        self._has_begun = self._is_cut = False
+        self._has_begun = False
+        """A whole batch was found."""
+        self._is_cut = False
         """What follows is damaged, and is to be fetched again."""
 
     def has_next(self) -> bool:
@@ -207,6 +209,7 @@ class LenientRecords:
         if batch is None or raw is None:
             # What is cut off at the end of an answer comes with the next one.
             if raw is not None or (not self._has_begun and self._slices.size_in_bytes()):
+                _DAMAGED.stays(memoryview(self._slices._buffer) if raw is None else raw)
                 self._is_cut = _DAMAGED.is_awaited = True
             return None
         self._has_begun, is_whole = True, batch.validate_crc()

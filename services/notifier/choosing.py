@@ -91,7 +91,7 @@ class Choosing:
         moment = asyncio.get_running_loop().time()
         for one in due:
             state = one["state"]
-            recipient = self.recipient(state["subscriber"], state["channel"])
+            recipient = self.recipient_of(one)
             if state.get("in_digest") and (id(recipient) in digests or GATHERING in recipient.busy):
                 digests.get(id(recipient), []).append(one)
                 continue
@@ -176,7 +176,7 @@ class Choosing:
         }
         wanted = {"state.attempts": 1, "state.subscriber": 1, "state.channel": 1}
         found = await self._notices.store.find(query, wanted, limit=LOOK_AT, sort=["next_due"])
-        return [one for one in found if not self._recipient_of(one).has(one["_id"])]
+        return [one for one in found if not self.recipient_of(one).has(one["_id"])]
 
     async def overdue(self) -> list[dict[str, Any]]:
         """What waits for a recipient without room until its time on this channel is over."""
@@ -192,13 +192,14 @@ class Choosing:
         }
         wanted = {"next_due": 1, "state.subscriber": 1, "state.channel": 1, "state.never_held": 1}
         found = await self._notices.store.find(query, wanted, limit=LOOK_AT, sort=["next_due"])
-        return [one for one in found if not self._has_room(one["state"])]
+        return [one for one in found if not self._has_room(one)]
 
-    def _has_room(self, state: Mapping[str, Any]) -> bool:
-        recipient = self.recipient(state["subscriber"], state["channel"])
-        return recipient.room_for(never_held=bool(state.get("never_held"))) > 0
+    def _has_room(self, notice: Mapping[str, Any]) -> bool:
+        never_held = bool(notice["state"].get("never_held"))
+        return self.recipient_of(notice).room_for(never_held=never_held) > 0
 
-    def _recipient_of(self, notice: Mapping[str, Any]) -> Recipient:
+    def recipient_of(self, notice: Mapping[str, Any]) -> Recipient:
+        """The recipient of a stored notice."""
         return self.recipient(notice["state"]["subscriber"], notice["state"]["channel"])
 
     def recipients(self) -> Iterable[Recipient]:

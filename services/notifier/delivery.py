@@ -128,7 +128,7 @@ class Delivery:
         if len(due) >= LOOK_AT and chosen:
             self._awake.set()  # there may be more
         for digest in [of_it for of_it in chosen if of_it[0]["state"].get("in_digest")]:
-            recipient = self._recipient(digest[0])
+            recipient = self._choosing.recipient_of(digest[0])
             recipient.busy.add(GATHERING)
             self._later(self._gather(recipient, digest))
         alone = [of_it[0] for of_it in chosen if not of_it[0]["state"].get("in_digest")]
@@ -211,9 +211,6 @@ class Delivery:
         error = None if task.cancelled() else task.exception()
         if isinstance(error, Exception):
             self._notices.bug(error, "delivery")
-
-    def _recipient(self, one: Mapping[str, Any]) -> Recipient:
-        return self._choosing.recipient(one["state"]["subscriber"], one["state"]["channel"])
 
     def _queue(self, claimed: Claimed) -> None:
         if self._is_ending:
