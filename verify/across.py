@@ -1,7 +1,7 @@
 """Whether records agree with each other: letters with cases, events with the notices they owe, clocks with time."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -16,6 +16,7 @@ from verify.arriving import Arriving, Standing
 from verify.documents import Documents, text_at
 from verify.findings import Finding, Kind
 from verify.history import GRACE, Known
+from verify.owed import Owed, standing
 from verify.rows import Heard, packed
 from verify.sending import SKEW
 from verify.unread import TOO_LONG
@@ -23,24 +24,6 @@ from verify.unread import TOO_LONG
 ACCEPTED = "received"
 """The status of a letter that was accepted."""
 AT_ONCE = 500
-OWED = "owed"
-
-
-@dataclass(slots=True)
-class Owed:
-    """An event, what it is about, and the alerts by any one of these sets of which somebody must have been told."""
-
-    about: str
-    ways: list[list[str]]
-    input: int
-    partition: int
-    offset: int
-    digest: str
-    event: str
-
-    def is_told(self, stand: set[str]) -> bool:
-        """Whether by some rules everybody was told."""
-        return any(stand.issuperset(way) for way in self.ways)
 
 
 @dataclass
@@ -211,12 +194,12 @@ class Across:
         owed = [Owed(*orjson.loads(line)) for line in lines]
         for at in range(0, len(owed), AT_ONCE):
             part = owed[at : at + AT_ONCE]
-            stand = self._documents.alerts({one.about for one in part})
+            stand = standing(self._documents.told({one.about for one in part}))
             missing = [one for one in part if not one.is_told(stand)]
             counts["told of"] += len(part) - len(missing)
-            yield from self._never_told(missing, counts)
+            yield from self._never_told(missing, stand, counts)
 
-    def _never_told(self, missing: Sequence[Owed], counts: Counter[str]) -> Iterator[Finding]:
+    def _never_told(self, missing: Sequence[Owed], stand: Collection[str], counts: Counter[str]) -> Iterator[Finding]:
         """Of these the ones that the notifier has neither set aside nor still to read."""
         by_entry: defaultdict[str, list[Owed]] = defaultdict(list)
         for one in missing:
@@ -224,7 +207,7 @@ class Across:
         asides = [(entry, one.input, one.partition, one.offset, entry) for entry, of in by_entry.items() for one in of]
         for finding in self._arriving.aside(asides, counts):
             for one in by_entry[finding.record]:
-                detail = f"of {one.event} at {one.partition}/{one.offset}"
+                detail = f"of {one.event} at {one.partition}/{one.offset}: {one.lacks(stand)}"
                 yield Finding(Kind.NEVER_ALERTED, one.about, detail, finding.topic, settles=True)
 
 

@@ -43,8 +43,8 @@ class Documents(Protocol):
         """Of the documents with these ids what is wanted."""
         ...
 
-    def alerts(self, about: Collection[str]) -> set[str]:
-        """The alerts about these cases and alerts of which somebody was told, or is to be told by a ladder."""
+    def told(self, about: Collection[str]) -> Iterator[tuple[str, str]]:
+        """Of each notice and each ladder about these cases and alerts its id and its alert's."""
         ...
 
     def outside(self, collection: str, ranges: Sequence[tuple[str, str]]) -> list[str]:
@@ -118,11 +118,11 @@ class Mongo:
         for at in range(0, len(ids), 1_000):
             yield from self._database[collection].find({"_id": {"$in": list(ids[at : at + 1_000])}}, shown)
 
-    def alerts(self, about: Collection[str]) -> set[str]:
-        """The alerts about these cases and alerts of which somebody was told, or is to be told by a ladder."""
+    def told(self, about: Collection[str]) -> Iterator[tuple[str, str]]:
+        """Of each notice and each ladder about these cases and alerts its id and its alert's."""
         query = {"state.about": {"$in": sorted(about)}}
-        found = self._database["notices"].find(query, {"_id": 0, "state.alert": 1})
-        return {text_at(one, "state", "alert") or "" for one in found}
+        for one in self._database["notices"].find(query, {"state.alert": 1}):
+            yield str(one["_id"]), text_at(one, "state", "alert") or ""
 
     def outside(self, collection: str, ranges: Sequence[tuple[str, str]]) -> list[str]:
         """Ids beside these ranges, a few of them."""

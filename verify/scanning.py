@@ -17,6 +17,7 @@ from shared.topics import CHECKPOINTS
 from verify.checkpoints import Checkpoints
 from verify.findings import Finding, Kind, Tally
 from verify.inputs import Input, number_in
+from verify.owed import OWED, way
 from verify.rows import DIGEST, NOBODY, is_id, pack_heard, pack_seen, packed
 from verify.shards import Shards
 from verify.unread import Unread
@@ -177,10 +178,7 @@ class Scan:
         if self.rules.began is None or record.timestamp < self.rules.began.timestamp() * 1000:
             self.tally.counts["cannot_tell"] += 1
             return
-        ways = []
-        for one in self.rules.sets:
-            if may_have_decided(one, seen):
-                ways.append([self.ids.alert(rule, seen.cause) for rule in one.owed(seen)])
+        ways = [way(one, seen, self.ids) for one in self.rules.sets if may_have_decided(one, seen)]
         if all(ways):
             try:
                 about = packed(seen.about)
@@ -188,5 +186,5 @@ class Scan:
                 self.tally.counts["cannot_tell"] += 1
                 return
             told = [seen.about, ways, number, record.partition, record.offset, digest.hex(), seen.facts["event"]]
-            self.shards.add("owed", self.shards.of(about), orjson.dumps(told) + b"\n")
+            self.shards.add(OWED, self.shards.of(about), orjson.dumps(told) + b"\n")
             self.tally.counts["events that must be told"] += 1

@@ -12,12 +12,13 @@ from shared.failures import DAMAGED
 from shared.ids import Ids
 from shared.sealing import Sealer
 from verify import accounts
-from verify.across import OWED, Across, Met
+from verify.across import Across, Met
 from verify.arriving import Arrived, Arriving
 from verify.checkpoints import Checkpoints, Held
 from verify.documents import Document, Documents
 from verify.findings import Finding, Kind, Tally
 from verify.history import Known, check, known_of
+from verify.owed import OWED
 from verify.rows import Heard, Seen, heard_in, packed, seen_in, unpacked
 from verify.scanning import TOWARD
 from verify.sending import Missing, Sending, left

@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.failures import BadStart
 
-FORMAT = 3
+FORMAT = 4
 MOST_WAITING = 64_000_000
 """Bytes of rows in memory; a checkpoint alone may hold thousands."""
 _NOTE = "verify.json"

@@ -92,6 +92,7 @@ def build(platform: Platform, settings: NotifierSettings) -> ASGI:
         f"rogatory-notifier-{settings.instance}",
         groups,
         rules,
+        {name: one.channels for name, one in platform.partners.subscribers.items()},
         notices.store,
         platform.mongo,
         platform.ids,

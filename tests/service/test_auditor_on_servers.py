@@ -80,6 +80,7 @@ class World:
             "test",
             [GROUP],
             rules(),
+            {name: one.channels for name, one in partners().subscribers.items()},
             self.notices.store,
             self.mongo,
             IDS,

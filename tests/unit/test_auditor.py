@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 from hypothesis import HealthCheck, given, settings
@@ -14,7 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from services.notifier.audit import auditor
 from services.notifier.audit.audit_gaps import ALERTS, OPEN_FOR, Gaps
-from services.notifier.audit.audit_owed import Seen, owing, seen_in, telling
+from services.notifier.audit.audit_owed import Named, Seen, owing, seen_in, telling
 from services.notifier.audit.audit_reading import BEHIND, Held
 from services.notifier.audit.audit_rules import MOST, OVERLAP, RulesInForce, may_have_decided
 from services.notifier.domain import due_of, facts_of
@@ -32,6 +33,7 @@ from tests.unit.alerts import facts as usual_facts
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 TOPIC = "cases.events.v1"
 CASE = "cas_" + "1" * 32
+CHANNELS = {"operations": ("kafka",), "duty-officers": ("kafka", "webhook")}
 
 
 def record(
@@ -155,7 +157,7 @@ def test_whatever_stands_in_an_event_the_audit_goes_on(event_type: str, data: di
     seen = seen_in(record(event_type, {**case(), "alert": "alt_1", "kind": "stopped", "service": "a", **data}))
 
     if seen is not None:
-        owing(seen, rules(), telling(rules()))
+        owing(seen, rules(), telling(rules(), CHANNELS))
 
 
 def test_an_event_in_structured_mode_says_the_same() -> None:
@@ -171,7 +173,7 @@ def test_an_event_in_structured_mode_says_the_same() -> None:
 
 
 def test_a_rule_that_tells_nobody_owes_nothing_and_every_other_that_fires_does() -> None:
-    tell = telling(rules())
+    tell = telling(rules(), CHANNELS)
     daily, emergency = Seen("c", CASE, usual_facts(event="case.closed"), None, 0), Seen("c", CASE, {}, None, 0)
     emergency.facts |= usual_facts(urgency="emergency")
 
@@ -279,9 +281,11 @@ def seen_at(moment: datetime) -> Seen:
     return Seen("c", CASE, usual_facts(), timedelta(hours=1), moment.timestamp())
 
 
-async def in_force(keeper: Keeper, one: AlertRules, moment: datetime) -> RulesInForce:
-    """A process that starts with these rules."""
-    made = RulesInForce(one, keeper, lambda: moment)
+async def in_force(
+    keeper: Keeper, one: AlertRules, moment: datetime, channels: Mapping[str, Sequence[str]] = CHANNELS
+) -> RulesInForce:
+    """A process that starts with these rules, and with subscribers who are told by these channels."""
+    made = RulesInForce(one, channels, keeper, lambda: moment)
     await made.begin()
     return made
 
@@ -320,6 +324,32 @@ async def test_a_process_that_still_runs_with_the_old_file_knows_of_the_new_one(
 
     assert new.owed(seen_at(NOON)) == ["b"]
     assert may_have_decided(new, seen_at(NOON + timedelta(days=9)))
+
+
+async def test_whom_a_rule_names_is_remembered_with_it_and_another_channel_is_another_set() -> None:
+    keeper = Keeper()
+    await in_force(keeper, table(("a", True)), NOON)
+
+    newer = await in_force(keeper, table(("a", True)), NOON + timedelta(days=1), {"operations": ("kafka", "webhook")})
+    [old] = await newer.others()
+
+    assert newer.now_in_force.tell == {"a": Named((("operations", "kafka"), ("operations", "webhook")))}
+    assert old.tell == {"a": Named((("operations", "kafka"),))}
+
+
+async def test_of_a_set_that_an_earlier_build_kept_only_the_rules_are_known() -> None:
+    keeper = Keeper()
+    first = await in_force(keeper, table(("a", True)), NOON)
+    kept = orjson.loads(first._own)
+    for row in kept:
+        del row["to"], row["climbs"]
+    assert keeper.document
+    keeper.document["sets"][0]["rules"] = orjson.dumps(kept).decode()
+
+    [old] = await first.others()
+
+    assert old.owed(seen_at(NOON)) == ["a"]
+    assert old.tell == {"a": Named()}
 
 
 async def test_only_so_many_sets_are_remembered_and_nothing_is_judged_by_none() -> None:
@@ -444,6 +474,7 @@ async def judging(monkeypatch: pytest.MonkeyPatch) -> tuple[auditor.Auditor, Not
         "test",
         [],
         rules(),
+        CHANNELS,
         notices,  # type: ignore[arg-type]  # in memory
         Keeper(),
         Ids(),  # type: ignore[arg-type]
@@ -509,11 +540,22 @@ def test_a_gap_has_a_rule_of_its_own_that_wakes() -> None:
     [rule, *_] = rules().choose(facts)
 
     assert rules().is_never_held(facts)
-    assert rule.name in telling(rules())
+    assert rule.name in telling(rules(), CHANNELS)
 
 
 def test_a_recipient_by_any_way_makes_a_rule_one_that_tells() -> None:
     lone = Rule(name="lone", tell=("heads",), says={"en": "x"})
     audience = alert_rules.Audience(title="Heads", members=(Member(subscriber="operations"),))
 
-    assert telling(AlertRules((lone,), {"heads": audience})) == {"lone"}
+    assert telling(AlertRules((lone,), {"heads": audience}), CHANNELS) == {"lone": Named((("operations", "kafka"),))}
+
+
+def test_whoever_is_on_duty_is_not_named_and_a_system_and_a_ladder_are() -> None:
+    on_duty = alert_rules.Audience(title="Duty", members=(Member(duty="desk", by=("email",)),))
+    pager = alert_rules.Audience(title="Pager", members=(Member(system="pager", by=("log",)),), ladder="up")
+    told = AlertRules(
+        tuple(Rule(name=name, tell=(name,), says={"en": "x"}) for name in ("duty", "pager")),
+        {"duty": on_duty, "pager": pager},
+    )
+
+    assert telling(told, CHANNELS) == {"duty": Named(), "pager": Named((("system.pager", "log"),), climbs=True)}

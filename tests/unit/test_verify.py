@@ -258,6 +258,18 @@ def _never_alerted(world: World) -> None:
     world.documents["notices"] = {name: one for name, one in notices.items() if one["state"]["alert"] != alert}
 
 
+def _one_never_told(world: World) -> None:
+    """A subscriber was told on one channel, and of the other nobody thought."""
+    notice = world.some("notices", channel="webhook", subscriber="duty-officers")
+    del world.documents["notices"][notice["_id"]]
+
+
+def _never_climbed(world: World) -> None:
+    """The first notice of an alert stands, and nobody sees to it that it is answered."""
+    ladder = world.some("notices", record="ladder")
+    del world.documents["notices"][ladder["_id"]]
+
+
 def _overdue(world: World) -> None:
     late = text_of(NOW - timedelta(minutes=6))
     ladder = world.some("notices", record="ladder")
@@ -283,6 +295,8 @@ PLANTED: dict[Callable[[World], None], set[str]] = {
     _never_ended: {Kind.NEVER_ENDED, Kind.STATE},
     _never_fired: {Kind.NEVER_FIRED, Kind.STATE},
     _never_alerted: {Kind.NEVER_ALERTED, Kind.UNKNOWN},
+    _one_never_told: {Kind.NEVER_ALERTED},
+    _never_climbed: {Kind.NEVER_ALERTED},
     _overdue: {Kind.OVERDUE, Kind.STATE},
     _clock: {Kind.STATE},
     _sent: {Kind.SENT},

@@ -232,7 +232,8 @@ class _Run:
                 document = {**insertion(record, NOW), "published": record.version}
                 document.pop("unsent_since", None)
                 kept[record.id] = bson.decode(bson.encode(document), codec_options=_AWARE)
-        rules = RulesInForce(self.fanout.rules, None, lambda: NOW)  # type: ignore[arg-type]
+        channels = {name: one.channels for name, one in self.world.deployment.partners.subscribers.items()}
+        rules = RulesInForce(self.fanout.rules, channels, None, lambda: NOW)  # type: ignore[arg-type]
         sets = [{"rules": rules._own, "since": "2026-11-24T07:00:00.000000Z"}]
         self.world.others["audit", "rules"] = {"_id": "rules", "sets": sets}
         return self.world
@@ -338,10 +339,11 @@ class Documents:
         """Whole ones: whoever asks takes what it wants."""
         return self.some(collection, ids)
 
-    def alerts(self, about: Collection[str]) -> set[str]:
+    def told(self, about: Collection[str]) -> Iterator[tuple[str, str]]:
         """By what they are about."""
-        states = [one["state"] for one in self._kept("notices").values()]
-        return {one["alert"] for one in states if one.get("about") in about}
+        for name, one in self._kept("notices").items():
+            if one["state"].get("about") in about:
+                yield name, one["state"]["alert"]
 
     def outside(self, collection: str, ranges: Sequence[tuple[str, str]]) -> list[str]:
         """Ids beside the ranges."""

@@ -3,7 +3,7 @@
 On purpose nothing here is shared with the fan-out but the rules themselves: what the one gets wrong the other finds.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from aiokafka import ConsumerRecord
 
-from services.notifier.rules.alert_rules import AlertRules
+from services.notifier.rules.alert_rules import AlertRules, Rule
 from shared.envelope import STRUCTURED, read_envelope
 from shared.events import ALERT_RAISED, CASE_CLOCK_MISSED, CASE_CLOCK_WARNED, CASE_LAPSED, CASE_TYPES, schema_of
 from shared.failures import NeverWill
@@ -94,9 +94,34 @@ def _of_clock(data: dict[str, Any], facts: dict[str, str], headers: dict[str, by
     return read(due) - read(at.decode()) if isinstance(due, str) and at else None
 
 
-def telling(rules: AlertRules) -> frozenset[str]:
+Channels = Mapping[str, Sequence[str]]
+"""By which each subscriber of the partners file is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Whom a rule tells whatever the hour: who is on duty, and who subscribed, only their own lists know."""
+
+    notices: tuple[tuple[str, str], ...] = ()
+    """The recipient and the channel of each."""
+    climbs: bool = False
+    """Whether a ladder begins."""
+
+
+def telling(rules: AlertRules, channels: Channels) -> Mapping[str, Named]:
     """The rules that tell somebody, by name."""
-    return frozenset(rule.name for rule in rules.rules if rules.members(rule) or rules.ladder_of(rule))
+    found = (rule for rule in rules.rules if rules.members(rule) or rules.ladder_of(rule))
+    return {rule.name: _named(rules, rule, channels) for rule in found}
+
+
+def _named(rules: AlertRules, rule: Rule, channels: Channels) -> Named:
+    notices: list[tuple[str, str]] = []
+    for member in rules.members(rule):
+        if member.subscriber:
+            notices += [(member.subscriber, str(channel)) for channel in channels.get(member.subscriber, ())]
+        elif member.system:
+            notices.append((member.key, str(member.by[0])))
+    return Named(tuple(notices), rules.ladder_of(rule) is not None)
 
 
 def owing(seen: Seen, rules: AlertRules, tell: Collection[str]) -> Sequence[str]:

@@ -11,13 +11,13 @@ from typing import Any, Protocol
 
 import orjson
 
-from services.notifier.audit.audit_owed import Seen, owing, telling
+from services.notifier.audit.audit_owed import Channels, Named, Seen, owing, telling
 from services.notifier.rules.alert_rules import AlertRules, Rule
 from shared.times import read, text_of
 
 OVERLAP = timedelta(minutes=10)
 """For so long a process with the old file may still run beside one with the new."""
-MOST = 5
+MOST = 12
 """Sets of rules that are remembered."""
 _COLLECTION, _ID = KEPT_AS = "audit", "rules"
 """Where MongoDB has them."""
@@ -40,7 +40,7 @@ class RuleSet:
     """Rules as they were."""
 
     rules: AlertRules
-    tell: frozenset[str]
+    tell: Mapping[str, Named]
     until: datetime | None
 
     def owed(self, seen: Seen) -> Sequence[str]:
@@ -51,10 +51,10 @@ class RuleSet:
 class RulesInForce:
     """The rules of now, and those that may have decided on an older event."""
 
-    def __init__(self, rules: AlertRules, keeper: Keeper, now: Callable[[], datetime]) -> None:
+    def __init__(self, rules: AlertRules, channels: Channels, keeper: Keeper, now: Callable[[], datetime]) -> None:
         self._keeper, self._now = keeper, now
-        self._own = _text(rules)
-        self.now_in_force = RuleSet(rules, telling(rules), None)
+        self.now_in_force = RuleSet(rules, telling(rules, channels), None)
+        self._own = _text(self.now_in_force)
         self.began = 0.0
         """Nothing is judged that came before this (seconds)."""
 
@@ -90,19 +90,22 @@ def remembered(kept: Mapping[str, Any] | None) -> tuple[list[RuleSet], datetime 
     return rules, read(sets[-1]["since"]) if sets else None
 
 
-def _text(rules: AlertRules) -> str:
+def _text(one: RuleSet) -> str:
     """What of the rules decides, as JSON text: the same for the same rules."""
-    tell = telling(rules)
-    rows = [
-        {
-            "name": rule.name,
-            "when": {fact: list(values) for fact, values in rule.when.items()},
-            "left": rule.headroom_under.total_seconds() if rule.headroom_under else None,
-            "then_continue": rule.then_continue,
-            "tells": rule.name in tell,
-        }
-        for rule in rules.rules
-    ]
+    rows = []
+    for rule in one.rules.rules:
+        named = one.tell.get(rule.name)
+        rows.append(
+            {
+                "name": rule.name,
+                "when": {fact: list(values) for fact, values in rule.when.items()},
+                "left": rule.headroom_under.total_seconds() if rule.headroom_under else None,
+                "then_continue": rule.then_continue,
+                "tells": named is not None,
+                "to": list(named.notices) if named else [],
+                "climbs": named is not None and named.climbs,
+            }
+        )
     return orjson.dumps(rows).decode()
 
 
@@ -119,4 +122,9 @@ def _set(kept: Mapping[str, Any], until: datetime | None) -> RuleSet:
         )
         for row in rows
     )
-    return RuleSet(AlertRules(rules), frozenset(row["name"] for row in rows if row["tells"]), until)
+    return RuleSet(AlertRules(rules), {row["name"]: _named(row) for row in rows if row["tells"]}, until)
+
+
+def _named(row: Mapping[str, Any]) -> Named:
+    """Whom a row tells; one of an earlier build does not say."""
+    return Named(tuple((recipient, channel) for recipient, channel in row.get("to", ())), row.get("climbs", False))

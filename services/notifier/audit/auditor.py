@@ -15,7 +15,7 @@ from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError
 
 from services.notifier.audit.audit_gaps import Alarm, Gaps
-from services.notifier.audit.audit_owed import Seen, owing, seen_in
+from services.notifier.audit.audit_owed import Channels, Named, Seen, owing, seen_in
 from services.notifier.audit.audit_reading import AT_ONCE, Reading
 from services.notifier.audit.audit_rules import Keeper, RulesInForce, may_have_decided
 from services.notifier.audit.audit_steps import Steps
@@ -63,6 +63,7 @@ class Auditor:
         client: str,
         groups: Sequence[str],
         rules: AlertRules,
+        channels: Channels,
         notices: Store,
         keeper: Keeper,
         ids: Ids,
@@ -73,8 +74,9 @@ class Auditor:
         """`groups`: by which the notifier reads what is audited; `keeper`: MongoDB; `now`: MongoDB's time."""
         self._connect = partial(Reading, bootstrap, f"{client}-audit", TOPICS, groups, now)
         self._notices, self._ids, self._metrics = notices, ids, metrics
-        self._rules, self._tell = rules, frozenset[str]()
-        self._in_force = RulesInForce(rules, keeper, now)
+        self._rules = rules
+        self._tell: Mapping[str, Named] = {}
+        self._in_force = RulesInForce(rules, channels, keeper, now)
         self.gaps = Gaps(metrics, alarm, now)
         self._steps = Steps(notices, self.gaps, now)
         self._away = Away("Kafka", logger(part="audit"))
