@@ -16,7 +16,7 @@ from verify.arriving import Arriving, Standing
 from verify.documents import Documents, text_at
 from verify.findings import Finding, Kind
 from verify.history import GRACE, Known
-from verify.owed import Owed, standing
+from verify.owed import Owed, promised, standing
 from verify.rows import Heard, packed
 from verify.sending import SKEW
 from verify.unread import TOO_LONG
@@ -36,6 +36,8 @@ class Met:
     """When they were accepted."""
     cases: dict[str, tuple[str, str]] = field(default_factory=dict)
     """The letter and the agency of each case."""
+    promised: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """The notices that must be there by what another record says: which, and what it says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,8 @@ class Across:
         elif name == "cases":
             context = known.document["context"]
             met.cases[known.record] = str(context["letterid"]), context["agency"]
+        elif name == "notices":
+            met.promised.update((notice, (known.record, says)) for notice, says in promised(known, self._ids))
 
     def context(self, name: str, known: Known) -> Iterator[Finding]:
         """Whether a record says whose it is as its history and its id do: no chain holds that."""
@@ -144,8 +148,9 @@ class Across:
                 continue
             status, knows = cases[case], letters[letter][measure]
             if status in self._ends and knows != status:
-                detail = f"measure {measure} is {status}, and the letter knows {knows or 'nothing'}"
-                yield _Apart(Finding(Kind.NEVER_ENDED, letter, detail, settles=True), case)
+                now = f"it is {status}, and the letter knows {knows or 'nothing'}"
+                found = Finding(Kind.NEVER_ENDED, letter, f"measure {measure}", settles=True, as_it_stands=now)
+                yield _Apart(found, case)
             else:
                 counts["measures with their case"] += 1
 
@@ -205,10 +210,17 @@ class Across:
         for one in missing:
             by_entry[self._arriving.entry_of(one.input, one.partition, one.offset, one.digest)].append(one)
         asides = [(entry, one.input, one.partition, one.offset, entry) for entry, of in by_entry.items() for one in of]
-        for finding in self._arriving.aside(asides, counts):
+        for finding in self._arriving.aside(asides, counts, by_any=True):
             for one in by_entry[finding.record]:
-                detail = f"of {one.event} at {one.partition}/{one.offset}: {one.lacks(stand)}"
-                yield Finding(Kind.NEVER_ALERTED, one.about, detail, finding.topic, settles=True)
+                detail = f"of {one.event} at {one.partition}/{one.offset}"
+                yield Finding(Kind.NEVER_ALERTED, one.about, detail, finding.topic, True, one.lacks(stand))
+
+    def told(self, met: Met) -> Iterator[Finding]:
+        """Whether each notice is there that a ladder or another notice says was raised."""
+        there = self._documents.present("notices", sorted(met.promised))
+        for notice, (record, detail) in met.promised.items():
+            if notice not in there:
+                yield Finding(Kind.NEVER_TOLD, record, detail, settles=True)
 
 
 def _late(late: timedelta) -> timedelta:

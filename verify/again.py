@@ -71,14 +71,12 @@ def _that_stand(tally: Tally, checker: Checker, shards: Shards) -> Tally:
     in the place of those that were not kept.
     """
     findings = [one for one in tally.findings if one.settles]
-    standing = {(one.kind, one.record, one.detail, one.topic) for one in findings}
+    standing = {one.same for one in findings}
     too_many = tally.more.keys() & {one.kind for one in findings}
     found = Tally()
     for shard in range(shards.count) if too_many else sorted({shards.of_name(one.record) for one in findings}):
         checked = checker.check(shard).tally
         again = [one for one in checked.findings if one.settles]
-        found.found(
-            one for one in again if one.kind in too_many or (one.kind, one.record, one.detail, one.topic) in standing
-        )
+        found.found(one for one in again if one.kind in too_many or one.same in standing)
         found.more += Counter({kind: checked.more[kind] for kind in too_many})
     return found

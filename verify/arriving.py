@@ -95,8 +95,13 @@ class Arriving:
         ]
         return self.aside(asides, arrived.counts)
 
-    def aside(self, asides: Sequence[tuple[str, int, int, int, str]], counts: Counter[str]) -> list[Finding]:
-        """Which of these is neither in quarantine nor on its way: entry, input, partition, offset, record."""
+    def aside(
+        self, asides: Sequence[tuple[str, int, int, int, str]], counts: Counter[str], *, by_any: bool = False
+    ) -> list[Finding]:
+        """Which of these is neither in quarantine nor on its way: entry, input, partition, offset, record.
+
+        Nor heard by a replay in that record; `by_any`: in whichever, for nobody knows in which it should be.
+        """
         waiting: defaultdict[str, list[tuple[str, int, int, int, str]]] = defaultdict(list)
         for one in asides:
             if self.is_in_flight(one[1], one[2], one[3]):
@@ -107,7 +112,7 @@ class Arriving:
         for service, group in waiting.items():
             there = self._set_aside(service, sorted({entry for entry, *_ in group}))
             for entry, number, partition, offset, record in group:
-                if entry in there and record not in there[entry]:
+                if entry in there and not (there[entry] if by_any else record in there[entry]):
                     counts["quarantined"] += 1
                     continue
                 counts["passed over"] += 1

@@ -1,6 +1,7 @@
 """The records as MongoDB has them, whole, by a majority: the only file here that knows the driver. It never writes."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 from types import TracebackType
@@ -24,6 +25,25 @@ def text_at(head: Mapping[str, Any], *path: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
+@dataclass(frozen=True, slots=True)
+class NoticeHead:
+    """A notice or a ladder, as far as it says whom it tells of what."""
+
+    record: str
+    alert: str
+    subscriber: str
+    """Empty of a ladder."""
+    step: str
+    """Of a ladder, where the notice is of one."""
+
+
+def notice_head(head: Mapping[str, Any]) -> NoticeHead:
+    """What the head of a record says."""
+    return NoticeHead(
+        str(head["_id"]), *(text_at(head, "state", name) or "" for name in ("alert", "subscriber", "step"))
+    )
+
+
 class Documents(Protocol):
     """Where documents come from."""
 
@@ -43,8 +63,8 @@ class Documents(Protocol):
         """Of the documents with these ids what is wanted."""
         ...
 
-    def told(self, about: Collection[str]) -> Iterator[tuple[str, str]]:
-        """Of each notice and each ladder about these cases and alerts its id and its alert's."""
+    def told(self, about: Collection[str]) -> Iterator[NoticeHead]:
+        """The notices and the ladders about these cases and alerts."""
         ...
 
     def outside(self, collection: str, ranges: Sequence[tuple[str, str]]) -> list[str]:
@@ -118,11 +138,12 @@ class Mongo:
         for at in range(0, len(ids), 1_000):
             yield from self._database[collection].find({"_id": {"$in": list(ids[at : at + 1_000])}}, shown)
 
-    def told(self, about: Collection[str]) -> Iterator[tuple[str, str]]:
-        """Of each notice and each ladder about these cases and alerts its id and its alert's."""
+    def told(self, about: Collection[str]) -> Iterator[NoticeHead]:
+        """The notices and the ladders about these cases and alerts."""
         query = {"state.about": {"$in": sorted(about)}}
-        for one in self._database["notices"].find(query, {"state.alert": 1}):
-            yield str(one["_id"]), text_at(one, "state", "alert") or ""
+        shown = dict.fromkeys(("state.alert", "state.subscriber", "state.step"), 1)
+        for one in self._database["notices"].find(query, shown):
+            yield notice_head(one)
 
     def outside(self, collection: str, ranges: Sequence[tuple[str, str]]) -> list[str]:
         """Ids beside these ranges, a few of them."""

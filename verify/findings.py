@@ -35,6 +35,8 @@ class Kind(StrEnum):
     NEVER_ENDED = "never ended"
     NEVER_FIRED = "never fired"
     NEVER_ALERTED = "never alerted"
+    NEVER_TOLD = "never told"
+    NO_RULES = "no rules"
     OVERDUE = "overdue"
     UNBALANCED = "unbalanced"
     TOTALS = "totals"
@@ -72,7 +74,9 @@ SAYS: dict[str, str] = {
     Kind.NO_LETTER: "A case stands for a letter that is not there.",
     Kind.NEVER_ENDED: "A case has ended, and its letter does not know.",
     Kind.NEVER_FIRED: "A clock is past due and has not rung.",
-    Kind.NEVER_ALERTED: "Somebody had to be told of an event, and no notice says so.",
+    Kind.NEVER_ALERTED: "Somebody had to be told of an event, or a ladder to begin, and no record says so.",
+    Kind.NEVER_TOLD: "A record says that somebody was told, and that notice is not there.",
+    Kind.NO_RULES: "There are notices, and nothing says by which rules: who had to be told, nobody knows.",
     Kind.OVERDUE: "A notice, or a replay from quarantine, waits past its time.",
     Kind.UNBALANCED: "A whole is not the sum of its parts.",
     Kind.TOTALS: "The running totals are not what the records add up to.",
@@ -97,10 +101,22 @@ class Finding:
     topic: str = ""
     settles: bool = False
     """It may be right a moment later: it is looked at once more before it is said."""
+    as_it_stands: str = ""
+    """What of the detail may read otherwise at that look, of the same finding."""
+
+    @property
+    def says(self) -> str:
+        """All that is known of it."""
+        return ": ".join(part for part in (self.detail, self.as_it_stands) if part)
+
+    @property
+    def same(self) -> tuple[str, ...]:
+        """What it has in common with itself at another look."""
+        return self.kind, self.record, self.detail, self.topic
 
     def as_json(self) -> dict[str, str]:
         """The same for programs."""
-        return {"kind": str(self.kind), "record": self.record, "topic": self.topic, "detail": self.detail}
+        return {"kind": str(self.kind), "record": self.record, "topic": self.topic, "detail": self.says}
 
 
 KEPT = 10_000
@@ -142,7 +158,7 @@ class Tally:
 
     def as_json(self) -> dict[str, Any]:
         """For a file between two runs."""
-        kept = [[one.kind, one.record, one.detail, one.topic, one.settles] for one in self.findings]
+        kept = [[one.kind, one.record, one.detail, one.topic, one.settles, one.as_it_stands] for one in self.findings]
         return {"counts": dict(self.counts), "more": dict(self.more), "findings": kept}
 
     @classmethod

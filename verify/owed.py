@@ -1,16 +1,19 @@
 """What an event owes: the notices and ladders by which all are told whom its rules name, and what of that stands."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from services.notifier.audit.audit_owed import Seen
+from services.notifier.audit.audit_owed import Named, Seen
 from services.notifier.audit.audit_rules import RuleSet
+from shared.events import LADDER_BEGUN, LADDER_STEPPED, LADDER_TOLD, NOTICE_HANDED_ON
 from shared.ids import Ids
+from verify.documents import NoticeHead
+from verify.history import Known
 
 OWED = "owed"
 """The rows of events that owe somebody a notice."""
-_SOMEBODY = "somebody/"
-"""Before an alert: any notice of it will do."""
+_SOMEBODY, _PERSON = "somebody/", "person/"
+"""Before an alert: any notice of it will do, or any to a person at once."""
 _MOST_NAMED = 3
 
 Way = Mapping[str, str]
@@ -43,8 +46,7 @@ class Owed:
 def way(rules: RuleSet, seen: Seen, ids: Ids) -> Way:
     """What must stand by these rules; empty where they tell nobody of it.
 
-    Every notice to a subscriber or a system, and every ladder. Who is on duty changes: where a rule tells nobody else,
-    any notice of it.
+    Every notice to a subscriber or a system, and every ladder. Who is on duty changes: of people, any of them.
     """
     must: dict[str, str] = {}
     for rule in rules.owed(seen):
@@ -53,14 +55,40 @@ def way(rules: RuleSet, seen: Seen, ids: Ids) -> Way:
             must[ids.notice(alert, recipient, channel)] = f"notice to {recipient} by {channel} ({rule})"
         if named.climbs:
             must[alert] = f"ladder ({rule})"
-        elif not named.notices:
+        if named.people:
+            must[_PERSON + alert] = f"notice to a person ({rule})"
+        if named == Named():  # of rules that an earlier build remembered no more is known
             must[_SOMEBODY + alert] = f"notice to anybody ({rule})"
     return must
 
 
-def standing(told: Iterable[tuple[str, str]]) -> set[str]:
-    """What stands, as a way asks for it: of notices and ladders their ids and their alerts'."""
-    return {name for record, alert in told for name in (record, _SOMEBODY + alert)}
+def standing(told: Iterable[NoticeHead]) -> set[str]:
+    """What stands, as a way asks for it."""
+    stand: set[str] = set()
+    for one in told:
+        stand |= {one.record, _SOMEBODY + one.alert}
+        if one.subscriber.startswith("person.") and not one.step:
+            stand.add(_PERSON + one.alert)
+    return stand
+
+
+def promised(known: Known, ids: Ids) -> Iterator[tuple[str, str]]:
+    """The notices that must be there by what a ladder or another notice says, each with that.
+
+    A ladder says of each step whom it tells, and then that their notices stand; a notice, that it was handed on.
+    """
+    tells: list[Mapping[str, str]] = []
+    for event in known.events:
+        if event.type in (LADDER_BEGUN, LADDER_STEPPED):
+            tells = event.data["tells"]
+        elif event.type == LADDER_TOLD:
+            at = event.data["at"]
+            for tell in tells:
+                recipient, channel = tell["subscriber"], tell["channel"]
+                yield ids.notice(f"{known.record}/{at}", recipient, channel), f"step {at}: {recipient} by {channel}"
+        elif event.type == NOTICE_HANDED_ON:
+            recipient, channel = known.state["subscriber"], event.data["channel"]
+            yield ids.notice(known.record, recipient, channel), f"handed on: {recipient} by {channel}"
 
 
 def _lacking(way: Way, stand: Collection[str]) -> list[str]:

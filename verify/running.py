@@ -191,7 +191,7 @@ class Verification:
             self._shards.save()
             self._told("checking records", len(note["checked"]), self._shards.count)
             await asyncio.sleep(0)
-        tally.found(self._outside())
+        tally.found([*self._outside(), *self._no_rules()])
         if self._asked.since is None:
             tally.found([one async for one in self._checkpoints.gone(bounds, self._topics)])
         tally.found(await again.still_missing(missing, self._topics, bounds))
@@ -247,6 +247,12 @@ class Verification:
         if not found:
             return {False: real, True: real}
         return {False: real, True: Simulation(read(found["at"]), read(found["simulated"]), found["rate"]).now(real)}
+
+    def _no_rules(self) -> Iterable[Finding]:
+        """The notifier keeps its rules before it tells anybody: where they are gone, no event owes anything."""
+        are_notices = "notices" in self._asked.only and self._documents.count("notices")
+        if are_notices and self._documents.one(*KEPT_AS) is None:
+            yield Finding(Kind.NO_RULES, "/".join(KEPT_AS), "not in MongoDB")
 
     def _outside(self) -> Iterable[Finding]:
         """Documents whose ids are none of ours: no shard has them."""

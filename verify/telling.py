@@ -32,7 +32,7 @@ def sentences(report: Report) -> Iterator[str]:
         yield f"{kind}: {number:,}. {SAYS.get(kind, '')}".rstrip()
         for one in [one for one in report.tally.findings if one.kind == kind][:SHOWN]:
             place = " on ".join(part for part in (one.record, one.topic) if part)
-            yield f"  {place}: {one.detail}"
+            yield f"  {place}: {one.says}"
         if number > SHOWN:
             yield f"  and {number - SHOWN:,} more"
     if report.numbers:

@@ -1,6 +1,7 @@
 """What the auditor makes of an event by itself, what waits, which rules counted, and who is told of a gap."""
 
 import ast
+import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from services.notifier.audit import auditor
 from services.notifier.audit.audit_gaps import ALERTS, OPEN_FOR, Gaps
 from services.notifier.audit.audit_owed import Named, Seen, owing, seen_in, telling
 from services.notifier.audit.audit_reading import BEHIND, Held
-from services.notifier.audit.audit_rules import MOST, OVERLAP, RulesInForce, may_have_decided
+from services.notifier.audit.audit_rules import MOST, OVERLAP, RulesInForce, may_have_decided, remembered
 from services.notifier.domain import due_of, facts_of
 from services.notifier.measures import NotifierMetrics
 from services.notifier.rules import alert_rules
@@ -342,7 +343,7 @@ async def test_of_a_set_that_an_earlier_build_kept_only_the_rules_are_known() ->
     first = await in_force(keeper, table(("a", True)), NOON)
     kept = orjson.loads(first._own)
     for row in kept:
-        del row["to"], row["climbs"]
+        del row["to"], row["people"], row["climbs"]
     assert keeper.document
     keeper.document["sets"][0]["rules"] = orjson.dumps(kept).decode()
 
@@ -350,6 +351,20 @@ async def test_of_a_set_that_an_earlier_build_kept_only_the_rules_are_known() ->
 
     assert old.owed(seen_at(NOON)) == ["a"]
     assert old.tell == {"a": Named()}
+
+
+async def test_rules_that_came_back_are_one_set_that_holds_for_all_that_lies_between() -> None:
+    keeper = Keeper()
+    for day, name in enumerate(("a", "b", "a", "b")):
+        await in_force(keeper, table((name, True)), NOON + timedelta(days=day))
+
+    sets, began = remembered(keeper.document)
+
+    assert [(one.owed(seen_at(NOON)), one.until) for one in sets] == [
+        (["b"], None),
+        (["a"], NOON + timedelta(days=3) + OVERLAP),
+    ]
+    assert began == NOON
 
 
 async def test_only_so_many_sets_are_remembered_and_nothing_is_judged_by_none() -> None:
@@ -534,6 +549,21 @@ async def test_an_alert_about_a_gap_that_is_lost_itself_is_counted_and_begins_no
     assert (told.alarms, told.counted(), one.has_open_gaps) == ([], 1, True)
 
 
+async def test_nobody_is_told_of_anything_before_it_is_noted_which_rules_hold(
+    judging: tuple[auditor.Auditor, Notices, Told],
+) -> None:
+    one, _, _ = judging
+    one._has_begun.clear()
+    consuming = asyncio.create_task(one.begun())
+    await asyncio.sleep(0)
+    waited = not consuming.done()
+
+    await one.begin()
+
+    await asyncio.wait_for(consuming, 10)
+    assert waited
+
+
 def test_a_gap_has_a_rule_of_its_own_that_wakes() -> None:
     facts = {"event": ALERT_RAISED, "kind": "audit-gap", "service": "notifier"}
 
@@ -558,4 +588,7 @@ def test_whoever_is_on_duty_is_not_named_and_a_system_and_a_ladder_are() -> None
         {"duty": on_duty, "pager": pager},
     )
 
-    assert telling(told, CHANNELS) == {"duty": Named(), "pager": Named((("system.pager", "log"),), climbs=True)}
+    assert telling(told, CHANNELS) == {
+        "duty": Named(people=True),
+        "pager": Named((("system.pager", "log"),), climbs=True),
+    }

@@ -203,17 +203,17 @@ def _passed_over(world: World) -> None:
     world.committed["rogatory-intake-letters-normal", _LETTERS, good.partition] = 1_000
 
 
-def _replay(world: World, record: ConsumerRecord[Any, Any], *after: Replay | Settled) -> None:
-    """Set a record aside that intake has passed over, and say what became of it."""
-    first = set_aside("intake", record, "a reason")
+def _replay(world: World, record: ConsumerRecord[Any, Any], *after: Replay | Settled, service: str = "intake") -> None:
+    """Set a record aside that a service has passed over, and say what became of it."""
+    first = set_aside(service, record, "a reason")
     entry = Record(first.record, first.subject or first.record, first.context)
-    said = (Message(entry.id, f"act/{n}", "intake", one) for n, one in enumerate(after))
+    said = (Message(entry.id, f"act/{n}", service, one) for n, one in enumerate(after))
     for message in (first, *said):
         for draft in quarantine.decide(entry, message, NOW).events:
             by, cause = message.by, message.cause
             entry.append(draft, by=by, cause=cause, now=NOW, evolve=quarantine.evolve, sealer=SEALER)
     document = {**insertion(entry, NOW), "unsent_since": NOW}
-    world.documents["intake_quarantine"][entry.id] = bson.decode(bson.encode(document), codec_options=_AWARE)
+    world.documents[f"{service}_quarantine"][entry.id] = bson.decode(bson.encode(document), codec_options=_AWARE)
 
 
 def _no_news(world: World) -> None:
@@ -270,6 +270,16 @@ def _never_climbed(world: World) -> None:
     del world.documents["notices"][ladder["_id"]]
 
 
+def _step_never_told(world: World) -> None:
+    """A ladder says that its first step was told, and the notice to a person is gone."""
+    notice = next(one for one in world.documents["notices"].values() if one["state"].get("step") == "0.0")
+    del world.documents["notices"][notice["_id"]]
+
+
+def _no_rules(world: World) -> None:
+    del world.others["audit", "rules"]
+
+
 def _overdue(world: World) -> None:
     late = text_of(NOW - timedelta(minutes=6))
     ladder = world.some("notices", record="ladder")
@@ -297,6 +307,8 @@ PLANTED: dict[Callable[[World], None], set[str]] = {
     _never_alerted: {Kind.NEVER_ALERTED, Kind.UNKNOWN},
     _one_never_told: {Kind.NEVER_ALERTED},
     _never_climbed: {Kind.NEVER_ALERTED},
+    _step_never_told: {Kind.NEVER_TOLD},
+    _no_rules: {Kind.NO_RULES},
     _overdue: {Kind.OVERDUE, Kind.STATE},
     _clock: {Kind.STATE},
     _sent: {Kind.SENT},
@@ -617,6 +629,51 @@ def test_what_a_replay_is_said_to_have_brought_must_stand_there(
     said = [(one.kind, one.record) for one in report.tally.findings]
     assert said == ([(Kind.NOT_TAKEN, letter)] if is_lost else [])
     assert report.tally.counts["passed over"] == is_lost
+
+
+@pytest.mark.parametrize(
+    ("is_replayed", "is_edited", "is_missed"), [(False, False, False), (True, False, True), (True, True, False)]
+)
+def test_what_a_replay_brought_excuses_no_notice_that_is_not_there(
+    world: World, tmp_path: Path, is_replayed: bool, is_edited: bool, is_missed: bool
+) -> None:
+    notice = world.some("notices", channel="webhook", subscriber="duty-officers")
+    del world.documents["notices"][notice["_id"]]
+    source, _, name = notice["history"][0]["cause"].partition("#")
+    of_it = {"ce_source": source.encode(), "ce_id": name.encode()}
+    event = next(one for one in world.on(source.split("/")[1]) if of_it.items() <= dict(one.headers).items())
+    copy = (event.value or b"") + b" " if is_edited else None
+    replayed = Replay("Ana", "why", asked_at=text_of(NOW), value=copy), Settled(2, TAKEN, (notice["_id"],))
+    _replay(world, event, *(replayed if is_replayed else ()), service="notifier")
+
+    report = world.verify(tmp_path)
+
+    assert (Kind.NEVER_ALERTED in report.numbers) is is_missed
+    assert (report.tally.counts["passed over"] > 0) is is_missed
+
+
+async def test_one_of_two_notices_that_comes_late_does_not_hide_the_other(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = world.some("notices", channel="webhook", subscriber="duty-officers")
+    alert = first["state"]["alert"]
+    second = world.some("notices", channel="kafka", subscriber="duty-officers", alert=alert)
+    notices = world.documents["notices"]
+    gone = {one["_id"]: notices.pop(one["_id"]) for one in (first, second)}
+    check, looks, shards = Checker.check, [], Shards(tmp_path)
+
+    def check_again(checker: Checker, shard: int) -> Checked:
+        looks.append(shard)
+        if len(looks) > shards.count:  # the last look
+            notices[second["_id"]] = gone[second["_id"]]
+        return check(checker, shard)
+
+    monkeypatch.setattr(Checker, "check", check_again)
+
+    report = await world.verification(shards).run()
+
+    (one,) = [one for one in report.tally.findings if one.kind == Kind.NEVER_ALERTED]
+    assert one.as_it_stands == f"no notice to duty-officers by webhook ({first['state']['rule']})"
 
 
 @pytest.mark.parametrize(("minutes", "is_late"), [(14, False), (16, True)])

@@ -44,6 +44,7 @@ from shared.sealing import Sealer
 from tests.fault.letters import letters
 from verify.accounts import Recount, no_recount
 from verify.deployment import Deployment
+from verify.documents import NoticeHead, notice_head
 from verify.findings import Report
 from verify.running import Asked, Verification
 from verify.shards import Shards
@@ -339,11 +340,9 @@ class Documents:
         """Whole ones: whoever asks takes what it wants."""
         return self.some(collection, ids)
 
-    def told(self, about: Collection[str]) -> Iterator[tuple[str, str]]:
+    def told(self, about: Collection[str]) -> Iterator[NoticeHead]:
         """By what they are about."""
-        for name, one in self._kept("notices").items():
-            if one["state"].get("about") in about:
-                yield name, one["state"]["alert"]
+        return (notice_head(one) for one in self._kept("notices").values() if one["state"].get("about") in about)
 
     def outside(self, collection: str, ranges: Sequence[tuple[str, str]]) -> list[str]:
         """Ids beside the ranges."""

@@ -100,10 +100,12 @@ Channels = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """Whom a rule tells whatever the hour: who is on duty, and who subscribed, only their own lists know."""
+    """Whom a rule tells by its own words: which person is on duty, and who subscribed, only their own lists know."""
 
     notices: tuple[tuple[str, str], ...] = ()
-    """The recipient and the channel of each."""
+    """To subscribers and systems: the recipient and the channel of each."""
+    people: bool = False
+    """Whether it tells people, at once."""
     climbs: bool = False
     """Whether a ladder begins."""
 
@@ -116,12 +118,15 @@ def telling(rules: AlertRules, channels: Channels) -> Mapping[str, Named]:
 
 def _named(rules: AlertRules, rule: Rule, channels: Channels) -> Named:
     notices: list[tuple[str, str]] = []
+    people = False
     for member in rules.members(rule):
         if member.subscriber:
             notices += [(member.subscriber, str(channel)) for channel in channels.get(member.subscriber, ())]
         elif member.system:
             notices.append((member.key, str(member.by[0])))
-    return Named(tuple(notices), rules.ladder_of(rule) is not None)
+        else:
+            people = True
+    return Named(tuple(notices), people, rules.ladder_of(rule) is not None)
 
 
 def owing(seen: Seen, rules: AlertRules, tell: Collection[str]) -> Sequence[str]:

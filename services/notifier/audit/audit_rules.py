@@ -15,9 +15,9 @@ from services.notifier.audit.audit_owed import Channels, Named, Seen, owing, tel
 from services.notifier.rules.alert_rules import AlertRules, Rule
 from shared.times import read, text_of
 
-OVERLAP = timedelta(minutes=10)
+OVERLAP = timedelta(hours=1)
 """For so long a process with the old file may still run beside one with the new."""
-MOST = 12
+MOST = 50
 """Sets of rules that are remembered."""
 _COLLECTION, _ID = KEPT_AS = "audit", "rules"
 """Where MongoDB has them."""
@@ -86,8 +86,11 @@ def remembered(kept: Mapping[str, Any] | None) -> tuple[list[RuleSet], datetime 
     """The sets that a kept document remembers, the present one first, and since when the oldest holds."""
     sets: Sequence[Mapping[str, Any]] = kept["sets"] if kept else ()
     ends = [None, *(read(one["since"]) + OVERLAP for one in sets)]
-    rules = [_set(one, end) for one, end in zip(sets, ends, strict=False)]
-    return rules, read(sets[-1]["since"]) if sets else None
+    latest: dict[str, RuleSet] = {}
+    for one, end in zip(sets, ends, strict=False):
+        if one["rules"] not in latest:  # what came back later holds for what lies between as well
+            latest[one["rules"]] = _set(one, end)
+    return list(latest.values()), read(sets[-1]["since"]) if sets else None
 
 
 def _text(one: RuleSet) -> str:
@@ -103,6 +106,7 @@ def _text(one: RuleSet) -> str:
                 "then_continue": rule.then_continue,
                 "tells": named is not None,
                 "to": list(named.notices) if named else [],
+                "people": named is not None and named.people,
                 "climbs": named is not None and named.climbs,
             }
         )
@@ -127,4 +131,5 @@ def _set(kept: Mapping[str, Any], until: datetime | None) -> RuleSet:
 
 def _named(row: Mapping[str, Any]) -> Named:
     """Whom a row tells; one of an earlier build does not say."""
-    return Named(tuple((recipient, channel) for recipient, channel in row.get("to", ())), row.get("climbs", False))
+    notices = tuple((recipient, channel) for recipient, channel in row.get("to", ()))
+    return Named(notices, row.get("people", False), row.get("climbs", False))

@@ -81,6 +81,7 @@ class Auditor:
         self._steps = Steps(notices, self.gaps, now)
         self._away = Away("Kafka", logger(part="audit"))
         self._open: dict[str, Owed] = {}
+        self._has_begun = asyncio.Event()
 
     @property
     def has_open_gaps(self) -> bool:
@@ -101,6 +102,11 @@ class Auditor:
         """Note which rules are in force; raises `TryAgain`."""
         await self._in_force.begin()
         self._tell = self._in_force.now_in_force.tell
+        self._has_begun.set()
+
+    async def begun(self) -> None:
+        """Returns once it is noted which rules are in force: nobody is told of anything before."""
+        await self._has_begun.wait()
 
     async def _events(self) -> None:
         """Read and judge; a connection that fails is made anew, and what was not committed is judged again."""
