@@ -1,5 +1,6 @@
 """Whether records agree with each other: letters with cases, events with the notices they owe, clocks with time."""
 
+import contextlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ import orjson
 
 from services.notifier.audit.audit_steps import DUE, FOLLOWED
 from shared.events import QUARANTINE_REPLAYING
+from shared.failures import DAMAGED
 from shared.ids import Ids
 from shared.quarantine.deciding import Status
 from shared.times import read, text_of
@@ -66,11 +68,17 @@ class Across:
     """Looks records up elsewhere."""
 
     def __init__(
-        self, documents: Documents, arriving: Arriving, ids: Ids, ends: frozenset[str], delays: Delays
+        self,
+        documents: Documents,
+        arriving: Arriving,
+        ids: Ids,
+        ends: frozenset[str],
+        delays: Delays,
+        rules_hold: bool,
     ) -> None:
-        """`ends`: the statuses that end a case."""
+        """`ends`: the statuses that end a case; `rules_hold`: no others came since the topics were read."""
         self._documents, self._arriving, self._ids = documents, arriving, ids
-        self._ends, self._delays = ends, delays
+        self._ends, self._delays, self._rules_hold = ends, delays, rules_hold
 
     def note(self, name: str, known: Known, met: Met) -> None:
         """Note what of a record is to be looked up."""
@@ -84,7 +92,8 @@ class Across:
             context = known.document["context"]
             met.cases[known.record] = str(context["letterid"]), context["agency"]
         elif name == "notices":
-            met.promised.update((notice, (known.record, says)) for notice, says in promised(known, self._ids))
+            with contextlib.suppress(*DAMAGED):  # its own look says what it is
+                met.promised.update((notice, (known.record, says)) for notice, says in promised(known, self._ids))
 
     def context(self, name: str, known: Known) -> Iterator[Finding]:
         """Whether a record says whose it is as its history and its id do: no chain holds that."""
@@ -199,23 +208,26 @@ class Across:
         owed = [Owed(*orjson.loads(line)) for line in lines]
         for at in range(0, len(owed), AT_ONCE):
             part = owed[at : at + AT_ONCE]
-            stand = standing(self._documents.told({one.about for one in part}))
+            stand = standing(self._documents.notices({one.about for one in part}))
             missing = [one for one in part if not one.is_told(stand)]
             counts["told of"] += len(part) - len(missing)
-            yield from self._never_told(missing, stand, counts)
+            yield from self._never_alerted(missing, stand, counts)
 
-    def _never_told(self, missing: Sequence[Owed], stand: Collection[str], counts: Counter[str]) -> Iterator[Finding]:
+    def _never_alerted(
+        self, missing: Sequence[Owed], stand: Collection[str], counts: Counter[str]
+    ) -> Iterator[Finding]:
         """Of these the ones that the notifier has neither set aside nor still to read."""
         by_entry: defaultdict[str, list[Owed]] = defaultdict(list)
         for one in missing:
             by_entry[self._arriving.entry_of(one.input, one.partition, one.offset, one.digest)].append(one)
         asides = [(entry, one.input, one.partition, one.offset, entry) for entry, of in by_entry.items() for one in of]
-        for finding in self._arriving.aside(asides, counts, by_any=True):
+        for finding in self._arriving.aside(asides, counts, by_any=self._rules_hold):
             for one in by_entry[finding.record]:
                 detail = f"of {one.event} at {one.partition}/{one.offset}"
-                yield Finding(Kind.NEVER_ALERTED, one.about, detail, finding.topic, True, one.lacks(stand))
+                lacks = one.lacks(stand)
+                yield Finding(Kind.NEVER_ALERTED, one.about, detail, finding.topic, settles=True, as_it_stands=lacks)
 
-    def told(self, met: Met) -> Iterator[Finding]:
+    def promises(self, met: Met) -> Iterator[Finding]:
         """Whether each notice is there that a ladder or another notice says was raised."""
         there = self._documents.present("notices", sorted(met.promised))
         for notice, (record, detail) in met.promised.items():

@@ -15,7 +15,7 @@ from shared.events import ANSWER_STATUS, QUARANTINE_REPLAYED, Event
 from shared.failures import DAMAGED, NeverWill
 from shared.ids import Ids
 from shared.payloads import CaseEvent
-from shared.quarantine.deciding import Status
+from shared.quarantine.deciding import NOTHING, Status
 from shared.quarantine.replaying import TAKEN
 from shared.records import Record
 from verify.documents import Document, Documents, text_at
@@ -37,6 +37,16 @@ class _Said:
     measure: int
     agency: str
     data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """An entry in quarantine, as far as it says what became of it."""
+
+    heard_in: frozenset[str] = frozenset()
+    """The records in which its replay was heard."""
+    is_over: bool = False
+    """It was replayed as it came, and heard: also where all of it had been heard before."""
 
 
 class Standing(Enum):
@@ -100,7 +110,7 @@ class Arriving:
     ) -> list[Finding]:
         """Which of these is neither in quarantine nor on its way: entry, input, partition, offset, record.
 
-        Nor heard by a replay in that record; `by_any`: in whichever, for nobody knows in which it should be.
+        An entry excuses nothing of a record in which its replay was heard; `by_any`: nothing once it was replayed.
         """
         waiting: defaultdict[str, list[tuple[str, int, int, int, str]]] = defaultdict(list)
         for one in asides:
@@ -112,7 +122,7 @@ class Arriving:
         for service, group in waiting.items():
             there = self._set_aside(service, sorted({entry for entry, *_ in group}))
             for entry, number, partition, offset, record in group:
-                if entry in there and not (there[entry] if by_any else record in there[entry]):
+                if entry in there and not (there[entry].is_over if by_any else record in there[entry].heard_in):
                     counts["quarantined"] += 1
                     continue
                 counts["passed over"] += 1
@@ -122,16 +132,16 @@ class Arriving:
                 found.append(Finding(Kind.NOT_TAKEN, record, detail, self._inputs[number].topic, settles=True))
         return found
 
-    def _set_aside(self, service: str, entries: Sequence[str]) -> dict[str, frozenset[str]]:
-        """Of these entries those that are there, each with the records in which its replay was heard."""
+    def _set_aside(self, service: str, entries: Sequence[str]) -> dict[str, _Entry]:
+        """Of these entries those that are there."""
         name = f"{service}_quarantine"
         heads = self._documents.heads(name, entries, ("state.outcome",))
         outcomes = {one["_id"]: text_at(one, "state", "outcome") for one in heads}
-        there: dict[str, frozenset[str]] = dict.fromkeys(outcomes, frozenset())
-        replayed = [entry for entry, outcome in outcomes.items() if outcome == TAKEN]
+        there = dict.fromkeys(outcomes, _Entry())
+        replayed = [entry for entry, outcome in outcomes.items() if outcome in (TAKEN, NOTHING)]
         for one in self._documents.heads(name, replayed, ("history.type", "history.data")):
             with contextlib.suppress(*DAMAGED):  # its own look says what it is
-                there[one["_id"]] = _heard_in(one["history"])
+                there[one["_id"]] = _replayed(one["history"])
         return there
 
     def is_in_flight(self, number: int, partition: int, offset: int) -> bool:
@@ -192,12 +202,13 @@ def gone_unread(
                 yield Finding(Kind.UNREAD, "", detail, one.topic)
 
 
-def _heard_in(history: Sequence[Mapping[str, Any]]) -> frozenset[str]:
-    """The records in which a replay was heard; an edited copy is another message, of which no row tells."""
+def _replayed(history: Sequence[Mapping[str, Any]]) -> _Entry:
+    """What became of a replay; an edited copy is another message, of which no row tells."""
     said = [(form["type"], orjson.loads(form["data"])) for form in history]
     if any("edited" in data for _, data in said):
-        return frozenset()
-    return frozenset(name for kind, data in said if kind == QUARANTINE_REPLAYED for name in data["records"])
+        return _Entry()
+    records = [name for kind, data in said if kind == QUARANTINE_REPLAYED for name in data["records"]]
+    return _Entry(frozenset(records), is_over=True)
 
 
 def _told_by(case: Document) -> dict[int, _Said]:

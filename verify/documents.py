@@ -63,7 +63,7 @@ class Documents(Protocol):
         """Of the documents with these ids what is wanted."""
         ...
 
-    def told(self, about: Collection[str]) -> Iterator[NoticeHead]:
+    def notices(self, about: Collection[str]) -> Iterator[NoticeHead]:
         """The notices and the ladders about these cases and alerts."""
         ...
 
@@ -138,7 +138,7 @@ class Mongo:
         for at in range(0, len(ids), 1_000):
             yield from self._database[collection].find({"_id": {"$in": list(ids[at : at + 1_000])}}, shown)
 
-    def told(self, about: Collection[str]) -> Iterator[NoticeHead]:
+    def notices(self, about: Collection[str]) -> Iterator[NoticeHead]:
         """The notices and the ladders about these cases and alerts."""
         query = {"state.about": {"$in": sorted(about)}}
         shown = dict.fromkeys(("state.alert", "state.subscriber", "state.step"), 1)

@@ -1,9 +1,9 @@
 """What an event owes: the notices and ladders by which all are told whom its rules name, and what of that stands."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from services.notifier.audit.audit_owed import Named, Seen
+from services.notifier.audit.audit_owed import Seen
 from services.notifier.audit.audit_rules import RuleSet
 from shared.events import LADDER_BEGUN, LADDER_STEPPED, LADDER_TOLD, NOTICE_HANDED_ON
 from shared.ids import Ids
@@ -12,8 +12,8 @@ from verify.history import Known
 
 OWED = "owed"
 """The rows of events that owe somebody a notice."""
-_SOMEBODY, _PERSON = "somebody/", "person/"
-"""Before an alert: any notice of it will do, or any to a person at once."""
+_PERSON = "person/"
+"""Before an alert: any notice of it to a person will do, but those of its ladder."""
 _MOST_NAMED = 3
 
 Way = Mapping[str, str]
@@ -57,16 +57,23 @@ def way(rules: RuleSet, seen: Seen, ids: Ids) -> Way:
             must[alert] = f"ladder ({rule})"
         if named.people:
             must[_PERSON + alert] = f"notice to a person ({rule})"
-        if named == Named():  # of rules that an earlier build remembered no more is known
-            must[_SOMEBODY + alert] = f"notice to anybody ({rule})"
     return must
+
+
+def fewest(ways: Sequence[Way]) -> list[Way]:
+    """Without those that ask for all that another one asks for: that one is enough."""
+    found: list[Way] = []
+    for one in sorted(ways, key=len):
+        if not any(other.keys() <= one.keys() for other in found):
+            found.append(one)
+    return found
 
 
 def standing(told: Iterable[NoticeHead]) -> set[str]:
     """What stands, as a way asks for it."""
     stand: set[str] = set()
     for one in told:
-        stand |= {one.record, _SOMEBODY + one.alert}
+        stand.add(one.record)
         if one.subscriber.startswith("person.") and not one.step:
             stand.add(_PERSON + one.alert)
     return stand

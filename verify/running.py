@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
-from services.notifier.audit.audit_rules import KEPT_AS, remembered
-from shared.failures import BadStart
+from services.notifier.audit.audit_rules import KEPT_AS, Remembered, remembered
+from shared.failures import DAMAGED, BadStart
 from shared.time_source import KEPT_AS as SIMULATION
 from shared.time_source import Simulation
 from shared.times import read, text_of
@@ -155,13 +155,13 @@ class Verification:
 
     def _scan(self, tally: Tally, bounds: Bounds, behind: Unread) -> Scan:
         deployment, only = self._deployment, self._asked.only
-        sets, began = remembered(self._documents.one(*KEPT_AS))
+        rules = self._rules()
         prefixes = {prefix.encode() for name in only for prefix in COLLECTIONS[name].prefixes}
         return Scan(
             self._numbers,
             deployment.inputs,
             only,
-            Rules(sets, began),
+            Rules(rules.sets, rules.began),
             deployment.ids,
             self._shards,
             tally,
@@ -215,12 +215,15 @@ class Verification:
     def _checker(self, bounds: Bounds) -> Checker:
         deployment = self._deployment
         arriving = Arriving(deployment.inputs, bounds, self._documents, deployment.ids)
+        newest = self._rules().newest
+        # What the topics showed was held against the rules of then; a replay since may have followed others.
+        rules_hold = newest is None or newest.timestamp() * 1000 < self._shards.note["began"]
         return Checker(
             self._shards,
             self._documents,
             Sending(self._numbers, bounds, deployment.ids),
             arriving,
-            Across(self._documents, arriving, deployment.ids, deployment.life.ends, self._delays()),
+            Across(self._documents, arriving, deployment.ids, deployment.life.ends, self._delays(), rules_hold),
             self._checkpoints,
             bounds,
             deployment.outputs,
@@ -248,11 +251,17 @@ class Verification:
             return {False: real, True: real}
         return {False: real, True: Simulation(read(found["at"]), read(found["simulated"]), found["rate"]).now(real)}
 
+    def _rules(self) -> Remembered:
+        try:
+            return remembered(self._documents.one(*KEPT_AS))
+        except DAMAGED:
+            return remembered(None)
+
     def _no_rules(self) -> Iterable[Finding]:
-        """The notifier keeps its rules before it tells anybody: where they are gone, no event owes anything."""
+        """The notifier notes its rules before it reads anything: where they are gone, no event owes anything."""
         are_notices = "notices" in self._asked.only and self._documents.count("notices")
-        if are_notices and self._documents.one(*KEPT_AS) is None:
-            yield Finding(Kind.NO_RULES, "/".join(KEPT_AS), "not in MongoDB")
+        if are_notices and self._rules().began is None:
+            yield Finding(Kind.NO_RULES, "/".join(KEPT_AS), "not in MongoDB, or none of ours")
 
     def _outside(self) -> Iterable[Finding]:
         """Documents whose ids are none of ours: no shard has them."""

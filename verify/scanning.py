@@ -17,7 +17,7 @@ from shared.topics import CHECKPOINTS
 from verify.checkpoints import Checkpoints
 from verify.findings import Finding, Kind, Tally
 from verify.inputs import Input, number_in
-from verify.owed import OWED, Way, way
+from verify.owed import OWED, fewest, way
 from verify.rows import DIGEST, NOBODY, is_id, pack_heard, pack_seen, packed
 from verify.shards import Shards
 from verify.unread import Unread
@@ -178,17 +178,22 @@ class Scan:
         if self.rules.began is None or record.timestamp < self.rules.began.timestamp() * 1000:
             self.tally.counts["cannot_tell"] += 1
             return
-        ways: list[Way] = []
-        for one in self.rules.sets:
-            if may_have_decided(one, seen) and (by_it := way(one, seen, self.ids)) not in ways:
-                ways.append(by_it)
+        ways = [way(one, seen, self.ids) for one in self.rules.sets if may_have_decided(one, seen)]
         if all(ways):
             try:
                 about = packed(seen.about)
             except ValueError:
                 self.tally.counts["cannot_tell"] += 1
                 return
-            told = [seen.about, ways, number, record.partition, record.offset, digest.hex(), seen.facts["event"]]
+            told = [
+                seen.about,
+                fewest(ways),
+                number,
+                record.partition,
+                record.offset,
+                digest.hex(),
+                seen.facts["event"],
+            ]
             self.shards.add(OWED, self.shards.of(about), orjson.dumps(told) + b"\n")
             self.tally.counts["events that must be told"] += 1
         elif any(ways):

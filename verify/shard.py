@@ -96,7 +96,7 @@ class Checker:
         checked.tally.found(self._aside(shard, checked.tally))
         if self._has({"letters", "cases"}):
             checked.tally.found(self._across.judge(met, checked.tally.counts, lambda: self._toward(shard)))
-        checked.tally.found(self._across.told(met))
+        checked.tally.found(self._across.promises(met))
         owed = self._shards.read(OWED, shard).splitlines()
         checked.tally.found(self._across.owed(owed, checked.tally.counts))
         checked.tally.counts += arrived.counts

@@ -1,6 +1,6 @@
 """What a verification must know of the deployment before it begins: its collections, topics, rules and times."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -41,9 +41,9 @@ COLLECTIONS: Mapping[str, Collection] = {
 
 @dataclass(frozen=True)
 class Rules:
-    """The alert rules that are remembered, the present ones first, and since when the oldest hold."""
+    """The alert rules that are remembered, those that were had last first, and from when on they are all that were."""
 
-    sets: list[RuleSet] = field(default_factory=list)
+    sets: Sequence[RuleSet] = ()
     began: datetime | None = None
 
 

@@ -103,7 +103,7 @@ def build(platform: Platform, settings: NotifierSettings) -> ASGI:
     measures = Measures(measured, notices.store, lists.silences, lists.subscriptions, notices.now)
     firing = Firing(notices, alertmanagers, places, fanout.sentences, links.link)
     known = lists.directory.loaded
-    platform.before_consuming.append(auditor.begun)
+    platform.before_consuming.append(auditor.begin)
     platform.tasks += [climbing.run, posts.run, watch.run, auditor.run, measures.run]
     platform.tasks += [_once(known, delivery.run), _once(known, firing.run)]
     if settings.heartbeat_url:

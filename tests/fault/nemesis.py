@@ -33,10 +33,11 @@ _CASES = 1.5
 """Of a letter, about."""
 _FIRST = 0.25
 """The share of the rate that the load begins with: what is behind is behind for long, so the way is up."""
-SLOWEST = timedelta(seconds=4)
+SLOWEST = timedelta(seconds=3.5)
 """Where the load alone makes it further behind, it is too much: what is full has nothing left to catch up with.
 
-Where 5.2 s were usual at 50 letters/s, harm was followed by 20 to 60 s of catching up, and once by more than 120.
+Where 5.2 s were usual at 50 letters/s, harm was followed by 20 to 60 s of catching up, and once by more than 120; where
+3.9 were at 25, by up to 36 and once by more than 40; where 3.4 were, by at most 20.
 """
 _LEAST = 3.0
 """Letters a second; a machine that cannot take them well cannot be judged by times."""

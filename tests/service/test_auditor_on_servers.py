@@ -142,6 +142,7 @@ class World:
     @asynccontextmanager
     async def auditing(self) -> AsyncIterator[None]:
         """The auditor runs, until the test ends; a bug of it fails the test."""
+        await self.auditor.begin()
         task = asyncio.create_task(self.auditor.run())
         try:
             yield

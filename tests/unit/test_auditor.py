@@ -1,13 +1,11 @@
 """What the auditor makes of an event by itself, what waits, which rules counted, and who is told of a gap."""
 
 import ast
-import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import orjson
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 from hypothesis import HealthCheck, given, settings
@@ -285,9 +283,9 @@ def seen_at(moment: datetime) -> Seen:
 async def in_force(
     keeper: Keeper, one: AlertRules, moment: datetime, channels: Mapping[str, Sequence[str]] = CHANNELS
 ) -> RulesInForce:
-    """A process that starts with these rules, and with subscribers who are told by these channels."""
+    """A process that has these rules at that moment, and subscribers who are told by these channels."""
     made = RulesInForce(one, channels, keeper, lambda: moment)
-    await made.begin()
+    await made.hold()
     return made
 
 
@@ -301,30 +299,36 @@ async def test_what_came_before_the_first_audit_is_not_judged() -> None:
     assert await again.others() == []
 
 
-async def test_after_a_change_of_the_rules_the_old_ones_count_for_what_came_before_and_a_little_later() -> None:
+async def test_after_a_change_of_the_rules_the_old_ones_count_for_what_came_while_somebody_had_them() -> None:
     keeper = Keeper()
-    await in_force(keeper, table(("a", True), ("b", False), left=timedelta(hours=2)), NOON)
+    old_rules, last = table(("a", True), ("b", False), left=timedelta(hours=2)), NOON + timedelta(hours=23)
+    await in_force(keeper, old_rules, NOON)
+    await in_force(keeper, old_rules, last)
 
-    changed = NOON + timedelta(days=1)
-    newer = await in_force(keeper, table(("c", True)), changed)
+    newer = await in_force(keeper, table(("c", True)), NOON + timedelta(days=1))
     [old] = await newer.others()
 
     assert newer.began == NOON.timestamp()
     assert newer.now_in_force.owed(seen_at(NOON)) == ["c"]
     assert old.owed(seen_at(NOON)) == ["a"]
-    assert may_have_decided(old, seen_at(changed + OVERLAP))
-    assert not may_have_decided(old, seen_at(changed + OVERLAP + timedelta(seconds=1)))
+    assert may_have_decided(old, seen_at(last + OVERLAP))
+    assert not may_have_decided(old, seen_at(last + OVERLAP + timedelta(seconds=1)))
 
 
-async def test_a_process_that_still_runs_with_the_old_file_knows_of_the_new_one() -> None:
+async def test_rules_that_were_taken_back_before_anybody_used_them_end_and_those_that_go_on_do_not() -> None:
+    """The new process never got ready, and the old one ran on."""
     keeper = Keeper()
+    minute, undone = timedelta(minutes=1), NOON + timedelta(hours=1)
     older = await in_force(keeper, table(("a", True)), NOON)
-    await in_force(keeper, table(("b", True)), NOON + timedelta(days=1))
+    await in_force(keeper, table(("b", True)), undone)
+    older._now = lambda: undone + minute
+    await older.hold()
 
-    [new] = await older.others()
+    first, second = remembered(keeper.document).sets
 
-    assert new.owed(seen_at(NOON)) == ["b"]
-    assert may_have_decided(new, seen_at(NOON + timedelta(days=9)))
+    assert (first.owed(seen_at(NOON)), first.until) == (["a"], None)
+    assert (second.owed(seen_at(NOON)), second.until) == (["b"], undone + OVERLAP)
+    assert [one.owed(seen_at(NOON)) for one in await older.others()] == [["b"]]
 
 
 async def test_whom_a_rule_names_is_remembered_with_it_and_another_channel_is_another_set() -> None:
@@ -338,42 +342,13 @@ async def test_whom_a_rule_names_is_remembered_with_it_and_another_channel_is_an
     assert old.tell == {"a": Named((("operations", "kafka"),))}
 
 
-async def test_of_a_set_that_an_earlier_build_kept_only_the_rules_are_known() -> None:
-    keeper = Keeper()
-    first = await in_force(keeper, table(("a", True)), NOON)
-    kept = orjson.loads(first._own)
-    for row in kept:
-        del row["to"], row["people"], row["climbs"]
-    assert keeper.document
-    keeper.document["sets"][0]["rules"] = orjson.dumps(kept).decode()
-
-    [old] = await first.others()
-
-    assert old.owed(seen_at(NOON)) == ["a"]
-    assert old.tell == {"a": Named()}
-
-
-async def test_rules_that_came_back_are_one_set_that_holds_for_all_that_lies_between() -> None:
-    keeper = Keeper()
-    for day, name in enumerate(("a", "b", "a", "b")):
-        await in_force(keeper, table((name, True)), NOON + timedelta(days=day))
-
-    sets, began = remembered(keeper.document)
-
-    assert [(one.owed(seen_at(NOON)), one.until) for one in sets] == [
-        (["b"], None),
-        (["a"], NOON + timedelta(days=3) + OVERLAP),
-    ]
-    assert began == NOON
-
-
-async def test_only_so_many_sets_are_remembered_and_nothing_is_judged_by_none() -> None:
+async def test_only_so_many_sets_are_remembered_and_nothing_is_judged_that_others_may_have_decided() -> None:
     keeper = Keeper()
     for day in range(MOST + 3):
         last = await in_force(keeper, table((f"r{day}", True)), NOON + timedelta(days=day))
 
     assert len(await last.others()) == MOST - 1
-    assert last.began == (NOON + timedelta(days=3)).timestamp()
+    assert last.began == (NOON + timedelta(days=2) + OVERLAP).timestamp()
 
 
 # Who is told of a gap
@@ -549,19 +524,25 @@ async def test_an_alert_about_a_gap_that_is_lost_itself_is_counted_and_begins_no
     assert (told.alarms, told.counted(), one.has_open_gaps) == ([], 1, True)
 
 
-async def test_nobody_is_told_of_anything_before_it_is_noted_which_rules_hold(
+async def test_it_begins_only_once_its_rules_are_noted_however_long_that_takes(
     judging: tuple[auditor.Auditor, Notices, Told],
 ) -> None:
     one, _, _ = judging
     one._has_begun.clear()
-    consuming = asyncio.create_task(one.begun())
-    await asyncio.sleep(0)
-    waited = not consuming.done()
+    noted, hold = [], one._in_force.hold
+
+    async def hold_at_last() -> None:
+        noted.append(one._has_begun.is_set())
+        if len(noted) == 1:
+            raise TryAgain("away")
+        await hold()
+
+    one._in_force.hold = hold_at_last  # type: ignore[method-assign]
 
     await one.begin()
 
-    await asyncio.wait_for(consuming, 10)
-    assert waited
+    assert noted == [False, False]
+    assert one._has_begun.is_set()
 
 
 def test_a_gap_has_a_rule_of_its_own_that_wakes() -> None:

@@ -20,7 +20,7 @@ from shared.accounts import total
 from shared.decisions import Message
 from shared.failures import BadStart
 from shared.ids import Ids
-from shared.quarantine.deciding import Replay, Settled
+from shared.quarantine.deciding import NOTHING, Replay, Settled
 from shared.quarantine.replaying import TAKEN
 from shared.records import Record, insertion
 from shared.sealing import Sealer
@@ -280,6 +280,14 @@ def _no_rules(world: World) -> None:
     del world.others["audit", "rules"]
 
 
+def _emptied_rules(world: World) -> None:
+    world.others["audit", "rules"] = {"_id": "rules", "sets": []}
+
+
+def _alien_rules(world: World) -> None:
+    world.others["audit", "rules"] = {"_id": "rules", "began": "today", "sets": [{"held": 1}]}
+
+
 def _overdue(world: World) -> None:
     late = text_of(NOW - timedelta(minutes=6))
     ladder = world.some("notices", record="ladder")
@@ -309,6 +317,8 @@ PLANTED: dict[Callable[[World], None], set[str]] = {
     _never_climbed: {Kind.NEVER_ALERTED},
     _step_never_told: {Kind.NEVER_TOLD},
     _no_rules: {Kind.NO_RULES},
+    _emptied_rules: {Kind.NO_RULES},
+    _alien_rules: {Kind.NO_RULES},
     _overdue: {Kind.OVERDUE, Kind.STATE},
     _clock: {Kind.STATE},
     _sent: {Kind.SENT},
@@ -632,10 +642,17 @@ def test_what_a_replay_is_said_to_have_brought_must_stand_there(
 
 
 @pytest.mark.parametrize(
-    ("is_replayed", "is_edited", "is_missed"), [(False, False, False), (True, False, True), (True, True, False)]
+    ("outcome", "is_edited", "are_new", "is_missed"),
+    [
+        (None, False, False, False),
+        (TAKEN, False, False, True),
+        (NOTHING, False, False, True),
+        (TAKEN, True, False, False),  # another message
+        (TAKEN, False, True, False),  # by rules of which the rows do not know
+    ],
 )
 def test_what_a_replay_brought_excuses_no_notice_that_is_not_there(
-    world: World, tmp_path: Path, is_replayed: bool, is_edited: bool, is_missed: bool
+    world: World, tmp_path: Path, outcome: str | None, is_edited: bool, are_new: bool, is_missed: bool
 ) -> None:
     notice = world.some("notices", channel="webhook", subscriber="duty-officers")
     del world.documents["notices"][notice["_id"]]
@@ -643,8 +660,12 @@ def test_what_a_replay_brought_excuses_no_notice_that_is_not_there(
     of_it = {"ce_source": source.encode(), "ce_id": name.encode()}
     event = next(one for one in world.on(source.split("/")[1]) if of_it.items() <= dict(one.headers).items())
     copy = (event.value or b"") + b" " if is_edited else None
-    replayed = Replay("Ana", "why", asked_at=text_of(NOW), value=copy), Settled(2, TAKEN, (notice["_id"],))
-    _replay(world, event, *(replayed if is_replayed else ()), service="notifier")
+    asked = Replay("Ana", "why", asked_at=text_of(NOW), value=copy)
+    records = (notice["_id"],) if outcome == TAKEN else ()
+    _replay(world, event, *((asked, Settled(2, outcome, records)) if outcome else ()), service="notifier")
+    if are_new:
+        (one,) = world.others["audit", "rules"]["sets"]
+        one["since"] = text_of(NOW + timedelta(minutes=1))
 
     report = world.verify(tmp_path)
 

@@ -21,7 +21,7 @@ from tests.unit.alerts import facts, law, life, partners, rules
 from tests.unit.verify_world import IDS, NOW
 from verify.documents import NoticeHead
 from verify.history import Known
-from verify.owed import Owed, Way, promised, standing, way
+from verify.owed import Owed, Way, fewest, promised, standing, way
 
 SEEN = Seen("cause", "cas_1", facts(), None, 0)
 ALERT = IDS.alert("rule", SEEN.cause)
@@ -54,8 +54,6 @@ def owed(*ways: Mapping[str, str]) -> Owed:
         (Named(people=True), [TO_A_PERSON], None),
         (Named(people=True), [LADDER, BY_A_STEP, TO_ANOTHER], "no notice to a person (rule)"),
         (replace(BOTH, people=True), [BY_KAFKA, BY_WEBHOOK], "no notice to a person (rule)"),
-        (Named(), [TO_ANOTHER], None),
-        (Named(), [], "no notice to anybody (rule)"),
         (
             Named(tuple((f"s{n}", "log") for n in range(5))),
             [],
@@ -111,6 +109,12 @@ def test_of_every_rule_of_this_deployment_the_fan_out_writes_what_is_asked_for_a
             assert one.is_told(standing(rest)) is is_of_many
         asked_of.update(who.split("(")[0] for who in one.ways[0].values())
     assert {"ladder ", "notice to a person ", "notice to duty-officers by webhook "} <= asked_of
+
+
+def test_ways_that_ask_for_more_than_another_are_left_out() -> None:
+    one, more, other = {"a": "x"}, {"a": "x", "b": "y"}, {"c": "z"}
+
+    assert fewest([more, other, one, dict(other)]) == [other, one]
 
 
 def test_what_a_ladder_told_and_what_was_handed_on_must_be_there() -> None:

@@ -41,6 +41,7 @@ from shared.partners import load_partners
 from shared.quarantine import Quarantine
 from shared.records import Record, insertion, value_on
 from shared.sealing import Sealer
+from shared.times import text_of
 from tests.fault.letters import letters
 from verify.accounts import Recount, no_recount
 from verify.deployment import Deployment
@@ -235,8 +236,9 @@ class _Run:
                 kept[record.id] = bson.decode(bson.encode(document), codec_options=_AWARE)
         channels = {name: one.channels for name, one in self.world.deployment.partners.subscribers.items()}
         rules = RulesInForce(self.fanout.rules, channels, None, lambda: NOW)  # type: ignore[arg-type]
-        sets = [{"rules": rules._own, "since": "2026-11-24T07:00:00.000000Z"}]
-        self.world.others["audit", "rules"] = {"_id": "rules", "sets": sets}
+        began = "2026-11-24T07:00:00.000000Z"
+        sets = [{"rules": rules._own, "since": began, "held": text_of(NOW)}]
+        self.world.others["audit", "rules"] = {"_id": "rules", "began": began, "sets": sets}
         return self.world
 
 
@@ -340,7 +342,7 @@ class Documents:
         """Whole ones: whoever asks takes what it wants."""
         return self.some(collection, ids)
 
-    def told(self, about: Collection[str]) -> Iterator[NoticeHead]:
+    def notices(self, about: Collection[str]) -> Iterator[NoticeHead]:
         """By what they are about."""
         return (notice_head(one) for one in self._kept("notices").values() if one["state"].get("about") in about)
 

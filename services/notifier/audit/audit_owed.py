@@ -21,6 +21,8 @@ _SCHEMAS = {name.encode(): schema_of(name).encode() for name in (*CASE_TYPES, AL
 _OF_ALERT = ALERT_RAISED.encode()
 _OF_CLOCKS = frozenset(name.encode() for name in (CASE_CLOCK_WARNED, CASE_CLOCK_MISSED, CASE_LAPSED))
 _ALERT_MAY_SAY = ("lane", "rota")
+Channels = Mapping[str, Sequence[str]]
+"""By which each subscriber of the partners file is told."""
 
 
 @dataclass(slots=True)
@@ -92,10 +94,6 @@ def _of_clock(data: dict[str, Any], facts: dict[str, str], headers: dict[str, by
     facts["clock"], facts["clock_kind"], facts["step"] = said["clock"], said["kind"], said["step"]
     due, at = said.get("due"), headers.get("ce_time")
     return read(due) - read(at.decode()) if isinstance(due, str) and at else None
-
-
-Channels = Mapping[str, Sequence[str]]
-"""By which each subscriber of the partners file is told."""
 
 
 @dataclass(frozen=True, slots=True)

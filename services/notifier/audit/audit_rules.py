@@ -1,7 +1,7 @@
 """Which rules were in force when: after a change of the alerts file, what came before it is judged by the old ones.
 
-Each set of rules is kept in MongoDB with the time from which it holds, the parts that decide only. Of what came before
-the first of them nothing is known, so it is not judged.
+Each set of rules is kept in MongoDB, the parts that decide only, with when a process first and last had it: every one
+notes its own again and again. Of what came before the first of them nothing is known, so it is not judged.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,9 +15,9 @@ from services.notifier.audit.audit_owed import Channels, Named, Seen, owing, tel
 from services.notifier.rules.alert_rules import AlertRules, Rule
 from shared.times import read, text_of
 
-OVERLAP = timedelta(hours=1)
-"""For so long a process with the old file may still run beside one with the new."""
-MOST = 50
+OVERLAP = timedelta(minutes=10)
+"""So long after a set was last noted it may still have decided: on what was read and not kept yet."""
+MOST = 12
 """Sets of rules that are remembered."""
 _COLLECTION, _ID = KEPT_AS = "audit", "rules"
 """Where MongoDB has them."""
@@ -41,6 +41,7 @@ class RuleSet:
 
     rules: AlertRules
     tell: Mapping[str, Named]
+    """The rules that tell somebody, each with whom it names."""
     until: datetime | None
 
     def owed(self, seen: Seen) -> Sequence[str]:
@@ -58,23 +59,27 @@ class RulesInForce:
         self.began = 0.0
         """Nothing is judged that came before this (seconds)."""
 
-    async def begin(self) -> None:
-        """Note since when these rules hold; raises `TryAgain`."""
-        sets = await self._sets()
-        if not sets or sets[0]["rules"] != self._own:
-            sets = [{"rules": self._own, "since": text_of(self._now())}, *sets][:MOST]
-            await self._keeper.keep(_COLLECTION, {"_id": _ID, "sets": sets})
-        self.began = read(sets[-1]["since"]).timestamp()
+    async def hold(self) -> None:
+        """Note that these rules hold now; raises `TryAgain`.
+
+        Another process may undo it by doing the same at once: a minute later it is done again.
+        """
+        now = text_of(self._now())
+        kept = await self._kept()
+        others = [one for one in kept["sets"] if one["rules"] != self._own]
+        own = next((one for one in kept["sets"] if one["rules"] == self._own), {"rules": self._own, "since": now})
+        sets = [{**own, "held": now}, *others]
+        began = max([kept["began"] or now, *(text_of(read(one["held"]) + OVERLAP) for one in sets[MOST:])])
+        await self._keeper.keep(_COLLECTION, {"_id": _ID, "began": began, "sets": sets[:MOST]})
+        self.began = read(began).timestamp()
 
     async def others(self) -> list[RuleSet]:
         """The other sets that may have decided, as far as they are remembered; raises `TryAgain`."""
-        sets = await self._sets()
-        ends = [None, *(read(one["since"]) + OVERLAP for one in sets)]
-        return [_set(one, end) for one, end in zip(sets, ends, strict=False) if one["rules"] != self._own]
+        kept = await self._kept()
+        return [_set(one, _end_of(one)) for one in kept["sets"] if one["rules"] != self._own]
 
-    async def _sets(self) -> list[Mapping[str, Any]]:
-        found = await self._keeper.kept(_COLLECTION, _ID)
-        return list(found["sets"]) if found else []
+    async def _kept(self) -> Mapping[str, Any]:
+        return await self._keeper.kept(_COLLECTION, _ID) or _NOTHING
 
 
 def may_have_decided(one: RuleSet, seen: Seen) -> bool:
@@ -82,15 +87,33 @@ def may_have_decided(one: RuleSet, seen: Seen) -> bool:
     return one.until is None or seen.at <= one.until.timestamp()
 
 
-def remembered(kept: Mapping[str, Any] | None) -> tuple[list[RuleSet], datetime | None]:
-    """The sets that a kept document remembers, the present one first, and since when the oldest holds."""
-    sets: Sequence[Mapping[str, Any]] = kept["sets"] if kept else ()
-    ends = [None, *(read(one["since"]) + OVERLAP for one in sets)]
-    latest: dict[str, RuleSet] = {}
-    for one, end in zip(sets, ends, strict=False):
-        if one["rules"] not in latest:  # what came back later holds for what lies between as well
-            latest[one["rules"]] = _set(one, end)
-    return list(latest.values()), read(sets[-1]["since"]) if sets else None
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What MongoDB remembers."""
+
+    sets: Sequence[RuleSet]
+    """Those that were had last come first."""
+    began: datetime | None
+    """Nothing is judged that came before this; None where nothing is remembered."""
+    newest: datetime | None
+    """When the newest set came."""
+
+
+def remembered(document: Mapping[str, Any] | None) -> Remembered:
+    """What a kept document remembers; raises `DAMAGED` where it is none of ours."""
+    kept = document or _NOTHING
+    rows = sorted(kept["sets"], key=lambda one: one["held"], reverse=True)
+    # Nobody knows of what comes after the last note of all, but that the last rules may decide on it.
+    sets = [_set(one, _end_of(one) if number else None) for number, one in enumerate(rows)]
+    began = read(kept["began"]) if sets else None
+    return Remembered(sets, began, max((read(one["since"]) for one in rows), default=None))
+
+
+_NOTHING: Mapping[str, Any] = {"began": None, "sets": ()}
+
+
+def _end_of(kept: Mapping[str, Any]) -> datetime:
+    return read(kept["held"]) + OVERLAP
 
 
 def _text(one: RuleSet) -> str:
@@ -126,10 +149,9 @@ def _set(kept: Mapping[str, Any], until: datetime | None) -> RuleSet:
         )
         for row in rows
     )
-    return RuleSet(AlertRules(rules), {row["name"]: _named(row) for row in rows if row["tells"]}, until)
+    tell = {row["name"]: _named_in(row) for row in rows if row["tells"]}
+    return RuleSet(AlertRules(rules), tell, until)
 
 
-def _named(row: Mapping[str, Any]) -> Named:
-    """Whom a row tells; one of an earlier build does not say."""
-    notices = tuple((recipient, channel) for recipient, channel in row.get("to", ()))
-    return Named(notices, row.get("people", False), row.get("climbs", False))
+def _named_in(row: Mapping[str, Any]) -> Named:
+    return Named(tuple((recipient, channel) for recipient, channel in row["to"]), row["people"], row["climbs"])

@@ -5,6 +5,7 @@ MongoDB for what the notifier should have put there.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +16,7 @@ from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError
 
 from services.notifier.audit.audit_gaps import Alarm, Gaps
-from services.notifier.audit.audit_owed import Channels, Named, Seen, owing, seen_in
+from services.notifier.audit.audit_owed import Channels, Seen, owing, seen_in
 from services.notifier.audit.audit_reading import AT_ONCE, Reading
 from services.notifier.audit.audit_rules import Keeper, RulesInForce, may_have_decided
 from services.notifier.audit.audit_steps import Steps
@@ -32,8 +33,8 @@ from shared.vocabulary import Lane
 LOOKS, AGAIN = 2, 10.0
 """So many more looks for what is missing, and seconds between them."""
 STEPS_EVERY = 10.0
-CLOSE_EVERY = 60.0
-"""Seconds between looks for late steps, and for notices that were missing and have come."""
+CLOSE_EVERY = HOLD_EVERY = 60.0
+"""Seconds between looks for late steps, and for notices that were missing and have come; and between notes on rules."""
 MOST_FOUND = 20_000
 """Records that one look brings; where there are more, the rest is asked for again."""
 TOPICS = (topics.case_events(Lane.NORMAL), topics.case_events(Lane.URGENT), topics.ALERTS_RAISED)
@@ -75,8 +76,8 @@ class Auditor:
         self._connect = partial(Reading, bootstrap, f"{client}-audit", TOPICS, groups, now)
         self._notices, self._ids, self._metrics = notices, ids, metrics
         self._rules = rules
-        self._tell: Mapping[str, Named] = {}
         self._in_force = RulesInForce(rules, channels, keeper, now)
+        self._tell = self._in_force.now_in_force.tell
         self.gaps = Gaps(metrics, alarm, now)
         self._steps = Steps(notices, self.gaps, now)
         self._away = Away("Kafka", logger(part="audit"))
@@ -88,25 +89,22 @@ class Auditor:
         """Whether something that must have been told was not, as far as is known."""
         return self.gaps.any_open
 
-    async def run(self) -> None:
-        """Audit until cancelled."""
-        while True:
-            try:
-                await self.begin()
-                break
-            except TryAgain:
-                await asyncio.sleep(1)  # MongoDB is away: the loops say so
-        await asyncio.gather(self._events(), self._late(), self._close())
-
     async def begin(self) -> None:
-        """Note which rules are in force; raises `TryAgain`."""
-        await self._in_force.begin()
-        self._tell = self._in_force.now_in_force.tell
-        self._has_begun.set()
+        """Note which rules are in force, however long MongoDB does not let us: no event is read before."""
+        noting = Away("noting the alert rules in MongoDB", logger(part="audit"))
+        while not self._has_begun.is_set():
+            try:
+                await self._in_force.hold()
+                self._has_begun.set()
+                noting.back()
+            except TryAgain as reason:
+                noting.lost(str(reason))
+                await asyncio.sleep(1)
 
-    async def begun(self) -> None:
-        """Returns once it is noted which rules are in force: nobody is told of anything before."""
+    async def run(self) -> None:
+        """Audit from the beginning until cancelled."""
         await self._has_begun.wait()
+        await asyncio.gather(self._events(), self._late(), self._close(), self._hold())
 
     async def _events(self) -> None:
         """Read and judge; a connection that fails is made anew, and what was not committed is judged again."""
@@ -219,6 +217,13 @@ class Auditor:
                 await self.look_again()
             except TryAgain:
                 continue
+
+    async def _hold(self) -> None:
+        """Note again and again that these rules are in force: others end when nobody has them any more."""
+        while True:
+            await asyncio.sleep(HOLD_EVERY)
+            with contextlib.suppress(TryAgain):  # MongoDB is away: the loops say so
+                await self._in_force.hold()
 
     async def look_again(self) -> None:
         """Close the gaps whose notices have come; raises `TryAgain`."""
