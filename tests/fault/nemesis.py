@@ -122,6 +122,8 @@ class Nemesis:
         wanted = self._load.rate
         self._load.change(wanted * _FIRST)
         usual = await self._look_at_the_usual()
+        if usual > SLOWEST:  # everything has only just started
+            usual = await self._look_at_the_usual()
         while usual <= SLOWEST and self._load.rate < wanted:
             self._load.change(self._load.rate * 2)
             usual = await self._look_at_the_usual()
