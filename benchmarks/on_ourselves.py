@@ -15,9 +15,9 @@ from benchmarks.sizes import Size
 from benchmarks.stored import Patterns, Storing
 
 CACHE_GB = 4
-"""What mongod keeps in memory: all indexes of many cases have room in it, and a third of what lies there has.
+"""What mongod keeps in memory: the indexes of many cases have room in it.
 
-With 1 GB, which their indexes alone are larger than, the rate was 0.85 of that with few (bbf5aeda0, 0.77 to 0.92).
+With 1 GB, which they alone are larger than, the rate was 0.85 of that with few (bbf5aeda0, 0.77 to 0.92).
 """
 MOST_GROWTH = 10
 """Percent, of each service's memory."""
