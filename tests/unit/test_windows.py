@@ -117,10 +117,11 @@ def test_all_harms_are_drawn_and_none_at_once_with_another_of_the_same_process()
     [
         ([1, 2, 3], [12.5, 25.0, 50.0]),
         ([1, 2, 9, 2], [12.5, 25.0, 50.0, 25.0]),
-        ([9, 3], [12.5, 6.25]),
-        ([9, 9, 9], None),
+        ([9, 3, 9, 2], [12.5, 12.5, 25.0, 12.5]),
+        ([9, 9, 3], [12.5, 12.5, 6.25]),
+        ([9, 9, 9, 9], None),
     ],
-    ids=["all", "half", "less", "never"],
+    ids=["all", "half", "just started", "less", "never"],
 )
 async def test_the_load_is_as_much_as_the_machine_takes_well(
     monkeypatch: pytest.MonkeyPatch, seconds: list[float], rates: list[float] | None
