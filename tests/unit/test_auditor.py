@@ -342,6 +342,27 @@ async def test_whom_a_rule_names_is_remembered_with_it_and_another_channel_is_an
     assert old.tell == {"a": Named((("operations", "kafka"),))}
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"_id": "rules", "sets": [{"rules": "[]", "since": "2026-03-01T12:00:00.000000Z"}]},
+        {"_id": "rules", "sets": []},
+        {"_id": "rules", "began": "today", "sets": [{"held": 1}]},
+        {"_id": "rules", "began": "2026-03-01T12:00:00.000000Z", "sets": [{"rules": "{", "since": "", "held": ""}]},
+    ],
+    ids=["of an earlier build", "emptied", "none of ours", "damaged"],
+)
+async def test_what_cannot_be_read_of_the_rules_is_noted_anew_and_stops_nothing(document: Mapping[str, Any]) -> None:
+    keeper = Keeper()
+    keeper.document = document
+
+    made = await in_force(keeper, table(("a", True)), NOON)
+
+    assert made.began == NOON.timestamp()
+    assert [one.owed(seen_at(NOON)) for one in remembered(keeper.document).sets] == [["a"]]
+    assert await made.others() == []
+
+
 async def test_only_so_many_sets_are_remembered_and_nothing_is_judged_that_others_may_have_decided() -> None:
     keeper = Keeper()
     for day in range(MOST + 3):

@@ -4,6 +4,7 @@ Each set of rules is kept in MongoDB, the parts that decide only, with when a pr
 notes its own again and again. Of what came before the first of them nothing is known, so it is not judged.
 """
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +14,7 @@ import orjson
 
 from services.notifier.audit.audit_owed import Channels, Named, Seen, owing, telling
 from services.notifier.rules.alert_rules import AlertRules, Rule
+from shared.failures import DAMAGED
 from shared.times import read, text_of
 
 OVERLAP = timedelta(minutes=10)
@@ -79,7 +81,12 @@ class RulesInForce:
         return [_set(one, _end_of(one)) for one in kept["sets"] if one["rules"] != self._own]
 
     async def _kept(self) -> Mapping[str, Any]:
-        return await self._keeper.kept(_COLLECTION, _ID) or _NOTHING
+        """What is remembered; an earlier build's, and what is none of ours, is nothing: it must not stop the start."""
+        document = await self._keeper.kept(_COLLECTION, _ID)
+        with contextlib.suppress(*DAMAGED):
+            if document and remembered(document).began is not None:
+                return document
+        return _NOTHING
 
 
 def may_have_decided(one: RuleSet, seen: Seen) -> bool:
