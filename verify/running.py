@@ -28,7 +28,7 @@ from verify.shard import Checker
 from verify.shards import Shards, digits_for
 from verify.topics import Topics
 from verify.unread import Unread, not_read
-from verify.world import COLLECTIONS, Bounds, Place, Rules, as_json, of_json
+from verify.world import COLLECTIONS, Bounds, Place, as_json, of_json
 
 SAVE_EVERY = 200_000
 """Kafka records between two notes of how far the reading has come."""
@@ -155,13 +155,12 @@ class Verification:
 
     def _scan(self, tally: Tally, bounds: Bounds, behind: Unread) -> Scan:
         deployment, only = self._deployment, self._asked.only
-        rules = self._rules()
         prefixes = {prefix.encode() for name in only for prefix in COLLECTIONS[name].prefixes}
         return Scan(
             self._numbers,
             deployment.inputs,
             only,
-            Rules(rules.sets, rules.began),
+            self._rules(),
             deployment.ids,
             self._shards,
             tally,

@@ -9,7 +9,7 @@ import orjson
 from aiokafka import ConsumerRecord
 
 from services.notifier.audit.audit_owed import seen_in
-from services.notifier.audit.audit_rules import may_have_decided
+from services.notifier.audit.audit_rules import Remembered, may_have_decided
 from shared.events import LETTER_RECEIVED
 from shared.failures import NeverWill, NewerBuild, NotForUs
 from shared.ids import Ids
@@ -21,7 +21,7 @@ from verify.owed import OWED, fewest, way
 from verify.rows import DIGEST, NOBODY, is_id, pack_heard, pack_seen, packed
 from verify.shards import Shards
 from verify.unread import Unread
-from verify.world import COLLECTIONS, Reader, Rules
+from verify.world import COLLECTIONS, Reader
 
 _Record = ConsumerRecord[Any, Any]
 TOWARD = "toward"
@@ -51,7 +51,7 @@ class Scan:
     inputs: Sequence[Input]
     collections: Collection[str]
     """Those that are verified."""
-    rules: Rules
+    rules: Remembered
     ids: Ids
     shards: Shards
     tally: Tally

@@ -1,12 +1,10 @@
 """What a verification must know of the deployment before it begins: its collections, topics, rules and times."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from services.intake.domain import evolve as of_letters
-from services.notifier.audit.audit_rules import RuleSet
 from services.notifier.domain import evolve as of_notices
 from services.notifier.domain.silences import evolve as of_silences
 from services.notifier.domain.subscription_state import evolve as of_subscriptions
@@ -37,14 +35,6 @@ COLLECTIONS: Mapping[str, Collection] = {
     **{f"{name}_checkpoints": Collection(of_checkpoints, ("chk_",), name != "notifier") for name in SERVICES},
 }
 """Each with the fold of its own service, which is all that is shared with it."""
-
-
-@dataclass(frozen=True)
-class Rules:
-    """The alert rules that are remembered, those that were had last first, and from when on they are all that were."""
-
-    sets: Sequence[RuleSet] = ()
-    began: datetime | None = None
 
 
 Place = tuple[str, int]

@@ -83,7 +83,7 @@ class RulesInForce:
     async def _kept(self) -> Mapping[str, Any]:
         """What is remembered; an earlier build's, and what is none of ours, is nothing: it must not stop the start."""
         document = await self._keeper.kept(_COLLECTION, _ID)
-        with contextlib.suppress(*DAMAGED):
+        with contextlib.suppress(*DAMAGED):  # it is noted anew, and `rogatory verify` counts what came before
             if document and remembered(document).began is not None:
                 return document
         return _NOTHING
